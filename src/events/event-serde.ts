@@ -1,0 +1,54 @@
+import type { LogRecord, NewRecord } from './event-log';
+import type { EventClass } from './event-type';
+
+/** What travels in the headers beside the event; all of it is optional when an event is appended. */
+export interface EventMetadata {
+  /** Unique id of the event (CloudEvents `id`); default: a random UUID. */
+  readonly id?: string;
+  readonly correlationId?: string;
+  readonly causationId?: string;
+}
+
+/** One event decoded from a record; a record decodes to none, one or several (upcasters split and drop). */
+export interface DecodedEvent {
+  /** Registered name of the event type. */
+  readonly type: string;
+  /** Instance of the registered class. */
+  readonly event: object;
+  /** The record key as text. */
+  readonly key: string;
+  /** Event time, milliseconds since the epoch. */
+  readonly time: number;
+  /** 0 unless the record decoded to several events. */
+  readonly index: number;
+}
+
+/** A record after reading its headers: what is known of it without decoding the body. */
+export interface RecordFacts {
+  /** `ce_time` if there is one, else the record's timestamp; milliseconds since the epoch. */
+  readonly time: number;
+  /** `undefined` where a foreign producer wrote no `ce_type`; then the writer's schema tells. */
+  readonly type: string | undefined;
+}
+
+/** Decodes for one reader: only the event types it was made for, others are skipped undecoded. */
+export interface EventDecoder {
+  facts(record: LogRecord): RecordFacts;
+  /** Fetches the schemas these records need and that are not cached. Never throws for an unknown id: `decode` does. @throws `schema.unreachable` */
+  prepare(records: readonly LogRecord[]): Promise<void>;
+  /**
+   * Synchronous, after `prepare`. An empty list: no wanted type, a tombstone, or dropped by an upcaster.
+   * @throws RefoldError `event.wrong-magic-byte`, `event.unknown-schema-id`, `event.unknown-type`, `event.undecodable`, with the position.
+   */
+  decode(record: LogRecord): readonly DecodedEvent[];
+}
+
+/** Port between event objects and records. */
+export interface EventSerde {
+  /** Registers the schemas of all event types. Called once before `encode`. @throws `schema.unreachable` */
+  start(): Promise<void>;
+  /** @throws RefoldError `event.not-registered`, `event.invalid` */
+  encode(event: object, metadata?: EventMetadata): NewRecord;
+  /** @throws RefoldError `event.not-registered` */
+  decoder(types: readonly EventClass[]): EventDecoder;
+}

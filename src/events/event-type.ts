@@ -1,0 +1,108 @@
+import 'reflect-metadata';
+import type { Decimal } from '../kernel/decimal';
+import { RefoldError } from '../kernel/errors';
+
+/** Avro schema literal to the type its decoded value has (the subset that refold supports). */
+export type FromAvro<S> = S extends { readonly logicalType: 'timestamp-millis' | 'timestamp-micros' }
+  ? Date
+  : S extends { readonly logicalType: 'decimal' }
+    ? Decimal
+    : S extends { readonly type: 'record'; readonly fields: infer F extends readonly { readonly name: string; readonly type: unknown }[] }
+      ? { readonly [K in F[number] as K['name']]: FromAvro<K['type']> }
+      : S extends { readonly type: 'array'; readonly items: infer I }
+        ? readonly FromAvro<I>[]
+        : S extends { readonly type: 'map'; readonly values: infer V }
+          ? Readonly<Record<string, FromAvro<V>>>
+          : S extends { readonly type: 'enum'; readonly symbols: infer Y extends readonly string[] }
+            ? Y[number]
+            : S extends readonly unknown[]
+              ? FromAvro<S[number]>
+              : S extends 'string'
+                ? string
+                : S extends 'int' | 'float' | 'double'
+                  ? number
+                  : S extends 'long'
+                    ? bigint
+                    : S extends 'boolean'
+                      ? boolean
+                      : S extends 'null'
+                        ? null
+                        : S extends 'bytes'
+                          ? Uint8Array
+                          : S extends { readonly type: infer T }
+                            ? FromAvro<T>
+                            : unknown;
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a class of any constructor; only the instance type is used
+export type EventClass<E extends object = any> = abstract new (...args: any[]) => E;
+
+/** Turns the fields of version n into those of version n + 1: one, or none (drops the event), or several. Pure. */
+export type Upcaster = (fields: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>> | readonly Readonly<Record<string, unknown>>[];
+
+export interface EventTypeOptions<S, E> {
+  /** Full name, `orders.OrderPlaced`; also the name of the Avro record and the CloudEvents type. */
+  readonly name: string;
+  /** Version of the schema, from 1. */
+  readonly version: number;
+  readonly topic: string;
+  /** Avro record schema; `name` and `namespace` are taken from the event type's name. */
+  readonly schema: S;
+  /** Stream id: becomes the record key; never empty. */
+  readonly key: (event: E) => string;
+  /** Event time; default: the time of appending. */
+  readonly time?: (event: E) => Date;
+  /** `{ 1: up }` turns the fields of version 1 into those of version 2, and so on. */
+  readonly upcasters?: Readonly<Record<number, Upcaster>>;
+}
+
+/** An event type as the rest of refold sees it. */
+export interface EventTypeDefinition {
+  readonly name: string;
+  readonly version: number;
+  readonly topic: string;
+  readonly schema: unknown;
+  readonly key: (event: object) => string;
+  readonly time: ((event: object) => Date) | undefined;
+  readonly upcasters: Readonly<Record<number, Upcaster>>;
+  readonly class: EventClass;
+}
+
+const EVENT_TYPE = Symbol('refold:event-type');
+
+/**
+ * Marks a class as an event type. Refuses (at compile time) a class whose fields cannot hold what the schema
+ * decodes to, or that lacks what the schema encodes. Only writes metadata; `defineApp` reads it.
+ */
+export function EventType<const S>(options: EventTypeOptions<S, FromAvro<NoInfer<S>>>): <C extends EventClass<FromAvro<S> & object>>(target: C) => void {
+  return (target) => {
+    defineEventType(target, options as EventTypeOptions<S, object>);
+  };
+}
+
+/** The same without a decorator. */
+export function defineEventType<S, E extends object>(target: EventClass<E>, options: EventTypeOptions<S, E>): void {
+  const definition: EventTypeDefinition = {
+    name: options.name,
+    version: options.version,
+    topic: options.topic,
+    schema: options.schema,
+    key: options.key as (event: object) => string,
+    time: options.time as ((event: object) => Date) | undefined,
+    upcasters: options.upcasters ?? {},
+    class: target,
+  };
+  Reflect.defineMetadata(EVENT_TYPE, definition, target);
+}
+
+/** The definition written by `@EventType`; `undefined` for other classes. Not inherited. */
+export const findEventType = (target: EventClass): EventTypeDefinition | undefined =>
+  Reflect.getOwnMetadata(EVENT_TYPE, target) as EventTypeDefinition | undefined;
+
+/** @throws RefoldError `event.not-registered` */
+export const eventTypeOf = (target: EventClass): EventTypeDefinition => {
+  const definition = findEventType(target);
+  if (definition === undefined) {
+    throw new RefoldError('event.not-registered', `class ${target.name} is not an event type`, { remedy: 'Decorate the class with @EventType.' });
+  }
+  return definition;
+};

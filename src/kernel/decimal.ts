@@ -1,0 +1,83 @@
+import { RefoldError } from './errors';
+
+const pow10 = (n: number): bigint => 10n ** BigInt(n);
+
+/**
+ * An exact decimal number: an unscaled integer and a scale, value = unscaled / 10^scale. Immutable; never a float.
+ * Results of arithmetic have the larger scale of the operands, so nothing is rounded.
+ */
+export class Decimal {
+  readonly #unscaled: bigint;
+  readonly scale: number;
+
+  constructor(unscaled: bigint, scale: number) {
+    this.#unscaled = unscaled;
+    this.scale = scale;
+  }
+
+  /** Reads `'-12.50'`. @throws RefoldError `decimal.invalid` */
+  static parse(text: string): Decimal {
+    const match = /^([+-]?)(\d+)(?:\.(\d+))?$/.exec(text);
+    if (match === null) {
+      throw new RefoldError('decimal.invalid', `not a decimal: ${JSON.stringify(text)}`);
+    }
+    const [, sign = '', whole = '', fraction = ''] = match;
+    const digits = BigInt(whole + fraction);
+    return new Decimal(sign === '-' ? -digits : digits, fraction.length);
+  }
+
+  get unscaled(): bigint {
+    return this.#unscaled;
+  }
+
+  /** The same value with exactly `scale` decimals. @throws RefoldError `decimal.invalid` if digits would be lost. */
+  withScale(scale: number): Decimal {
+    if (scale === this.scale) {
+      return this;
+    }
+    if (scale > this.scale) {
+      return new Decimal(this.#unscaled * pow10(scale - this.scale), scale);
+    }
+    const divisor = pow10(this.scale - scale);
+    if (this.#unscaled % divisor !== 0n) {
+      throw new RefoldError('decimal.invalid', `${this.toString()} has more than ${String(scale)} decimals`);
+    }
+    return new Decimal(this.#unscaled / divisor, scale);
+  }
+
+  plus(other: Decimal): Decimal {
+    const scale = Math.max(this.scale, other.scale);
+    return new Decimal(this.withScale(scale).#unscaled + other.withScale(scale).#unscaled, scale);
+  }
+
+  minus(other: Decimal): Decimal {
+    return this.plus(other.negated());
+  }
+
+  negated(): Decimal {
+    return new Decimal(-this.#unscaled, this.scale);
+  }
+
+  /** Negative, zero or positive as this is less than, equal to or greater than the other, by value. */
+  compare(other: Decimal): number {
+    const scale = Math.max(this.scale, other.scale);
+    const difference = this.withScale(scale).#unscaled - other.withScale(scale).#unscaled;
+    return difference < 0n ? -1 : difference > 0n ? 1 : 0;
+  }
+
+  equals(other: Decimal): boolean {
+    return this.compare(other) === 0;
+  }
+
+  toString(): string {
+    const negative = this.#unscaled < 0n;
+    const digits = (negative ? -this.#unscaled : this.#unscaled).toString().padStart(this.scale + 1, '0');
+    const whole = digits.slice(0, digits.length - this.scale);
+    const text = this.scale === 0 ? whole : `${whole}.${digits.slice(digits.length - this.scale)}`;
+    return negative ? `-${text}` : text;
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+}

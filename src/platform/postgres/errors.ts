@@ -1,0 +1,33 @@
+import { DatabaseError } from 'pg';
+import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
+
+/** SQLSTATE of a translated error, where the database gave one. */
+export const sqlState = (error: unknown): string | undefined => {
+  const cause = isRefoldError(error) ? error.cause : error;
+  return cause instanceof DatabaseError ? cause.code : undefined;
+};
+
+/** Classes in which the server is not able to serve rather than unwilling: connection, shutdown, out of resources. */
+const UNREACHABLE = /^(08|57P|53|28)/;
+
+/**
+ * Errors of the driver in refold's words. Connection failures are `store.unreachable`; everything the database
+ * refused is `store.failed` with its SQLSTATE. The message names no password: drivers' messages hold none.
+ */
+export const translatePostgresError = (error: unknown): RefoldError => {
+  if (isRefoldError(error)) {
+    return error;
+  }
+  if (error instanceof DatabaseError) {
+    const facts = { sqlstate: error.code, table: error.table, column: error.column, constraint: error.constraint, detail: error.detail };
+    const code = UNREACHABLE.test(error.code ?? '') ? 'store.unreachable' : 'store.failed';
+    return new RefoldError(code, `postgres: ${error.message}`, { facts, cause: error });
+  }
+  const socket = error as { readonly code?: unknown; readonly address?: unknown; readonly port?: unknown };
+  const facts = {
+    reason: typeof socket.code === 'string' ? socket.code : undefined,
+    address: typeof socket.address === 'string' ? socket.address : undefined,
+    port: typeof socket.port === 'number' ? socket.port : undefined,
+  };
+  return new RefoldError('store.unreachable', `postgres: ${messageOf(error) || 'no connection'}`, { facts, cause: error });
+};

@@ -1,0 +1,129 @@
+import type { Decimal } from '../kernel/decimal';
+
+/** What a column is for: part of the key, a plain value, a bound of the window, or an aggregate. */
+export type Role = 'key' | 'value' | 'window' | 'measure';
+
+/** The type of a column in any store; each store maps it to its own. */
+export type ColumnType =
+  | { readonly kind: 'text' | 'integer' | 'bigint' | 'boolean' | 'timestamp' | 'json' }
+  | { readonly kind: 'decimal'; readonly precision: number; readonly scale: number };
+
+export type MeasureLaw = 'count' | 'sum' | 'min' | 'max';
+
+/** A column as the engine and the stores see it. */
+export interface ColumnDefinition {
+  readonly role: Role;
+  readonly type: ColumnType;
+  readonly nullable: boolean;
+  readonly indexed: boolean;
+  /** Only of measures. */
+  readonly law?: MeasureLaw;
+  /** Only of window columns. */
+  readonly bound?: 'start' | 'end';
+}
+
+declare const out: unique symbol;
+declare const put: unique symbol;
+
+/** `Out` is what a row holds; `In` is what one contribution may put in. Both exist for the compiler only. */
+export interface Column<Out, In = Out, R extends Role = Role> {
+  readonly role: R;
+  readonly definition: ColumnDefinition;
+  readonly [out]?: Out;
+  readonly [put]?: In;
+}
+export interface KeyColumn<T> extends Column<T, T, 'key'> {}
+export interface NullableColumn<T> extends Column<T, T, 'value'> {
+  /** Adds a secondary index. */
+  index(): NullableColumn<T>;
+}
+export interface ValueColumn<T> extends Column<T, T, 'value'> {
+  /** Makes the column part of the row's key. */
+  key(): KeyColumn<T>;
+  /** Adds a secondary index. */
+  index(): ValueColumn<T>;
+  nullable(): NullableColumn<T | null>;
+}
+export interface WindowColumn extends Column<Date, never, 'window'> {}
+/** An aggregate. `Need` says whether each contribution has to bring a value. */
+export interface Measure<Out, In = Out, Need extends 'optional' | 'required' = 'optional'> extends Column<Out, In, 'measure'> {
+  readonly need: Need;
+}
+
+class ColumnValue {
+  constructor(readonly definition: ColumnDefinition) {}
+
+  get role(): Role {
+    return this.definition.role;
+  }
+
+  get need(): 'optional' | 'required' {
+    const { law, nullable } = this.definition;
+    return (law === 'min' || law === 'max') && !nullable ? 'required' : 'optional';
+  }
+
+  key(): ColumnValue {
+    return new ColumnValue({ ...this.definition, role: 'key' });
+  }
+
+  index(): ColumnValue {
+    return new ColumnValue({ ...this.definition, indexed: true });
+  }
+
+  nullable(): ColumnValue {
+    return new ColumnValue({ ...this.definition, nullable: true });
+  }
+}
+
+const value = <T>(type: ColumnType): ValueColumn<T> => new ColumnValue({ role: 'value', type, nullable: false, indexed: false }) as unknown as ValueColumn<T>;
+
+const measure = <M>(law: MeasureLaw, type: ColumnType, nullable = false): M =>
+  new ColumnValue({ role: 'measure', type, nullable, indexed: false, law }) as unknown as M;
+
+/** Text of any length, or a union of literals. */
+// NoInfer: else T is inferred from the place the column stands in (`any` inside readModel)
+export const text = <T extends string = string>(): ValueColumn<NoInfer<T>> => value({ kind: 'text' });
+/** 32-bit integer. */
+export const integer = (): ValueColumn<number> => value({ kind: 'integer' });
+/** 64-bit integer, exact. */
+export const bigint = (): ValueColumn<bigint> => value({ kind: 'bigint' });
+/** Exact decimal with `precision` digits, `scale` of them after the point. */
+export const decimal = (precision: number, scale: number): ValueColumn<Decimal> => value({ kind: 'decimal', precision, scale });
+export const boolean = (): ValueColumn<boolean> => value({ kind: 'boolean' });
+/** An instant with millisecond resolution, stored in UTC. */
+export const timestamp = (): ValueColumn<Date> => value({ kind: 'timestamp' });
+export const json = <T = unknown>(): ValueColumn<NoInfer<T>> => value({ kind: 'json' });
+
+/** Inclusive start of the window; part of the key of a windowed model. */
+export const windowStart = (): WindowColumn =>
+  new ColumnValue({ role: 'window', type: { kind: 'timestamp' }, nullable: false, indexed: false, bound: 'start' }) as unknown as WindowColumn;
+/** Exclusive end of the window. */
+export const windowEnd = (): WindowColumn =>
+  new ColumnValue({ role: 'window', type: { kind: 'timestamp' }, nullable: false, indexed: false, bound: 'end' }) as unknown as WindowColumn;
+
+/** Number of things: adds what contributions bring; 0 where they bring nothing. */
+export const count = (): Measure<bigint, number | bigint> => measure('count', { kind: 'bigint' });
+
+type Sum<T> = T extends Decimal ? Measure<Decimal> : Measure<bigint, number | bigint>;
+type Comparable = Decimal | bigint | number | Date | string;
+
+/** Exact sum; 0 where contributions bring nothing. Integers are summed in 64 bits. */
+export const sum = <T extends Decimal | bigint | number>(of: ValueColumn<T>): Sum<T> => {
+  const { type } = of.definition;
+  return measure('sum', type.kind === 'integer' ? { kind: 'bigint' } : type);
+};
+
+interface Extreme {
+  /** Every contribution has to bring a value. */
+  <T extends Comparable>(of: ValueColumn<T>): Measure<T, T, 'required'>;
+  /** Contributions without a value are skipped; null where none brought one. */
+  <T extends Comparable>(of: NullableColumn<T | null>): Measure<T | null, T | null>;
+}
+
+const extreme = (law: 'min' | 'max'): Extreme =>
+  ((of: { readonly definition: ColumnDefinition }) => measure(law, of.definition.type, of.definition.nullable)) as Extreme;
+
+/** Smallest value; text is compared by code point. */
+export const min: Extreme = extreme('min');
+/** Largest value; text is compared by code point. */
+export const max: Extreme = extreme('max');

@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import { eventTypeOf, findEventType, type EventClass, type EventTypeDefinition } from '../events/event-type';
+import type { StoreKind } from './generations';
+import { eventName, type HandlerSource, type OnOptions, type ProjectionSource } from './projection';
+import type { ReadModelDefinition } from './read-model';
+import type { Window } from './windows/tumbling';
+
+/** Raised when the same log would fold to other rows with the same definition; part of the hash. */
+const ENGINE_FORMAT = 1;
+
+/** row-fold: keyed by the event key, any fold; merged: rows of mergeable aggregates, grouped by anything. */
+export type ProjectionKind = 'row-fold' | 'merged';
+
+export interface Handler {
+  readonly type: EventTypeDefinition;
+  readonly missing: OnOptions['missing'] | undefined;
+  readonly fold: (event: object, row: object | undefined) => unknown;
+}
+
+/** A projection as the engine sees it: checked, with its handlers by event type name. */
+export interface ProjectionDefinition {
+  readonly name: string;
+  readonly version: number;
+  readonly stores: readonly StoreKind[];
+  readonly kind: ProjectionKind;
+  readonly model: ReadModelDefinition;
+  readonly window: Window | undefined;
+  readonly handlers: ReadonlyMap<string, Handler>;
+  readonly events: readonly EventClass[];
+  readonly topics: readonly string[];
+  /** Of everything that decides what is folded; a worker folds only generations built with the same hash. */
+  readonly hash: string;
+  /** Of the handlers' compiled source; a difference is only a warning, because builds differ. */
+  readonly sourceHash: string;
+}
+
+/** Registry key: name and version. */
+export const projectionKey = (p: { readonly name: string; readonly version: number }): string => `${p.name}@${String(p.version)}`;
+
+const NAME = /^[a-z][a-z0-9]*([-_][a-z0-9]+)*$/;
+
+const windowFaults = ({ window, into }: ProjectionSource): readonly string[] => {
+  const bounds = into.definition.columns.filter((column) => column.role === 'window').map((column) => column.bound);
+  const faults: string[] = [];
+  if (window !== undefined && !into.definition.mergeable) {
+    faults.push('a windowed projection needs measures: count(), sum(...), ...');
+  }
+  if (window !== undefined && bounds.filter((bound) => bound === 'start').length !== 1) {
+    faults.push('a windowed projection needs exactly one windowStart() column');
+  }
+  if (window !== undefined && bounds.filter((bound) => bound === 'end').length > 1) {
+    faults.push('a windowed projection has at most one windowEnd() column');
+  }
+  if (window === undefined && bounds.length > 0) {
+    faults.push('window columns need a window: { window: tumbling(...) }');
+  }
+  return faults;
+};
+
+const rowFoldFaults = ({ into, handlers }: ProjectionSource): readonly string[] => {
+  if (into.definition.mergeable) {
+    return [];
+  }
+  const faults: string[] = [];
+  const { keys } = into.definition;
+  if (keys.length !== 1 || !['text', 'integer', 'bigint'].includes(keys[0]!.type.kind)) {
+    faults.push('rows without measures are folded by the event key: the model needs exactly one key column of type text, integer or bigint');
+  }
+  const topics = new Set(handlers.map(({ event }) => findEventType(event)?.topic));
+  if (topics.size > 1) {
+    faults.push(`rows without measures are folded from one topic, not from ${[...topics].join(', ')}; use measures, or put the events on one topic`);
+  }
+  return faults;
+};
+
+const handlerFaults = ({ handlers }: ProjectionSource, registered: ReadonlySet<EventClass>): readonly string[] => {
+  const seen = new Set<EventClass>();
+  const faults = handlers.length === 0 ? ['it handles no event: add @On(...)'] : [];
+  for (const { event } of handlers) {
+    if (!registered.has(event)) {
+      faults.push(`it handles ${eventName(event)}, which is not registered: add the class to the events`);
+    }
+    if (seen.has(event)) {
+      faults.push(`it handles ${eventName(event)} twice`);
+    }
+    seen.add(event);
+  }
+  return faults;
+};
+
+/** Everything wrong with a projection that the compiler cannot see; empty if nothing is. */
+export const projectionFaults = (source: ProjectionSource, registered: ReadonlySet<EventClass>): readonly string[] => {
+  const faults = [...handlerFaults(source, registered), ...rowFoldFaults(source), ...windowFaults(source)];
+  if (!NAME.test(source.name)) {
+    faults.push('its name must be lower-case words joined by - or _');
+  }
+  if (!Number.isInteger(source.version) || source.version < 1) {
+    faults.push('its version must be a whole number from 1');
+  }
+  if (source.stores.length === 0) {
+    faults.push('it needs a store');
+  }
+  return faults.map((fault) => `projection ${source.name} v${String(source.version)}: ${fault}`);
+};
+
+const sha256 = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
+
+const handled = (handlers: readonly HandlerSource[]): readonly Handler[] =>
+  handlers.map(({ event, missing, fold }) => ({ type: eventTypeOf(event), missing, fold })).sort((a, b) => (a.type.name < b.type.name ? -1 : 1));
+
+/** What the definition hash covers; stored with the generation as JSON. */
+export const describeDefinition = ({ into, window, ...source }: ProjectionSource): unknown => ({
+  format: ENGINE_FORMAT,
+  model: into.definition.name,
+  columns: into.definition.columns,
+  window: window ?? null,
+  events: handled(source.handlers).map(({ type, missing }) => ({
+    name: type.name,
+    version: type.version,
+    topic: type.topic,
+    schema: type.schema,
+    upcasters: Object.keys(type.upcasters),
+    missing: missing ?? null,
+  })),
+});
+
+/** Call only for a source without faults. */
+export const projectionDefinition = (source: ProjectionSource): ProjectionDefinition => {
+  const handlers = handled(source.handlers);
+  return {
+    name: source.name,
+    version: source.version,
+    stores: source.stores,
+    kind: source.into.definition.mergeable ? 'merged' : 'row-fold',
+    model: source.into.definition,
+    window: source.window,
+    handlers: new Map(handlers.map((handler) => [handler.type.name, handler])),
+    events: handlers.map(({ type }) => type.class),
+    topics: [...new Set(handlers.map(({ type }) => type.topic))].sort(),
+    hash: sha256(describeDefinition(source)),
+    sourceHash: sha256(source.handlers.map((handler) => handler.source)),
+  };
+};

@@ -1,0 +1,137 @@
+import type { Position, TopicPartition } from '../events/position';
+
+export type StoreKind = 'postgres' | 'clickhouse' | 'memory';
+
+/** candidate: being rebuilt; active: what readers see; standby: the former active one, still following; retired: stopped. */
+export type GenerationStatus = 'candidate' | 'active' | 'standby' | 'retired';
+
+/** The statuses in which workers fold a generation. */
+export const FOLLOWING: readonly GenerationStatus[] = ['candidate', 'active', 'standby'];
+
+/** One physical build of a projection (name and version) in one store. */
+export interface Generation {
+  readonly id: number;
+  readonly app: string;
+  readonly projection: string;
+  readonly store: StoreKind;
+  readonly version: number;
+  readonly run: number;
+  readonly status: GenerationStatus;
+  /** Name of the read model, which is the name of the view. */
+  readonly model: string;
+  /** Schema (Postgres) or database (ClickHouse) of view and table. */
+  readonly viewSchema: string;
+  readonly table: string;
+  /** Consumer group: `<app>.<projection>.<store>.v<version>.r<run>`. */
+  readonly group: string;
+  readonly topics: readonly string[];
+  readonly definitionHash: string;
+  readonly sourceHash: string;
+  /** Built as the first generation of its name: activates itself when it reaches `headsAtStart`. */
+  readonly firstBuild: boolean;
+  /** Stable heads when the generation was created: `topic/partition` to offset. */
+  readonly headsAtStart: Readonly<Record<string, number>>;
+}
+
+export type GenerationName = Pick<Generation, 'projection' | 'store' | 'version' | 'run'>;
+
+/** `order-summary v2.r1 (postgres)`, for people. */
+export const generationLabel = (g: GenerationName): string => `${g.projection} v${String(g.version)}.r${String(g.run)} (${g.store})`;
+
+/** Per partition: offsets read = the sum of all the others (promise P3). */
+export interface Counters {
+  readonly read: number;
+  readonly applied: number;
+  readonly filtered: number;
+  readonly late: number;
+  readonly parked: number;
+  readonly discarded: number;
+  readonly errata: number;
+  readonly control: number;
+}
+
+export const NO_COUNTS: Counters = { read: 0, applied: 0, filtered: 0, late: 0, parked: 0, discarded: 0, errata: 0, control: 0 };
+
+/** Recognises the record last folded, so that a recreated or rewound topic is noticed. */
+export interface Fingerprint {
+  readonly offset: number;
+  readonly timestamp: number;
+  /** CloudEvents id, empty where there is none. */
+  readonly id: string;
+}
+
+export interface Checkpoint extends TopicPartition {
+  readonly next: number;
+  readonly epoch: number;
+  /** Highest event time seen in this partition, milliseconds since the epoch; `undefined` before the first record. */
+  readonly streamTime: number | undefined;
+  readonly counters: Counters;
+  readonly fingerprint: Fingerprint | undefined;
+  /** Folding may not go beyond this offset while the hold lasts. */
+  readonly holdAt: number | undefined;
+  /** Name of the worker that claimed the partition last. */
+  readonly owner: string | undefined;
+  /** Why the partition stopped, if it did. */
+  readonly stoppedBy: StoppedBy | undefined;
+}
+
+/** An error that stops one partition of one generation; the position has not been folded. */
+export interface StoppedBy extends Position {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** A projection version that a worker's code can fold. */
+export interface Announcement {
+  readonly projection: string;
+  readonly version: number;
+  readonly definitionHash: string;
+}
+
+export interface WorkerAnnouncement {
+  readonly worker: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly announced: readonly Announcement[];
+}
+
+export interface NewGeneration {
+  readonly projection: string;
+  readonly store: StoreKind;
+  readonly version: number;
+  readonly run: number;
+  readonly model: string;
+  readonly viewSchema: string;
+  readonly topics: readonly string[];
+  readonly definitionHash: string;
+  readonly sourceHash: string;
+  /** Stored for people and for later comparison; JSON. */
+  readonly definition: unknown;
+  readonly firstBuild: boolean;
+  readonly headsAtStart: Readonly<Record<string, number>>;
+  /** Every partition of the topics, with the offset at which folding begins (the log start). */
+  readonly begin: readonly Position[];
+}
+
+/** Names that follow from a generation's name. Table names are cut to what Postgres keeps (63 bytes). */
+export const generationNames = (app: string, model: string, g: GenerationName): { readonly table: string; readonly group: string } => ({
+  table: `${model}__v${String(g.version)}_r${String(g.run)}`,
+  group: `${app}.${g.projection}.${g.store}.v${String(g.version)}.r${String(g.run)}`,
+});
+
+/**
+ * Port to what exists and what is desired: workers obey it. Statuses are changed by the replay coordinator alone.
+ * All times are the store's own clock.
+ */
+export interface GenerationCatalog {
+  list(): Promise<readonly Generation[]>;
+  /** Idempotent by name: an existing generation of that name is answered unchanged. Status `candidate`, with its checkpoints. */
+  create(generation: NewGeneration): Promise<Generation>;
+  checkpoints(generationId: number): Promise<readonly Checkpoint[]>;
+  /** Tells what the worker can fold, and that it lives. */
+  announce(worker: WorkerAnnouncement): Promise<void>;
+  /** Workers heard of within `withinMs`. */
+  liveWorkers(withinMs: number): Promise<readonly WorkerAnnouncement[]>;
+  withdraw(worker: string): Promise<void>;
+}

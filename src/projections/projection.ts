@@ -1,0 +1,209 @@
+import 'reflect-metadata';
+import { RefoldError } from '../kernel/errors';
+import { findEventType, type EventClass } from '../events/event-type';
+import type { StoreKind } from './generations';
+import type { Contribution, IsMergeable, Problem, ReadModel, Row } from './read-model';
+import type { Window } from './windows/tumbling';
+
+/** What a handler of M may return; undefined deletes the row (row-fold) or adds nothing (mergeable). */
+export type Outcome<M extends ReadModel> = (IsMergeable<M> extends true ? Contribution<M> | readonly Contribution<M>[] : Row<M>) | undefined;
+
+/** `missing` says what happens when the event comes before its row; with it, the handler's row is never undefined. */
+export interface OnOptions {
+  readonly missing: 'skip' | 'park';
+}
+type RowArg<M extends ReadModel, O> = O extends OnOptions ? Row<M> : Row<M> | undefined;
+
+type Wrong<R, W> =
+  | {
+      [K in keyof W & string]-?: K extends keyof R
+        ? [R[K]] extends [W[K]]
+          ? never
+          : `'${K}' has the wrong type (if it is a literal, annotate the return type)`
+        : {} extends Pick<W, K>
+          ? never
+          : `'${K}' is missing`;
+    }[keyof W & string]
+  | (Exclude<keyof R, keyof W> extends infer X extends string ? `'${X}' is not a column` : never);
+type WrongContribution<R, M extends ReadModel> =
+  R extends Contribution<M>
+    ? Wrong<R['group'], Contribution<M>['group']> | Wrong<R['measures'], Contribution<M>['measures']>
+    : R extends readonly (infer One)[]
+      ? One extends Contribution<M>
+        ? never
+        : 'return contributions: <readModel>.contribution(group, measures)'
+      : 'return a contribution: <readModel>.contribution(group, measures)';
+type WrongOutcome<R, M extends ReadModel> = R extends undefined
+  ? never
+  : IsMergeable<M> extends true
+    ? WrongContribution<R, M>
+    : R extends { readonly group: unknown; readonly measures: unknown }
+      ? 'this read model has no measures: return a row'
+      : R extends object
+        ? Wrong<R, Row<M>>
+        : 'return a row, or undefined to delete it';
+type IsAny<T> = 0 extends 1 & T ? true : false;
+type OutcomeVerdict<R, M extends ReadModel> = [WrongOutcome<R, M>] extends [never] ? unknown : Problem<WrongOutcome<R, M>>;
+
+/** `unknown` if G is a good handler, else a Problem that says what is wrong with it. */
+export type Verdict<G, E, M extends ReadModel, O = undefined> =
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- any function: its own types are judged below
+  G extends (...args: any) => infer R
+    ? IsAny<R> extends true
+      ? unknown
+      : Extract<R, PromiseLike<unknown>> extends never
+        ? // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the second parameter is judged below
+          G extends (event: E, ...rest: any) => unknown
+          ? IsMergeable<M> extends true
+            ? OutcomeVerdict<R, M>
+            : G extends (event: E, row: RowArg<M, O>) => unknown
+              ? OutcomeVerdict<R, M>
+              : Problem<"the row parameter must accept Row | undefined (or say what to do without a row: @On(Event, { missing: 'park' }))">
+          : Problem<'the first parameter does not accept this event'>
+        : Problem<'a handler must not be async: a replay has to compute the same rows again'>
+    : Problem<'not a method'>;
+
+/** One handler as written in code. */
+export interface HandlerSource {
+  readonly event: EventClass;
+  readonly missing: OnOptions['missing'] | undefined;
+  readonly fold: (event: object, row: object | undefined) => unknown;
+  /** Compiled text, for the hash that only warns. */
+  readonly source: string;
+}
+
+/** A projection as written in code, whichever way; `defineApp` checks it and makes a definition of it. */
+export interface ProjectionSource {
+  readonly name: string;
+  readonly version: number;
+  readonly stores: readonly StoreKind[];
+  readonly into: ReadModel;
+  readonly window: Window | undefined;
+  readonly handlers: readonly HandlerSource[];
+}
+
+export interface ProjectionOptions {
+  readonly name: string;
+  /** From 1; a changed projection gets a new version beside the old one. */
+  readonly version: number;
+  /** Default `'postgres'`. */
+  readonly store?: StoreKind | readonly StoreKind[];
+}
+
+// ---- classes: the class says where it folds to (`into`), @On reads that from the prototype's type
+
+export interface ProjectionShape {
+  readonly into: ReadModel;
+}
+export type ProjectionClass = new () => ProjectionShape;
+
+const PROJECTION = Symbol('refold:projection');
+const HANDLERS = Symbol('refold:handlers');
+
+interface Handled {
+  readonly event: EventClass;
+  readonly missing: OnOptions['missing'] | undefined;
+  readonly method: string;
+}
+
+type OnDecorator<E, O> = <T extends ProjectionShape, G>(
+  target: T,
+  key: string,
+  descriptor: TypedPropertyDescriptor<G> & Verdict<G, E, T['into'], O>,
+) => void;
+
+/** Marks a method as the handler of an event type. Only writes metadata. */
+export function On<E extends object, const O extends OnOptions | undefined = undefined>(event: EventClass<E>, options?: O): OnDecorator<E, O> {
+  return (target, key) => {
+    const inherited = (Reflect.getMetadata(HANDLERS, target) as readonly Handled[] | undefined) ?? [];
+    Reflect.defineMetadata(HANDLERS, [...inherited, { event, missing: options?.missing, method: key }], target);
+  };
+}
+
+/** Marks a class as a projection. `new ()`: a projection has no dependencies, so it cannot have effects (promise P6). Only writes metadata. */
+export function Projection<const O extends ProjectionOptions & { readonly window?: Window }>(
+  options: O,
+): <C extends ProjectionClass>(
+  target: C &
+    (O extends { readonly window: Window }
+      ? IsMergeable<InstanceType<C>['into']> extends true
+        ? unknown
+        : Problem<'a windowed projection needs measures: count(), sum(...), ...'>
+      : unknown),
+) => void {
+  return (target) => {
+    Reflect.defineMetadata(PROJECTION, options, target);
+  };
+}
+
+const storesOf = (store: ProjectionOptions['store']): readonly StoreKind[] => (store === undefined ? ['postgres'] : typeof store === 'string' ? [store] : store);
+
+const fromClass = (target: ProjectionClass): ProjectionSource => {
+  const options = Reflect.getOwnMetadata(PROJECTION, target) as (ProjectionOptions & { readonly window?: Window }) | undefined;
+  if (options === undefined) {
+    throw new RefoldError('definition.invalid', `class ${target.name} is not a projection`, { remedy: 'Decorate the class with @Projection.' });
+  }
+  const instance = new target();
+  const methods = instance as unknown as Record<string, (event: object, row: object | undefined) => unknown>;
+  const handled = (Reflect.getMetadata(HANDLERS, target.prototype as object) as readonly Handled[] | undefined) ?? [];
+  const handlers = handled.map(({ event, missing, method }): HandlerSource => {
+    const fold = methods[method]!;
+    return { event, missing, fold: fold.bind(instance), source: fold.toString() };
+  });
+  return { name: options.name, version: options.version, stores: storesOf(options.store), into: instance.into, window: options.window, handlers };
+};
+
+// ---- values
+
+type Exact<R, M extends ReadModel> = R extends undefined
+  ? R
+  : IsMergeable<M> extends true
+    ? R
+    : R & { readonly [K in Exclude<keyof R, keyof Row<M>>]: Problem<'not a column of this read model'> };
+
+/** A projection as a value: immutable, each `on` answers a new one. */
+export interface ProjectionValue<M extends ReadModel, E = never> {
+  readonly into: M;
+  readonly handles?: E;
+  /** What has been said so far; read by `defineApp`. */
+  readonly source: ProjectionSource;
+  on<F extends object, R extends Outcome<M>>(event: EventClass<F>, handler: (event: F, row: Row<M> | undefined) => R & Exact<R, M>): ProjectionValue<M, E | F>;
+  on<F extends object, R extends Outcome<M>>(
+    event: EventClass<F>,
+    options: OnOptions,
+    handler: (event: F, row: Row<M>) => R & Exact<R, M>,
+  ): ProjectionValue<M, E | F>;
+}
+
+type Fold = (event: object, row: object | undefined) => unknown;
+
+const valueOf = <M extends ReadModel>(into: M, source: ProjectionSource): ProjectionValue<M> => {
+  const on = (event: EventClass, second: OnOptions | Fold, third?: Fold): ProjectionValue<M> => {
+    const [options, fold] = typeof second === 'function' ? [undefined, second] : [second, third!];
+    const handler: HandlerSource = { event, missing: options?.missing, fold, source: fold.toString() };
+    return valueOf(into, { ...source, handlers: [...source.handlers, handler] });
+  };
+  return { into, source, on } as unknown as ProjectionValue<M>;
+};
+
+/** The same as the decorators, by values; event and row types are inferred. */
+export function projection<M extends ReadModel>(options: ProjectionOptions & { readonly into: M; readonly window?: Window }): ProjectionValue<M> {
+  return valueOf(options.into, {
+    name: options.name,
+    version: options.version,
+    stores: storesOf(options.store),
+    into: options.into,
+    window: options.window,
+    handlers: [],
+  });
+}
+
+/** Either way of writing a projection. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a value over any model and any events
+export type AnyProjection = ProjectionClass | ProjectionValue<any, any>;
+
+/** @throws RefoldError `definition.invalid` for a class without `@Projection` */
+export const projectionSource = (given: AnyProjection): ProjectionSource => (typeof given === 'function' ? fromClass(given) : given.source);
+
+/** Name of an event class for messages: the registered name, else the class name. */
+export const eventName = (event: EventClass): string => findEventType(event)?.name ?? event.name;

@@ -1,0 +1,99 @@
+import type { PartitionId, TopicPartition } from '../events/position';
+import type { ProjectionDefinition } from './definition';
+import type { Checkpoint, Counters, Fingerprint, Generation, StoppedBy, StoreKind } from './generations';
+
+/** Where a row of a row-fold was last changed. */
+export interface Stamp extends TopicPartition {
+  readonly offset: number;
+}
+
+/** A row of a row-fold with its stamp. Values are in the types of the columns. */
+export interface StampedRow {
+  readonly row: Readonly<Record<string, unknown>>;
+  readonly stamp: Stamp;
+}
+
+/** The sum of what one batch adds to one row of a merged model; window bounds in milliseconds. */
+export interface Merge {
+  readonly group: Readonly<Record<string, unknown>>;
+  readonly window: { readonly start: number; readonly end: number } | undefined;
+  /** Every measure of the model; `null` where nothing was brought. */
+  readonly measures: Readonly<Record<string, unknown>>;
+}
+
+/** A contribution that came too late for its window. */
+export interface LateContribution extends TopicPartition {
+  readonly offset: number;
+  /** Position among the contributions of the record. */
+  readonly ordinal: number;
+  readonly eventTime: number;
+  readonly streamTime: number;
+  readonly windowStart: number;
+  readonly contribution: { readonly group: Readonly<Record<string, unknown>>; readonly measures: Readonly<Record<string, unknown>> };
+}
+
+/** How far one partition moves in a batch: compare-and-set from (`from`, `epoch`) to `next`. */
+export interface Advance extends TopicPartition {
+  readonly from: number;
+  readonly next: number;
+  readonly epoch: number;
+  /** What is added to the counters. */
+  readonly counters: Counters;
+  readonly streamTime: number | undefined;
+  readonly fingerprint: Fingerprint | undefined;
+}
+
+/** Everything one batch writes, in one transaction. Each row occurs once. */
+export interface BatchCommit {
+  readonly advances: readonly Advance[];
+  readonly upserts: readonly StampedRow[];
+  /** Key values (text of the key column) of rows to delete. */
+  readonly deletes: readonly string[];
+  readonly merges: readonly Merge[];
+  readonly late: readonly LateContribution[];
+}
+
+/**
+ * `fenced`: another worker or writer has claimed a partition since; nothing was written, ask for positions again.
+ * `held`: a hold forbids to go so far; nothing was written, cut the batch at the offsets given.
+ */
+export type CommitResult =
+  | { readonly status: 'committed' }
+  | { readonly status: 'fenced'; readonly partitions: readonly TopicPartition[] }
+  | { readonly status: 'held'; readonly holds: ReadonlyMap<PartitionId, number> };
+
+/** A recorded decision that the read path obeys. */
+export interface Decision extends TopicPartition {
+  readonly kind: 'discard' | 'idle-advance' | 'partition-barrier' | 'errata';
+  readonly offset: number;
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * One generation opened for folding by one worker.
+ * Duties: `commit` is atomic and refuses whole; a batch once committed is never applied again, because its advance
+ * no longer compares.
+ */
+export interface GenerationStore {
+  /**
+   * Claims partitions: raises their epoch, so that every earlier owner is fenced; answers where to go on.
+   * @throws RefoldError `generation.not-running` if the generation is not followed any more
+   */
+  claim(partitions: readonly TopicPartition[], owner: string): Promise<readonly Checkpoint[]>;
+  /** Recorded decisions at or after the given positions. */
+  decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]>;
+  /** Rows of a row-fold by the text of their key; missing ones are left out. */
+  load(keys: readonly string[]): Promise<ReadonlyMap<string, StampedRow>>;
+  commit(batch: BatchCommit): Promise<CommitResult>;
+  /** Records why a partition stopped (or that it goes on: `undefined`), if the epoch still compares. */
+  recordStop(partition: TopicPartition, epoch: number, stop: StoppedBy | undefined): Promise<void>;
+}
+
+/** Port to a database that keeps read models. */
+export interface ReadModelStore {
+  readonly kind: StoreKind;
+  /** Creates the generation's table. Idempotent. */
+  provision(generation: Generation, definition: ProjectionDefinition): Promise<void>;
+  /** @throws RefoldError `store.schema-drift` if the table is not what the definition declares */
+  open(generation: Generation, definition: ProjectionDefinition): Promise<GenerationStore>;
+}

@@ -1,0 +1,228 @@
+import { RefoldError } from '../kernel/errors';
+import type { LogBatch, LogRecord } from './event-log';
+import { comparePartitions, partitionId, type PartitionId, type TopicPartition } from './position';
+
+export interface QueueLimits {
+  readonly maxQueuedRecords: number;
+  readonly maxQueuedBytes: number;
+}
+
+/** Bytes of key and value. */
+export const recordBytes = (record: LogRecord): number => (record.key?.length ?? 0) + (record.value?.length ?? 0);
+
+const bytesOf = (records: readonly LogRecord[]): number => {
+  let bytes = 0;
+  for (const record of records) {
+    bytes += recordBytes(record);
+  }
+  return bytes;
+};
+
+interface Segment {
+  readonly next: number;
+  readonly records: readonly LogRecord[];
+  readonly bytes: number;
+}
+
+/** What was fetched of one partition and not yet taken. Offsets `[from, next)` join without a gap. */
+class PartitionQueue {
+  #segments: Segment[] = [];
+  #paused = false;
+  records = 0;
+  bytes = 0;
+  /** Where the next batch that is taken begins. */
+  from: number;
+  /** Where fetching goes on. */
+  next: number;
+
+  constructor(
+    readonly id: TopicPartition,
+    begin: number,
+    readonly limits: QueueLimits,
+  ) {
+    this.from = begin;
+    this.next = begin;
+  }
+
+  get isEmpty(): boolean {
+    return this.from === this.next;
+  }
+
+  offer(batch: LogBatch): void {
+    if (batch.from !== this.next || batch.next < batch.from) {
+      const facts = { topic: batch.topic, partition: batch.partition, from: batch.from, next: batch.next, expected: this.next };
+      throw new RefoldError('internal.invariant', 'a fetched batch does not join the one before', { facts });
+    }
+    if (batch.next === batch.from) {
+      return;
+    }
+    const bytes = bytesOf(batch.records);
+    this.#segments.push({ next: batch.next, records: batch.records, bytes });
+    this.next = batch.next;
+    this.records += batch.records.length;
+    this.bytes += bytes;
+    this.#updatePause();
+  }
+
+  wantsMore(): boolean {
+    this.#updatePause();
+    return !this.#paused;
+  }
+
+  /** Takes at most `count` records; the range reaches to the next record that stays, or to the end of what was fetched. */
+  take(count: number): LogBatch {
+    const from = this.from;
+    const parts: (readonly LogRecord[])[] = [];
+    let left = count;
+    let used = 0;
+    for (; used < this.#segments.length; used += 1) {
+      const segment = this.#segments[used]!;
+      if (segment.records.length > left) {
+        break;
+      }
+      parts.push(segment.records);
+      left -= segment.records.length;
+      this.from = segment.next;
+      this.records -= segment.records.length;
+      this.bytes -= segment.bytes;
+    }
+    const cut = left > 0 ? this.#segments[used] : undefined;
+    this.#segments = this.#segments.slice(used);
+    if (cut !== undefined) {
+      parts.push(this.#cut(cut, left));
+    }
+    return { ...this.id, from, next: this.from, records: parts.length === 1 ? parts[0]! : parts.flat() };
+  }
+
+  #cut(segment: Segment, count: number): readonly LogRecord[] {
+    const taken = segment.records.slice(0, count);
+    const bytes = bytesOf(taken);
+    this.#segments[0] = { next: segment.next, records: segment.records.slice(count), bytes: segment.bytes - bytes };
+    this.from = taken[count - 1]!.offset + 1;
+    this.records -= count;
+    this.bytes -= bytes;
+    return taken;
+  }
+
+  #updatePause(): void {
+    const { maxQueuedRecords, maxQueuedBytes } = this.limits;
+    if (this.records >= maxQueuedRecords || this.bytes >= maxQueuedBytes) {
+      this.#paused = true;
+    } else if (this.records * 2 <= maxQueuedRecords && this.bytes * 2 <= maxQueuedBytes) {
+      this.#paused = false;
+    }
+  }
+}
+
+/**
+ * How many of `total` each gets when all are served evenly: nobody gets less than another one that wanted no more.
+ * What cannot be divided goes one by one to those at `rotation`, `rotation + 1`, …, so that nobody starves.
+ */
+export const shareEvenly = (wanted: readonly number[], total: number, rotation: number): number[] => {
+  const shares = wanted.map(() => 0);
+  let left = total;
+  let open = wanted.flatMap((want, index) => (want > 0 ? [index] : []));
+  while (open.length > 0 && left >= open.length) {
+    const level = Math.floor(left / open.length);
+    for (const index of open) {
+      const more = Math.min(level, wanted[index]! - shares[index]!);
+      shares[index]! += more;
+      left -= more;
+    }
+    open = open.filter((index) => shares[index]! < wanted[index]!);
+  }
+  for (let i = 0; i < open.length && left > 0; i += 1, left -= 1) {
+    shares[open[(rotation + i) % open.length]!]! += 1;
+  }
+  return shares;
+};
+
+/**
+ * Bounded queues of one assignment, one per partition: an adapter fills them ahead, `take` empties them evenly.
+ * A partition is not to be fetched from (`wantsMore`) once it holds the limit, until it holds less than half of it.
+ */
+export class FetchQueues {
+  readonly #queues: Map<PartitionId, PartitionQueue>;
+  #order: PartitionQueue[];
+  #rotation = 0;
+
+  /** @param begin where reading begins; a partition that is missing there is not read */
+  constructor(partitions: readonly TopicPartition[], begin: ReadonlyMap<PartitionId, number>, limits: QueueLimits) {
+    this.#order = [...partitions].sort(comparePartitions).flatMap((partition) => {
+      const offset = begin.get(partitionId(partition));
+      return offset === undefined ? [] : [new PartitionQueue({ topic: partition.topic, partition: partition.partition }, offset, limits)];
+    });
+    this.#queues = new Map(this.#order.map((queue) => [partitionId(queue.id), queue]));
+  }
+
+  /** The partitions that are read, in order. */
+  get partitions(): readonly TopicPartition[] {
+    return this.#order.map((queue) => queue.id);
+  }
+
+  has(partition: TopicPartition): boolean {
+    return this.#queues.has(partitionId(partition));
+  }
+
+  /** Where fetching of this partition goes on; `undefined` if it is not read. */
+  next(partition: TopicPartition): number | undefined {
+    return this.#queues.get(partitionId(partition))?.next;
+  }
+
+  /** Whether this partition is to be fetched from now. */
+  wantsMore(partition: TopicPartition): boolean {
+    return this.#queues.get(partitionId(partition))?.wantsMore() ?? false;
+  }
+
+  /** How many records and bytes fit below the limit; both may be negative after a large fetch. */
+  room(partition: TopicPartition): { readonly records: number; readonly bytes: number } {
+    const queue = this.#queues.get(partitionId(partition));
+    return queue === undefined
+      ? { records: 0, bytes: 0 }
+      : { records: queue.limits.maxQueuedRecords - queue.records, bytes: queue.limits.maxQueuedBytes - queue.bytes };
+  }
+
+  /** What is held over all partitions. */
+  held(): { readonly records: number; readonly bytes: number; readonly mostRecords: number } {
+    let records = 0;
+    let bytes = 0;
+    let mostRecords = 0;
+    for (const queue of this.#order) {
+      records += queue.records;
+      bytes += queue.bytes;
+      mostRecords = Math.max(mostRecords, queue.records);
+    }
+    return { records, bytes, mostRecords };
+  }
+
+  /** Ignores partitions that are not read (any more). @throws RefoldError `internal.invariant` if the batch does not join the one before */
+  offer(batch: LogBatch): void {
+    this.#queues.get(partitionId(batch))?.offer(batch);
+  }
+
+  /** At most one batch per partition and `maxRecords` records in all; a range without records costs nothing. */
+  take(maxRecords: number): LogBatch[] {
+    const shares = shareEvenly(
+      this.#order.map((queue) => queue.records),
+      maxRecords,
+      this.#rotation,
+    );
+    this.#rotation += 1;
+    return this.#order.flatMap((queue, index) => {
+      const share = shares[index]!;
+      return queue.isEmpty || (share === 0 && queue.records > 0) ? [] : [queue.take(share)];
+    });
+  }
+
+  /** Throws away what is held of these partitions; they are not read any more. */
+  drop(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) {
+      this.#queues.delete(partitionId(partition));
+    }
+    this.#order = this.#order.filter((queue) => this.has(queue.id));
+  }
+
+  get isEmpty(): boolean {
+    return this.#order.every((queue) => queue.isEmpty);
+  }
+}

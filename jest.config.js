@@ -1,4 +1,4 @@
-import type { Config } from 'jest';
+'use strict';
 
 const swc = {
   '^.+\\.ts$': [
@@ -8,16 +8,17 @@ const swc = {
       module: { type: 'commonjs' },
     },
   ],
-} satisfies Config['transform'];
+};
 
-const config: Config = {
+/** @type {import('jest').Config} */
+module.exports = {
   testEnvironment: 'node',
   transform: swc,
   setupFiles: ['reflect-metadata'],
+  globalSetup: '<rootDir>/test/support/global-setup.ts',
+  globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
   testTimeout: 60_000,
   maxWorkers: 2,
 };
-
-export default config;

@@ -1,0 +1,255 @@
+import { randomBytes } from 'node:crypto';
+import type { ChildProcess } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
+import { addressBookFile, writeAddressBook } from './address-book';
+import { claim } from './claim';
+import { readJson, removeTree, writePrivately } from './files';
+import type { GuardianOrder } from './guardian';
+import { startKafka } from './kafka-service';
+import { givenArguments, launch } from './launch';
+import { startPostgres } from './postgres-service';
+import { identityOf, recordOf, terminate, type ProcessRecord } from './process-identity';
+import { onMessages, send, toWire, type ServiceAddresses, type ServiceReply, type ServiceRequest } from './protocol';
+import type { RunningService, ServiceSurroundings } from './running-service';
+
+/** Exit code of a supervisor that found another one in charge. */
+export const NOT_OWNER = 3;
+/** A client that connects within this time of the last one leaving finds the services still running. */
+const GRACE_MS = 500;
+/** How long a supervisor waits for its first client. */
+const FIRST_CLIENT_MS = 15_000;
+
+type ServiceName = 'postgres' | 'kafka';
+
+interface Child extends ProcessRecord {
+  readonly signal: NodeJS.Signals;
+  readonly boundMs: number;
+}
+
+const START: Readonly<Record<ServiceName, (around: ServiceSurroundings) => Promise<RunningService>>> = { postgres: startPostgres, kafka: startKafka };
+
+/**
+ * Owns the embedded services of one folder: starts them when the first client asks, and stops them when the last one has
+ * gone. A client is a control connection, so a killed client counts as gone. A guardian process ends the services should
+ * the supervisor itself be killed; what survives even that is recognised by its record at the next start.
+ */
+class Supervisor {
+  readonly #folder: string;
+  readonly #token = randomBytes(32).toString('hex');
+  readonly #guardian: ChildProcess;
+  readonly #server = net.createServer((socket) => this.#accept(socket));
+  readonly #clients = new Set<net.Socket>();
+  readonly #services = new Map<ServiceName, Promise<RunningService>>();
+  readonly #children = new Map<number, Child>();
+  readonly #otherFolders = new Set<string>();
+  readonly #addresses = new Map<ServiceName, string>();
+  #ephemeral = false;
+  #stopping: Promise<void> | undefined;
+  #grace: NodeJS.Timeout | undefined;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.#guardian = launch('guardian', { arguments: [], stdio: ['pipe', 'ignore', 'inherit'], detached: true, cwd: path.parse(folder).root });
+    this.#guardian.stdin?.on('error', () => undefined); // a killed guardian leaves the records on disk to the next start
+  }
+
+  async run(): Promise<void> {
+    await this.#endLeftovers();
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(0, '127.0.0.1', resolve);
+    });
+    this.#publish();
+    this.#grace = setTimeout(() => void this.stop(), FIRST_CLIENT_MS);
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  get #childrenFile(): string {
+    return path.join(this.#folder, 'children.json');
+  }
+
+  #order(order: GuardianOrder): void {
+    this.#guardian.stdin?.write(`${JSON.stringify(order)}\n`);
+  }
+
+  #publish(): void {
+    const address = this.#server.address();
+    writeAddressBook(this.#folder, {
+      supervisor: recordOf(process.pid),
+      controlPort: typeof address === 'object' && address !== null ? address.port : 0,
+      token: this.#token,
+      ...this.#published(),
+    });
+  }
+
+  #published(): ServiceAddresses {
+    const postgresUrl = this.#addresses.get('postgres');
+    const kafka = this.#addresses.get('kafka');
+    return { ...(postgresUrl === undefined ? {} : { postgresUrl }), ...(kafka === undefined ? {} : { kafkaBrokers: [kafka] }) };
+  }
+
+  /** Services of a supervisor that was killed together with its guardian. */
+  async #endLeftovers(): Promise<void> {
+    const left = readJson<Child[]>(this.#childrenFile) ?? [];
+    await Promise.all(left.map((child) => terminate(child, child.signal, child.boundMs)));
+    fs.rmSync(this.#childrenFile, { force: true });
+  }
+
+  #accept(socket: net.Socket): void {
+    let asked = false;
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.#left(socket));
+    onMessages(socket, (message) => {
+      if (asked) {
+        void this.#leave(socket);
+        return;
+      }
+      asked = true;
+      const request = message as ServiceRequest;
+      if (request.token !== this.#token || this.#stopping !== undefined) {
+        socket.destroy();
+        return;
+      }
+      this.#clients.add(socket);
+      clearTimeout(this.#grace);
+      void this.#serve(request).then((reply) => send(socket, reply));
+    });
+  }
+
+  /** The last client that leaves in good order waits until everything has stopped. */
+  async #leave(socket: net.Socket): Promise<void> {
+    if (this.#clients.size === 1 && this.#clients.has(socket)) {
+      await this.stop();
+    }
+    socket.end();
+  }
+
+  #left(socket: net.Socket): void {
+    if (this.#clients.delete(socket) && this.#clients.size === 0) {
+      clearTimeout(this.#grace);
+      this.#grace = setTimeout(() => void this.stop(), GRACE_MS);
+    }
+  }
+
+  async #serve(request: ServiceRequest): Promise<ServiceReply> {
+    try {
+      const wanted = (['postgres', 'kafka'] as const).filter((name) => request[name]);
+      if (request.ephemeral && !this.#ephemeral) {
+        this.#ephemeral = true;
+        this.#order({ remove: this.#folder });
+      }
+      await Promise.all(wanted.map((name) => this.#ensure(name, request)));
+      this.#publish();
+      return { ok: true, addresses: this.#published() };
+    } catch (error) {
+      return { ok: false, error: toWire(isRefoldError(error) ? error : new RefoldError('service.unavailable', messageOf(error), { cause: error })) };
+    }
+  }
+
+  #ensure(name: ServiceName, request: ServiceRequest): Promise<RunningService> {
+    const running = this.#services.get(name);
+    if (running !== undefined) {
+      if (request.fresh) {
+        throw new RefoldError('service.unavailable', `${name} cannot begin with empty data while another process uses it`, { facts: { folder: this.#folder } });
+      }
+      return running;
+    }
+    const starting = START[name](this.#surroundings(request)).then((service) => this.#watch(name, service));
+    this.#services.set(name, starting);
+    starting.catch(() => this.#services.delete(name)); // the next request tries again
+    return starting;
+  }
+
+  /** A service that dies is started again by the next request, on the same port and data. */
+  #watch(name: ServiceName, service: RunningService): RunningService {
+    const gone = (): void => {
+      this.#services.delete(name);
+      this.#addresses.delete(name);
+    };
+    if (service.child.exitCode !== null || service.child.signalCode !== null) {
+      throw new RefoldError('service.unavailable', `${name} ended as soon as it had started`);
+    }
+    service.child.once('exit', gone);
+    this.#addresses.set(name, service.address);
+    return service;
+  }
+
+  #surroundings(request: ServiceRequest): ServiceSurroundings {
+    return {
+      folder: this.#folder,
+      fresh: request.fresh,
+      durable: request.durable,
+      alsoUses: (folder) => {
+        this.#otherFolders.add(folder);
+        if (this.#ephemeral) {
+          this.#order({ remove: folder });
+        }
+      },
+      started: (child, signal, boundMs) => this.#started(child, signal, boundMs),
+    };
+  }
+
+  #started(child: ChildProcess, signal: NodeJS.Signals, boundMs: number): ProcessRecord {
+    if (child.pid === undefined) {
+      child.once('error', () => undefined); // reported by whoever waits for the service
+      throw new RefoldError('service.unavailable', `${child.spawnfile} could not be run`);
+    }
+    const record: Child = { ...recordOf(child.pid), signal, boundMs };
+    this.#order({ guard: record, signal, boundMs });
+    this.#children.set(record.pid, record);
+    child.once('exit', () => {
+      this.#order({ forget: record.pid });
+      this.#children.delete(record.pid);
+      this.#recordChildren();
+    });
+    this.#recordChildren();
+    if (this.#stopping !== undefined) {
+      void terminate(record, 'SIGKILL', 0);
+    }
+    return record;
+  }
+
+  #recordChildren(): void {
+    if (fs.existsSync(this.#folder)) {
+      writePrivately(this.#childrenFile, [...this.#children.values()]);
+    }
+  }
+
+  async #stop(): Promise<void> {
+    clearTimeout(this.#grace);
+    this.#server.close();
+    await Promise.all([...this.#children.values()].map((child) => terminate(child, child.signal, child.boundMs)));
+    await Promise.allSettled(this.#services.values());
+    fs.rmSync(addressBookFile(this.#folder), { force: true });
+    if (this.#ephemeral) {
+      [this.#folder, ...this.#otherFolders].forEach(removeTree);
+    }
+    this.#clients.forEach((client) => client.end());
+    setImmediate(() => process.exit(0)); // the guardian follows: its input has ended
+  }
+}
+
+/** Runs the supervisor of a folder, unless another process already does. */
+const main = async (folder: string): Promise<void> => {
+  if (!claim(folder)) {
+    process.exit(NOT_OWNER);
+  }
+  const supervisor = new Supervisor(folder);
+  process.on('SIGINT', () => undefined); // a Ctrl-C ends the clients, and with them the services
+  process.on('SIGHUP', () => undefined);
+  process.on('SIGTERM', () => void supervisor.stop());
+  await supervisor.run();
+};
+
+const [folder] = givenArguments();
+if (folder === undefined || identityOf(process.pid) === undefined) {
+  throw new Error('usage: supervisor FOLDER');
+}
+void main(folder);

@@ -14,55 +14,136 @@ const entry = (meaning: string, remedy: string, retryable = false): ErrorCodeEnt
 
 /** The one table of error codes; `docs/reference/errors.md` is generated from it. */
 export const ERROR_CODES = {
-  'config.invalid': entry('A configuration value is missing, malformed or unknown.', 'Correct the value named in the message; `refold --help` lists the flags.'),
-  'config.app-not-found': entry('The application module could not be found or does not export an application.', 'Pass --app FILE, or put a refold.config.ts with a default export { app } in the working directory.'),
+  'config.invalid': entry(
+    'A configuration value is missing, malformed or unknown.',
+    'Correct the value named in the message; `refold --help` lists the flags.',
+  ),
+  'config.app-not-found': entry(
+    'The application module could not be found or does not export an application.',
+    'Pass --app FILE, or put a refold.config.ts with a default export { app } in the working directory.',
+  ),
   'definition.invalid': entry('The application is defined wrongly; every fault found is listed.', 'Correct the classes named in the message.'),
-  'decimal.invalid': entry('A text or number is not a decimal, or does not fit the scale.', 'Pass digits with at most the declared number of decimals, or round explicitly.'),
+  'decimal.invalid': entry(
+    'A text or number is not a decimal, or does not fit the scale.',
+    'Pass digits with at most the declared number of decimals, or round explicitly.',
+  ),
   'duration.invalid': entry('A duration could not be read.', "Write milliseconds as a number or text like '1 day' or '90 seconds'."),
   'event.not-registered': entry('An event class or type name is not registered with the application.', 'Add the class to the events of defineApp.'),
   'event.unknown-type': entry('A record names an event type that nobody registered.', 'Register the event type, or check which producer wrote to this topic.'),
   'event.undecodable': entry('A record could not be decoded.', 'Look at the record at the position named; correct the producer or the reader schema.'),
-  'event.wrong-magic-byte': entry('A record does not begin with the byte 0x00 of the Confluent wire format.', 'Check which producer wrote to this topic; it must write Avro in the Confluent wire format.'),
-  'event.unknown-schema-id': entry('The schema id of a record is not known to the registry.', 'Check that application and producer use the same registry, and that it was not restored from an older backup.'),
-  'event.invalid': entry('An event does not fit its schema, its key is empty or its time is not a date.', 'Correct the event before it is appended; nothing was written.'),
+  'event.wrong-magic-byte': entry(
+    'A record does not begin with the byte 0x00 of the Confluent wire format.',
+    'Check which producer wrote to this topic; it must write Avro in the Confluent wire format.',
+  ),
+  'event.unknown-schema-id': entry(
+    'The schema id of a record is not known to the registry.',
+    'Check that application and producer use the same registry, and that it was not restored from an older backup.',
+  ),
+  'event.invalid': entry(
+    'An event does not fit its schema, its key is empty or its time is not a date.',
+    'Correct the event before it is appended; nothing was written.',
+  ),
   'schema.unreachable': entry('The schema registry did not answer.', 'Check the address of the registry and that it runs.', true),
   'log.unreachable': entry('The event log did not answer.', 'Check the addresses and that the broker or database runs.', true),
   'log.unknown-topic': entry('A topic does not exist.', 'Run `refold migrate`, which creates the topics of the application.'),
   'log.unknown-partition': entry('A partition does not exist.', 'Check the number of partitions of the topic.'),
-  'log.topic-mismatch': entry('A topic exists with another number of partitions than declared.', 'Declare the number the topic has; partitions cannot be taken away and adding some moves keys.'),
-  'log.append-failed': entry('Records could not be appended; they may or may not have been written.', 'Read the tail of the partition before appending them again.'),
-  'log.truncated': entry('A position lies outside of what the log still holds.', 'The log was shortened by retention or recreated. Restore it, or rebuild the projection with `refold replay start`.'),
-  'log.rewound': entry('The log at a checkpoint holds another record than the one that was folded.', 'The topic was recreated or rewound. Restore it, or rebuild the projection with `refold replay start`.'),
+  'log.topic-mismatch': entry(
+    'A topic exists with another number of partitions than declared.',
+    'Declare the number the topic has; partitions cannot be taken away and adding some moves keys.',
+  ),
+  'log.append-failed': entry(
+    'Records could not be appended; they may or may not have been written.',
+    'Read the tail of the partition before appending them again.',
+  ),
+  'log.truncated': entry(
+    'A position lies outside of what the log still holds.',
+    'The log was shortened by retention or recreated. Restore it, or rebuild the projection with `refold replay start`.',
+  ),
+  'log.rewound': entry(
+    'The log at a checkpoint holds another record than the one that was folded.',
+    'The topic was recreated or rewound. Restore it, or rebuild the projection with `refold replay start`.',
+  ),
   'log.topic-not-empty': entry('A topic that has to be empty holds records.', 'Use another topic or an empty log.'),
-  'log.consumer-crashed': entry('The consumer of the log stopped for a reason that cannot be retried.', 'Read the cause; the process ends so that its supervisor can start it again.'),
+  'log.consumer-crashed': entry(
+    'The consumer of the log stopped for a reason that cannot be retried.',
+    'Read the cause; the process ends so that its supervisor can start it again.',
+  ),
   'store.unreachable': entry('The database did not answer.', 'Check the address, the password and that it runs.', true),
   'store.failed': entry('The database refused a statement.', 'Read the cause named in the message.'),
   'store.not-migrated': entry('The control schema is missing or older than this version of refold.', 'Run `refold migrate`.'),
   'store.too-new': entry('The control schema was made by a newer version of refold.', 'Upgrade refold in this process.'),
-  'store.schema-drift': entry('A table differs from what its read model declares.', 'Undo the change to the table named in the message, or replay the projection.'),
-  'row.key-mismatch': entry('A row-fold returned a row whose key is not the key of the event.', 'Return the row of the event key, or use measures to group by something else.'),
+  'store.schema-drift': entry(
+    'A table differs from what its read model declares.',
+    'Undo the change to the table named in the message, or replay the projection.',
+  ),
+  'row.key-mismatch': entry(
+    'A row-fold returned a row whose key is not the key of the event.',
+    'Return the row of the event key, or use measures to group by something else.',
+  ),
   'row.invalid': entry('A handler returned a value that does not fit its column.', 'Correct the handler.'),
-  'key.moved': entry('An event arrived in another partition than the row of its key was built from.', 'The number of partitions of the topic was changed. Replay the projection.'),
-  'handler.failed': entry('A handler threw.', 'Correct the handler; deploy it as a new version of the projection if events were folded already. The partition goes on from the position named.'),
-  'handler.row-missing': entry('An event arrived for a row that does not exist, and its handler says that such an event is to be parked.', 'Check the order in which events of this key were written.'),
-  'projection.unknown': entry('No projection with this name and version is announced or built.', 'Check the name; `refold projections list` shows what exists.'),
-  'projection.not-active': entry('The projection has no active generation yet, so its view does not exist.', 'Start a worker with `refold run` and wait until the first generation has reached the head of the log.'),
-  'generation.definition-changed': entry('The code of a projection differs from what its generation was built with.', 'Undo the change, or raise the version of the projection and start a replay.'),
+  'key.moved': entry(
+    'An event arrived in another partition than the row of its key was built from.',
+    'The number of partitions of the topic was changed. Replay the projection.',
+  ),
+  'handler.failed': entry(
+    'A handler threw.',
+    'Correct the handler; deploy it as a new version of the projection if events were folded already. The partition goes on from the position named.',
+  ),
+  'handler.row-missing': entry(
+    'An event arrived for a row that does not exist, and its handler says that such an event is to be parked.',
+    'Check the order in which events of this key were written.',
+  ),
+  'projection.unknown': entry(
+    'No projection with this name and version is announced or built.',
+    'Check the name; `refold projections list` shows what exists.',
+  ),
+  'projection.not-active': entry(
+    'The projection has no active generation yet, so its view does not exist.',
+    'Start a worker with `refold run` and wait until the first generation has reached the head of the log.',
+  ),
+  'generation.definition-changed': entry(
+    'The code of a projection differs from what its generation was built with.',
+    'Undo the change, or raise the version of the projection and start a replay.',
+  ),
   'generation.fenced': entry('Another worker owns this partition now; the batch was refused whole.', 'Nothing: the worker asks for its positions again.', true),
   'generation.not-running': entry('A generation was retired while a worker still folded it.', 'Nothing: the worker stops folding it.'),
-  'hold.timed-out': entry('A worker did not arrive at the common position in time; the hold was lifted.', 'Check the worker and generation named; then give the same command again.', true),
+  'hold.timed-out': entry(
+    'A worker did not arrive at the common position in time; the hold was lifted.',
+    'Check the worker and generation named; then give the same command again.',
+    true,
+  ),
   'hold.lost': entry('The hold expired before the step inside of it was done; nothing was changed.', 'Give the same command again.', true),
   'replay.unknown': entry('There is no such replay.', '`refold replay list` shows the replays.'),
-  'replay.wrong-state': entry('The replay is not in a state in which this command is legal.', 'See `refold replay status` for its state and the commands that are legal there.'),
+  'replay.wrong-state': entry(
+    'The replay is not in a state in which this command is legal.',
+    'See `refold replay status` for its state and the commands that are legal there.',
+  ),
   'replay.candidate-exists': entry('The projection already has a candidate generation.', 'Go on with the replay named in the message, or abort it first.'),
-  'replay.no-worker': entry('No live worker has announced code that can fold a side of the replay.', 'Start a worker (`refold run`) whose code contains both versions.', true),
-  'replay.log-incomplete': entry('The log does not begin at offset zero, so a replay cannot rebuild everything.', 'Restore the log; records lost to retention or compaction cannot be replayed.'),
+  'replay.no-worker': entry(
+    'No live worker has announced code that can fold a side of the replay.',
+    'Start a worker (`refold run`) whose code contains both versions.',
+    true,
+  ),
+  'replay.log-incomplete': entry(
+    'The log does not begin at offset zero, so a replay cannot rebuild everything.',
+    'Restore the log; records lost to retention or compaction cannot be replayed.',
+  ),
   'replay.not-behind': entry('The requested version is what is active already.', 'Ask for another version, or use --again to rebuild the same one.'),
   'replay.lease-held': entry('Another process is coordinating this replay.', 'Wait until it ends, or follow it with `refold replay status`.', true),
-  'cutover.incompatible-columns': entry('The columns of the candidate cannot replace those of the active view.', 'Give the changed read model a new name, or keep the existing columns and add new ones at the end.'),
-  'cutover.lock-timeout': entry('The view could not be locked in time because of long-running statements of others.', 'Wait for the statements to end, then give the same command again.', true),
+  'cutover.incompatible-columns': entry(
+    'The columns of the candidate cannot replace those of the active view.',
+    'Give the changed read model a new name, or keep the existing columns and add new ones at the end.',
+  ),
+  'cutover.lock-timeout': entry(
+    'The view could not be locked in time because of long-running statements of others.',
+    'Wait for the statements to end, then give the same command again.',
+    true,
+  ),
   'cutover.behind': entry('The generation to switch to is not held at the position of the other one.', 'Give the same command again.', true),
-  'service.unavailable': entry('A service that was asked for could not be found or started.', 'Read the cause; give an address by environment or configuration, or install what the message names.'),
+  'service.unavailable': entry(
+    'A service that was asked for could not be found or started.',
+    'Read the cause; give an address by environment or configuration, or install what the message names.',
+  ),
   'internal.invariant': entry('Something that must always hold did not; this is a fault of refold.', 'Please report it with the message and what you did.'),
 } as const satisfies Record<string, ErrorCodeEntry>;
 
@@ -88,6 +169,8 @@ export interface RefoldErrorOptions {
 export class RefoldError extends Error {
   override readonly name = 'RefoldError';
   readonly code: ErrorCode;
+  /** The message without the facts. */
+  readonly summary: string;
   readonly facts: ErrorFacts;
   readonly remedy: string;
   readonly retryable: boolean;
@@ -97,6 +180,7 @@ export class RefoldError extends Error {
     const where = shown(facts);
     super(where === '' ? message : `${message} [${where}]`, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
+    this.summary = message;
     this.facts = facts;
     this.remedy = options.remedy ?? ERROR_CODES[code].remedy;
     this.retryable = ERROR_CODES[code].retryable;

@@ -106,11 +106,7 @@ interface Handled {
   readonly method: string;
 }
 
-type OnDecorator<E, O> = <T extends ProjectionShape, G>(
-  target: T,
-  key: string,
-  descriptor: TypedPropertyDescriptor<G> & Verdict<G, E, T['into'], O>,
-) => void;
+type OnDecorator<E, O> = <T extends ProjectionShape, G>(target: T, key: string, descriptor: TypedPropertyDescriptor<G> & Verdict<G, E, T['into'], O>) => void;
 
 /** Marks a method as the handler of an event type. Only writes metadata. */
 export function On<E extends object, const O extends OnOptions | undefined = undefined>(event: EventClass<E>, options?: O): OnDecorator<E, O> {
@@ -136,7 +132,8 @@ export function Projection<const O extends ProjectionOptions & { readonly window
   };
 }
 
-const storesOf = (store: ProjectionOptions['store']): readonly StoreKind[] => (store === undefined ? ['postgres'] : typeof store === 'string' ? [store] : store);
+const storesOf = (store: ProjectionOptions['store']): readonly StoreKind[] =>
+  store === undefined ? ['postgres'] : typeof store === 'string' ? [store] : store;
 
 const fromClass = (target: ProjectionClass): ProjectionSource => {
   const options = Reflect.getOwnMetadata(PROJECTION, target) as (ProjectionOptions & { readonly window?: Window }) | undefined;

@@ -1,11 +1,40 @@
 import { Pool, types, type PoolClient, type PoolConfig, type QueryResult } from 'pg';
+import type { RefoldError } from '../../kernel/errors';
 import { translatePostgresError } from './errors';
 
 /** Anything that runs parameterised SQL: a pool, or one connection inside a transaction. */
 export interface Sql {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- rows are what the statement says; each caller names the type
   query<R extends object = any>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>>;
+  /** Rows as arrays of the database's own text, nothing parsed: for values that have to stay exact. */
+  rawRows(text: string, values?: readonly unknown[]): Promise<readonly RawRow[]>;
 }
+
+export type RawRow = readonly (string | null)[];
+
+const identity = (text: string): string => text;
+const unparsed: PoolConfig['types'] = { getTypeParser: (() => identity) as unknown as typeof types.getTypeParser };
+
+type Querying = Pick<PoolClient, 'query'>;
+
+const sqlOver = (querying: Querying, onError: (error: RefoldError) => void = () => undefined): Sql => {
+  const translated = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      const refused = translatePostgresError(error);
+      onError(refused);
+      throw refused;
+    }
+  };
+  return {
+    query: <R extends object>(text: string, values?: readonly unknown[]) => translated(querying.query<R>(text, values as unknown[])),
+    rawRows: async (text, values) => {
+      const result = await translated(querying.query<(string | null)[]>({ text, values: values as unknown[], rowMode: 'array', types: unparsed }));
+      return result.rows;
+    },
+  };
+};
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`; never logged. */
@@ -28,6 +57,7 @@ const parsers: PoolConfig['types'] = {
 /** Connections to one Postgres database. Errors of the driver are translated into refold's. */
 export class PostgresPool implements Sql {
   readonly #pool: Pool;
+  readonly #sql: Sql;
   readonly url: string;
 
   constructor(options: PostgresOptions) {
@@ -39,16 +69,17 @@ export class PostgresPool implements Sql {
       connectionTimeoutMillis: 10_000,
       types: parsers,
     });
+    this.#sql = sqlOver(this.#pool as unknown as Querying);
     // An idle connection that dies is replaced at the next use, which reports the failure if the database is gone.
     this.#pool.on('error', () => undefined);
   }
 
-  async query<R extends object>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>> {
-    try {
-      return await this.#pool.query<R>(text, values as unknown[]);
-    } catch (error) {
-      throw translatePostgresError(error);
-    }
+  query<R extends object>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>> {
+    return this.#sql.query<R>(text, values);
+  }
+
+  rawRows(text: string, values?: readonly unknown[]): Promise<readonly RawRow[]> {
+    return this.#sql.rawRows(text, values);
   }
 
   /** Runs `work` in one transaction on one connection; rolls back if it throws. @throws RefoldError `store.unreachable`, `store.failed` */
@@ -80,19 +111,11 @@ export class PostgresPool implements Sql {
       failure = error;
     };
     client.on('error', onError);
-    const sql: Sql = {
-      query: async <R extends object>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>> => {
-        try {
-          return await client.query<R>(text, values as unknown[]);
-        } catch (error) {
-          const translated = translatePostgresError(error);
-          if (translated.code === 'store.unreachable') {
-            failure = translated;
-          }
-          throw translated;
-        }
-      },
-    };
+    const sql = sqlOver(client, (error) => {
+      if (error.code === 'store.unreachable') {
+        failure = error;
+      }
+    });
     try {
       return await work(sql, client);
     } finally {

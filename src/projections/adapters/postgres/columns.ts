@@ -1,0 +1,55 @@
+import { Decimal } from '../../../kernel/decimal';
+import { identifier } from '../../../platform/postgres/quote';
+import type { ColumnType } from '../../columns';
+import type { NamedColumn } from '../../read-model';
+import { canonicalJson } from '../../values';
+
+/** How a column type lives in Postgres: declared, written as text, read as text. */
+interface PostgresType {
+  readonly sql: string;
+  /** Text that Postgres casts to the type. */
+  readonly write: (value: unknown) => string;
+  /** Canonical value from the text of `select`. */
+  readonly read: (text: string) => unknown;
+  /** Expression to read the column with; default: the column itself. */
+  readonly select?: (quoted: string) => string;
+}
+
+const asText = (value: unknown): string => String(value);
+
+const TYPES: Readonly<Record<Exclude<ColumnType['kind'], 'decimal'>, PostgresType>> = {
+  // "C": order by code point, equal on every server, and cheap to compare
+  text: { sql: 'text COLLATE "C"', write: asText, read: (text) => text },
+  integer: { sql: 'integer', write: asText, read: Number },
+  bigint: { sql: 'bigint', write: asText, read: BigInt },
+  boolean: { sql: 'boolean', write: asText, read: (text) => text === 't' || text === 'true' },
+  timestamp: {
+    sql: 'timestamptz',
+    write: (value) => (value as Date).toISOString(),
+    read: (text) => new Date(Number(text)),
+    select: (quoted) => `floor(extract(epoch FROM ${quoted}) * 1000)::bigint`,
+  },
+  json: { sql: 'jsonb', write: (value) => JSON.stringify(value), read: (text) => canonicalJson(JSON.parse(text)) },
+};
+
+const decimalType = (precision: number, scale: number): PostgresType => ({
+  sql: `numeric(${String(precision)}, ${String(scale)})`,
+  write: asText,
+  read: Decimal.parse,
+});
+
+export const postgresType = (type: ColumnType): PostgresType => (type.kind === 'decimal' ? decimalType(type.precision, type.scale) : TYPES[type.kind]);
+
+/** The type's name without its collation, for casts. */
+export const castType = (type: ColumnType): string => postgresType(type).sql.replace(' COLLATE "C"', '');
+
+/** Parameter text of one value. */
+export const writeValue = (column: NamedColumn, value: unknown): string | null =>
+  value === null || value === undefined ? null : postgresType(column.type).write(value);
+
+export const readValue = (column: NamedColumn, text: string | null): unknown => (text === null ? null : postgresType(column.type).read(text));
+
+export const selectColumn = (column: NamedColumn): string => {
+  const quoted = identifier(column.name);
+  return postgresType(column.type).select?.(quoted) ?? quoted;
+};

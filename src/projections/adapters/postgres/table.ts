@@ -1,0 +1,69 @@
+import { RefoldError } from '../../../kernel/errors';
+import type { Sql } from '../../../platform/postgres/pool';
+import { identifier, qualified } from '../../../platform/postgres/quote';
+import type { ProjectionDefinition } from '../../definition';
+import { generationLabel, type Generation } from '../../generations';
+import type { NamedColumn } from '../../read-model';
+import { postgresType } from './columns';
+
+/** Columns that identify a row: the key, and the start of the window. */
+export const identityColumns = ({ model }: ProjectionDefinition): readonly NamedColumn[] =>
+  model.columns.filter((column) => column.role === 'key' || column.bound === 'start');
+
+const STAMPS = ['_topic text NOT NULL', '_partition integer NOT NULL', '_offset bigint NOT NULL'];
+
+const columnDefinition = (column: NamedColumn): string => `${identifier(column.name)} ${postgresType(column.type).sql}${column.nullable ? '' : ' NOT NULL'}`;
+
+/**
+ * DDL of a generation's table. Rows are updated in place where nothing indexed changes, hence room on the pages and
+ * never an index on a stamp.
+ */
+export const createTable = (generation: Generation, definition: ProjectionDefinition): readonly string[] => {
+  const table = qualified(generation.viewSchema, generation.table);
+  const columns = definition.model.columns.map(columnDefinition);
+  const stamps = definition.kind === 'row-fold' ? STAMPS : [];
+  const key = `PRIMARY KEY (${identityColumns(definition)
+    .map(({ name }) => identifier(name))
+    .join(', ')})`;
+  const indexed = definition.model.columns.filter((column) => column.indexed);
+  return [
+    `CREATE SCHEMA IF NOT EXISTS ${identifier(generation.viewSchema)}`,
+    `CREATE TABLE IF NOT EXISTS ${table} (${[...columns, ...stamps, key].join(', ')}) WITH (fillfactor = 90)`,
+    // The name is left to Postgres: IF NOT EXISTS needs one, so existence is asked by provision.
+    ...indexed.map(({ name }) => `CREATE INDEX ON ${table} (${identifier(name)})`),
+  ];
+};
+
+export const tableExists = async (sql: Sql, generation: Generation): Promise<boolean> => {
+  const { rows } = await sql.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [qualified(generation.viewSchema, generation.table)]);
+  return rows[0]?.found === true;
+};
+
+const normalised = (type: string): string => type.replace(' COLLATE "C"', '').replace('timestamptz', 'timestamp with time zone').replaceAll(' ', '');
+
+/** @throws RefoldError `store.schema-drift` naming the first column that differs */
+export const assertTable = async (sql: Sql, generation: Generation, definition: ProjectionDefinition): Promise<void> => {
+  const table = qualified(generation.viewSchema, generation.table);
+  const { rows } = await sql.query<{ name: string; type: string; required: boolean }>(
+    `SELECT attname AS name, format_type(atttypid, atttypmod) AS type, attnotnull AS required FROM pg_attribute
+     WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`,
+    [table],
+  );
+  const found = new Map(rows.map((row) => [row.name, row]));
+  const drift = (message: string, column?: string): never => {
+    throw new RefoldError('store.schema-drift', message, { facts: { generation: generationLabel(generation), table: generation.table, column } });
+  };
+  if (rows.length === 0) {
+    drift(`table ${generation.table} is missing`);
+  }
+  for (const column of definition.model.columns) {
+    const actual = found.get(column.name) ?? drift(`column ${column.name} is missing`, column.name);
+    const declared = postgresType(column.type).sql;
+    if (normalised(actual.type) !== normalised(declared)) {
+      drift(`column ${column.name} is ${actual.type}, declared is ${declared}`, column.name);
+    }
+    if (actual.required === column.nullable) {
+      drift(`column ${column.name} ${column.nullable ? 'must allow' : 'must not allow'} null`, column.name);
+    }
+  }
+};

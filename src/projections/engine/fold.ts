@@ -1,0 +1,109 @@
+import { partitionId, type PartitionId } from '../../events/position';
+import type { ProjectionDefinition } from '../definition';
+import { NO_COUNTS, type Counters } from '../generations';
+import type { Advance, BatchCommit, StampedRow } from '../read-model-store';
+import type { DecodedBatch, DecodedRecord, Failure } from './decoded';
+import { MergeFold } from './merge-fold';
+import { RowFold } from './row-fold';
+
+/** What became of one record; a record counts once, whatever the number of its events. */
+export type Fate = 'applied' | 'filtered' | 'late';
+
+/** Where a record lies, and the stream time of its partition including the record itself. */
+export interface RecordPlace {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly streamTime: number;
+}
+
+/** One way of folding. `record` changes nothing if it throws: a record is folded whole or not at all. */
+export interface Fold {
+  record(record: DecodedRecord, place: RecordPlace): Fate;
+  writes(): Pick<BatchCommit, 'upserts' | 'deletes' | 'merges' | 'late'>;
+}
+
+/** Where a partition stands before the batch. */
+export interface Standing {
+  readonly epoch: number;
+  readonly streamTime: number | undefined;
+}
+
+export interface FoldResult {
+  readonly commit: BatchCommit;
+  /** At most one per partition; the advance ends before it. */
+  readonly failures: readonly Failure[];
+}
+
+interface Tally {
+  readonly counts: Record<keyof Counters, number>;
+  streamTime: number | undefined;
+  last: DecodedRecord | undefined;
+}
+
+const advanceOf = (batch: DecodedBatch, next: number, epoch: number, { counts, streamTime, last }: Tally): Advance => {
+  const read = next - batch.from;
+  const recorded = counts.applied + counts.filtered + counts.late + counts.discarded;
+  return {
+    topic: batch.topic,
+    partition: batch.partition,
+    from: batch.from,
+    next,
+    epoch,
+    streamTime,
+    counters: { ...counts, read, control: read - recorded },
+    fingerprint: last && { offset: last.offset, timestamp: last.timestamp, id: last.id },
+  };
+};
+
+const foldPartition = (fold: Fold, batch: DecodedBatch, standing: Standing): { readonly advance: Advance; readonly failure: Failure | undefined } => {
+  const { topic, partition } = batch;
+  const tally: Tally = { counts: { ...NO_COUNTS }, streamTime: standing.streamTime, last: undefined };
+  for (const record of batch.records) {
+    const streamTime = Math.max(tally.streamTime ?? record.time, record.time);
+    try {
+      const fate = record.discarded ? 'discarded' : fold.record(record, { topic, partition, offset: record.offset, streamTime });
+      tally.counts[fate] += 1;
+    } catch (error) {
+      const { offset } = record;
+      return { advance: advanceOf(batch, offset, standing.epoch, tally), failure: { topic, partition, offset, error } };
+    }
+    tally.streamTime = streamTime;
+    tally.last = record;
+  }
+  return { advance: advanceOf(batch, batch.next, standing.epoch, tally), failure: undefined };
+};
+
+/** Keys of the rows that folding these batches may touch; empty for merged models, which load nothing. */
+export const touchedKeys = (definition: ProjectionDefinition, batches: readonly DecodedBatch[]): readonly string[] => {
+  if (definition.kind === 'merged') {
+    return [];
+  }
+  const keys = new Set<string>();
+  for (const { records } of batches) {
+    for (const { events } of records) {
+      for (const { key } of events) {
+        keys.add(key);
+      }
+    }
+  }
+  return [...keys];
+};
+
+/**
+ * Folds batches of several partitions, each in log order. Pure: rows loaded before go in, everything to be written
+ * comes out. A record that fails ends its partition's batch right before it; the other partitions go on.
+ */
+export const foldBatches = (
+  definition: ProjectionDefinition,
+  batches: readonly DecodedBatch[],
+  standings: ReadonlyMap<PartitionId, Standing>,
+  loaded: ReadonlyMap<string, StampedRow>,
+): FoldResult => {
+  const fold: Fold = definition.kind === 'row-fold' ? new RowFold(definition, loaded) : new MergeFold(definition);
+  const results = batches.map((batch) => foldPartition(fold, batch, standings.get(partitionId(batch))!));
+  return {
+    commit: { advances: results.map(({ advance }) => advance).filter(({ from, next }) => next > from), ...fold.writes() },
+    failures: results.flatMap(({ failure }) => failure ?? []),
+  };
+};

@@ -1,0 +1,34 @@
+import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
+import type { DecodedEvent } from '../../events/event-serde';
+import type { Handler, ProjectionDefinition } from '../definition';
+import type { RecordPlace } from './fold';
+
+const factsOf = (definition: ProjectionDefinition, event: DecodedEvent, place: RecordPlace) => ({
+  projection: `${definition.name} v${String(definition.version)}`,
+  event: event.type,
+  key: event.key,
+  topic: place.topic,
+  partition: place.partition,
+  offset: place.offset,
+});
+
+/** Runs `work` for one event; whatever it throws gets the projection, the event and the position. */
+export const atEvent = <T>(definition: ProjectionDefinition, event: DecodedEvent, place: RecordPlace, work: () => T): T => {
+  try {
+    return work();
+  } catch (error) {
+    const facts = factsOf(definition, event, place);
+    if (isRefoldError(error)) {
+      throw new RefoldError(error.code, error.summary, { facts: { ...error.facts, ...facts }, cause: error.cause ?? error });
+    }
+    throw new RefoldError('handler.failed', `the handler of ${event.type} threw: ${messageOf(error)}`, { facts, cause: error });
+  }
+};
+
+export const handlerOf = (definition: ProjectionDefinition, event: DecodedEvent): Handler => {
+  const handler = definition.handlers.get(event.type);
+  if (handler === undefined) {
+    throw new RefoldError('internal.invariant', `an event of type ${event.type} was decoded for a projection that does not handle it`);
+  }
+  return handler;
+};

@@ -1,0 +1,111 @@
+import { RefoldError } from '../../kernel/errors';
+import type { ProjectionDefinition } from '../definition';
+import { broughtMeasure, measureOfNothing, mergeMeasure } from '../measures';
+import { ContributionValue } from '../read-model';
+import type { BatchCommit, LateContribution, Merge } from '../read-model-store';
+import { canonicalValue, keyText } from '../values';
+import { isOpen, windowOf, type WindowBounds } from '../windows/tumbling';
+import type { DecodedRecord } from './decoded';
+import type { Fate, Fold, RecordPlace } from './fold';
+import { atEvent, handlerOf } from './handling';
+
+interface Group {
+  readonly id: string;
+  readonly group: Readonly<Record<string, unknown>>;
+  readonly window: WindowBounds | undefined;
+  readonly measures: Record<string, unknown>;
+}
+
+const contributionsOf = (returned: unknown): readonly ContributionValue[] => {
+  const list: readonly unknown[] = returned === undefined ? [] : Array.isArray(returned) ? returned : [returned];
+  return list.map((one) => {
+    if (one instanceof ContributionValue) {
+      return one;
+    }
+    throw new RefoldError('row.invalid', 'the handler returned something else than contributions: use <readModel>.contribution(group, measures)');
+  });
+};
+
+/** Adds contributions to groups in memory; the store adds the sums of a batch to its rows. */
+export class MergeFold implements Fold {
+  readonly #definition: ProjectionDefinition;
+  readonly #groups = new Map<string, Group>();
+  readonly #late: LateContribution[] = [];
+
+  constructor(definition: ProjectionDefinition) {
+    this.#definition = definition;
+  }
+
+  record(record: DecodedRecord, place: RecordPlace): Fate {
+    const accepted: Group[] = [];
+    const late: LateContribution[] = [];
+    for (const event of record.events) {
+      const window = this.#definition.window && windowOf(this.#definition.window, event.time);
+      const open = window === undefined || isOpen(this.#definition.window!, window, place.streamTime);
+      atEvent(this.#definition, event, place, () => {
+        for (const contribution of contributionsOf(handlerOf(this.#definition, event).fold(event.event, undefined))) {
+          const group = this.#groupOf(contribution, window);
+          if (open) {
+            accepted.push(group);
+          } else {
+            late.push(lateOf(group, event.time, place, late.length));
+          }
+        }
+      });
+    }
+    accepted.forEach((group) => {
+      this.#add(group);
+    });
+    this.#late.push(...late);
+    return accepted.length > 0 ? 'applied' : late.length > 0 ? 'late' : 'filtered';
+  }
+
+  writes(): Pick<BatchCommit, 'upserts' | 'deletes' | 'merges' | 'late'> {
+    const { measures } = this.#definition.model;
+    const merges = [...this.#groups.values()]
+      .sort((a, b) => (a.id < b.id ? -1 : 1)) // one order in every worker, so that their locks never cross
+      .map(({ group, window, measures: sums }): Merge => {
+        const shown = Object.fromEntries(measures.map((column) => [column.name, sums[column.name] ?? measureOfNothing(column)]));
+        return { group, window, measures: shown };
+      });
+    return { upserts: [], deletes: [], merges, late: this.#late };
+  }
+
+  #groupOf(contribution: ContributionValue, window: WindowBounds | undefined): Group {
+    const { keys, measures } = this.#definition.model;
+    const group: Record<string, unknown> = {};
+    let id = '';
+    for (const column of keys) {
+      const value = canonicalValue(column, contribution.group[column.name]);
+      group[column.name] = value;
+      id += `${keyText(value)}\0`; // text cannot hold NUL, so the parts cannot run together
+    }
+    const brought: Record<string, unknown> = {};
+    for (const column of measures) {
+      brought[column.name] = broughtMeasure(column, contribution.measures[column.name]);
+    }
+    return { id: window === undefined ? id : `${id}${String(window.start)}`, group, window, measures: brought };
+  }
+
+  #add(brought: Group): void {
+    const sums = this.#groups.get(brought.id);
+    if (sums === undefined) {
+      this.#groups.set(brought.id, brought);
+      return;
+    }
+    for (const column of this.#definition.model.measures) {
+      sums.measures[column.name] = mergeMeasure(column, sums.measures[column.name], brought.measures[column.name]);
+    }
+  }
+}
+
+const lateOf = ({ group, window, measures }: Group, eventTime: number, place: RecordPlace, ordinal: number): LateContribution => ({
+  topic: place.topic,
+  partition: place.partition,
+  offset: place.offset,
+  ordinal,
+  eventTime,
+  streamTime: place.streamTime,
+  windowStart: window!.start,
+  contribution: { group, measures },
+});

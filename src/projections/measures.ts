@@ -1,0 +1,40 @@
+import { Decimal } from '../kernel/decimal';
+import type { NamedColumn } from './read-model';
+import { canonicalValue, compareValues } from './values';
+
+/**
+ * The laws of the measures. Each is commutative and associative, and `null` (nothing brought) is its identity, so
+ * contributions may be merged in any order and in any grouping.
+ */
+type Merge = (a: unknown, b: unknown) => unknown;
+
+const plus: Merge = (a, b) => (a instanceof Decimal ? a.plus(b as Decimal) : (a as bigint) + (b as bigint));
+
+const LAWS: Readonly<Record<NonNullable<NamedColumn['law']>, Merge>> = {
+  count: plus,
+  sum: plus,
+  min: (a, b) => (compareValues(a, b) <= 0 ? a : b),
+  max: (a, b) => (compareValues(a, b) >= 0 ? a : b),
+};
+
+/** Merges two values of a measure; `null` stands for none. */
+export const mergeMeasure = (column: NamedColumn, a: unknown, b: unknown): unknown => {
+  if (a === null) {
+    return b;
+  }
+  return b === null ? a : LAWS[column.law!](a, b);
+};
+
+/** What a row shows where no contribution brought a value: 0 for count and sum, null for min and max (rule R36). */
+export const measureOfNothing = (column: NamedColumn): unknown => {
+  if (column.law === 'min' || column.law === 'max') {
+    return null;
+  }
+  return column.type.kind === 'decimal' ? new Decimal(0n, column.type.scale) : 0n;
+};
+
+/** The value one contribution brings, in canonical form; `null` for none. @throws RefoldError `row.invalid` */
+export const broughtMeasure = (column: NamedColumn, value: unknown): unknown => {
+  const optional = column.law === 'count' || column.law === 'sum' || column.nullable;
+  return optional && (value === undefined || value === null) ? null : canonicalValue(column, value);
+};

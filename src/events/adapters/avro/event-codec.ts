@@ -1,0 +1,164 @@
+import { types, type Type } from 'avsc';
+import { RefoldError, messageOf } from '../../../kernel/errors';
+import type { EventTypeDefinition } from '../../event-type';
+import { needsUpcasting, upcast, type Fields } from '../../upcasting';
+import { valueTypeOf, type WriterSchema } from './schema';
+import { faultOf, parseOldValueType, type RecordType } from './types';
+
+/** First byte of the Confluent wire format. */
+export const MAGIC = 0x00;
+/** Magic byte and schema id. */
+export const PREFIX_BYTES = 5;
+
+/** Turns the value of a record into instances of the event class. Throws plain errors; the decoder adds the position. */
+export type Read = (value: Buffer) => readonly object[];
+
+interface Fault {
+  readonly field: string;
+  readonly reason: string;
+}
+
+/** Encodes one event type, and makes readers of it per writer's schema. */
+export class EventCodec {
+  readonly definition: EventTypeDefinition;
+  readonly #type: RecordType;
+  #scratch = Buffer.allocUnsafe(4096);
+
+  /** @throws RefoldError `definition.invalid` */
+  constructor(definition: EventTypeDefinition) {
+    this.definition = definition;
+    this.#type = valueTypeOf(definition);
+    refuseAccessors(definition, this.#type);
+    plainPrototypes(this.#type, new Set());
+    // Decoded objects are made by avsc's constructor; sharing the prototype makes them instances of the class without a copy.
+    (this.#type.recordConstructor as { prototype: unknown }).prototype = definition.class.prototype;
+  }
+
+  /** Aliases of the Avro record: former names of the event type. */
+  get aliases(): readonly string[] {
+    return this.#type.aliases ?? [];
+  }
+
+  /** The value of a record. @throws RefoldError `event.invalid` with the path of the first field that does not fit */
+  encode(event: object, schemaId: number): Buffer {
+    const fault = this.#faultOf(event);
+    if (fault !== undefined) {
+      throw new RefoldError('event.invalid', `${this.definition.name}: ${fault.reason}`, { facts: { type: this.definition.name, field: fault.field } });
+    }
+    let end = this.#type.encode(event, this.#scratch, PREFIX_BYTES);
+    while (end < 0) {
+      this.#scratch = Buffer.allocUnsafe(2 * (this.#scratch.length - end));
+      end = this.#type.encode(event, this.#scratch, PREFIX_BYTES);
+    }
+    this.#scratch[0] = MAGIC;
+    this.#scratch.writeInt32BE(schemaId, 1);
+    const value = Buffer.from(this.#scratch.subarray(0, end));
+    if (this.#scratch.length > 1_048_576) {
+      this.#scratch = Buffer.allocUnsafe(4096); // one large event must not hold its memory for good
+    }
+    return value;
+  }
+
+  /** A reader of what was written with this schema. @throws Error if Avro cannot resolve it */
+  reader(writer: WriterSchema): Read {
+    const { version, upcasters } = this.definition;
+    const from = writer.version ?? version;
+    return needsUpcasting(from, version, upcasters) ? this.#upcastingReader(writer, from) : this.#resolvingReader(writer);
+  }
+
+  #resolvingReader(writer: WriterSchema): Read {
+    const type = this.#type;
+    const resolver = type.createResolver(writer.type);
+    return (value) => [whole(type.decode(value, PREFIX_BYTES, resolver), value)];
+  }
+
+  #upcastingReader(writer: WriterSchema, from: number): Read {
+    const old = parseOldValueType(writer.schema);
+    plainPrototypes(old, new Set());
+    const { version, upcasters } = this.definition;
+    return (value) => upcast(whole(old.decode(value, PREFIX_BYTES), value) as Fields, from, version, upcasters).map((fields) => this.#instance(fields));
+  }
+
+  /** Fields of the current version as an instance: former names of fields and defaults count, as they do in Avro. */
+  #instance(fields: Fields): object {
+    const values = this.#type.fields.map((field) => {
+      const name = [field.name, ...field.aliases].find((candidate) => Object.hasOwn(fields, candidate));
+      return name === undefined ? undefined : fields[name];
+    });
+    const instance = Reflect.construct(this.#type.recordConstructor as new (...values: unknown[]) => object, values);
+    const fault = this.#faultOf(instance);
+    if (fault !== undefined) {
+      throw new TypeError(`after upcasting, ${fault.reason}`);
+    }
+    return instance;
+  }
+
+  #faultOf(event: object): Fault | undefined {
+    try {
+      return this.#type.isValid(event) ? undefined : this.#firstFault(event);
+    } catch (error) {
+      return { field: '', reason: messageOf(error) }; // a union in which the value fits several branches, a getter that throws
+    }
+  }
+
+  #firstFault(event: object): Fault | undefined {
+    let first: Fault | undefined;
+    this.#type.isValid(event, {
+      errorHook: (path, value, type) => {
+        const field = path.join('.');
+        first ??= { field, reason: `${field === '' ? 'the event' : `field ${field}`} ${faultOf(type, value)}` };
+      },
+    });
+    return first;
+  }
+}
+
+const whole = (decoded: { readonly value: unknown; readonly offset: number }, value: Buffer): object => {
+  if (decoded.offset < 0) {
+    throw new Error('the body is shorter than its schema says');
+  }
+  if (decoded.offset < value.length) {
+    throw new Error(`${String(value.length - decoded.offset)} bytes are left after the body`);
+  }
+  return decoded.value as object;
+};
+
+/** A field behind a setter or getter of the class would be lost or would run code in every decoding. */
+const refuseAccessors = (definition: EventTypeDefinition, type: RecordType): void => {
+  for (const field of type.fields) {
+    for (let proto: unknown = definition.class.prototype; typeof proto === 'object' && proto !== null; proto = Object.getPrototypeOf(proto)) {
+      const descriptor = Object.getOwnPropertyDescriptor(proto, field.name);
+      if (descriptor?.get !== undefined || descriptor?.set !== undefined) {
+        throw new RefoldError(
+          'definition.invalid',
+          `event type ${definition.name}: field ${field.name} is a getter or setter of class ${definition.class.name}`,
+          {
+            remedy: 'Declare the field as a plain property; accessors are for what is derived.',
+          },
+        );
+      }
+    }
+  }
+};
+
+/** Nested records decode to plain objects. */
+const plainPrototypes = (type: Type, seen: Set<Type>): void => {
+  if (seen.has(type)) {
+    return;
+  }
+  seen.add(type);
+  if (type instanceof types.RecordType) {
+    (type.recordConstructor as { prototype: unknown }).prototype = Object.prototype;
+    type.fields.forEach((field) => {
+      plainPrototypes(field.type, seen);
+    });
+  } else if (type instanceof types.ArrayType) {
+    plainPrototypes(type.itemsType, seen);
+  } else if (type instanceof types.MapType) {
+    plainPrototypes(type.valuesType as Type, seen);
+  } else if (type instanceof types.UnwrappedUnionType || type instanceof types.WrappedUnionType) {
+    type.types.forEach((branch) => {
+      plainPrototypes(branch, seen);
+    });
+  }
+};

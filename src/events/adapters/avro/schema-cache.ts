@@ -1,0 +1,73 @@
+import type { Clock } from '../../../kernel/clock';
+import type { SchemaRegistry } from '../../schema-registry';
+import { parseWriterSchema, type WriterSchema } from './schema';
+
+/** How long the answer "no such id" is believed, in milliseconds: a producer may register it any moment. */
+const UNKNOWN_MS = 3_000;
+
+/** A registered schema that cannot be used, with the reason. */
+export interface BrokenSchema {
+  readonly broken: unknown;
+}
+
+/** Writers' schemas by id. What an id means never changes, so it is fetched once; concurrent callers share a fetch. */
+export class SchemaCache {
+  readonly #registry: SchemaRegistry;
+  readonly #clock: Clock;
+  readonly #known = new Map<number, WriterSchema | BrokenSchema>();
+  readonly #unknown = new Map<number, number>();
+  readonly #fetching = new Map<number, Promise<void>>();
+
+  constructor(registry: SchemaRegistry, clock: Clock) {
+    this.#registry = registry;
+    this.#clock = clock;
+  }
+
+  /** `undefined`: not known here; see {@link fetch}. */
+  get(id: number): WriterSchema | BrokenSchema | undefined {
+    return this.#known.get(id);
+  }
+
+  /** Fetches what is missing; an unknown id is no error. @throws RefoldError `schema.unreachable` */
+  async fetch(ids: ReadonlySet<number>): Promise<void> {
+    const now = this.#clock.now();
+    for (const [id, until] of this.#unknown) {
+      if (until <= now) {
+        this.#unknown.delete(id);
+      }
+    }
+    const missing = [...ids].filter((id) => !this.#known.has(id) && !this.#unknown.has(id));
+    const outcomes = await Promise.allSettled(missing.map((id) => this.#fetchOnce(id)));
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) {
+      throw failed.reason;
+    }
+  }
+
+  #fetchOnce(id: number): Promise<void> {
+    const running = this.#fetching.get(id);
+    if (running !== undefined) {
+      return running;
+    }
+    const fetching = this.#load(id).finally(() => this.#fetching.delete(id));
+    this.#fetching.set(id, fetching);
+    return fetching;
+  }
+
+  async #load(id: number): Promise<void> {
+    const found = await this.#registry.byId(id);
+    if (found === undefined) {
+      this.#unknown.set(id, this.#clock.now() + UNKNOWN_MS);
+      return;
+    }
+    this.#known.set(id, parsed(id, found.schema));
+  }
+}
+
+const parsed = (id: number, text: string): WriterSchema | BrokenSchema => {
+  try {
+    return parseWriterSchema(id, text);
+  } catch (error) {
+    return { broken: error }; // reported by the records that need it, with their positions
+  }
+};

@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+import { systemClock, type Clock } from '../../../kernel/clock';
+import { RefoldError, messageOf } from '../../../kernel/errors';
+import { cloudEventHeaders, isRfc3339Time } from '../../cloudevents';
+import type { NewRecord } from '../../event-log';
+import type { EventDecoder, EventMetadata, EventSerde } from '../../event-serde';
+import type { EventClass, EventTypeDefinition } from '../../event-type';
+import type { EventTypes } from '../../event-types';
+import type { SchemaRegistry } from '../../schema-registry';
+import { AvroDecoder } from './decoder';
+import { EventCodec } from './event-codec';
+import { registeredTextOf, subjectOf } from './schema';
+import { SchemaCache } from './schema-cache';
+
+export interface AvroSerdeOptions {
+  readonly types: EventTypes;
+  readonly registry: SchemaRegistry;
+  /** Name of the application; `/<source>` becomes `ce_source`. */
+  readonly source: string;
+  /** Default: the system's clock. */
+  readonly clock?: Clock;
+}
+
+/**
+ * Events as Avro in the Confluent wire format (0x00, schema id as int32 big-endian, Avro body) with CloudEvents headers.
+ * Decoded objects are instances of the registered class without its constructor having run: the declared fields are set,
+ * the prototype is the class's. So private `#fields`, field initialisers and constructor code of an event class have no effect there.
+ */
+export class AvroSerde implements EventSerde {
+  readonly #options: Required<AvroSerdeOptions>;
+  readonly #schemas: SchemaCache;
+  readonly #codecs = new Map<string, EventCodec>();
+  readonly #ids = new Map<string, number>();
+
+  /** @throws RefoldError `definition.invalid` if the schema of an event type cannot be used */
+  constructor(options: AvroSerdeOptions) {
+    this.#options = { clock: systemClock, ...options };
+    this.#schemas = new SchemaCache(options.registry, this.#options.clock);
+    for (const definition of options.types.all()) {
+      this.#codecs.set(definition.name, new EventCodec(definition));
+    }
+  }
+
+  async start(): Promise<void> {
+    await Promise.all(
+      this.#options.types.all().map(async (definition) => {
+        this.#ids.set(definition.name, await this.#options.registry.register(subjectOf(definition), registeredTextOf(definition)));
+      }),
+    );
+  }
+
+  encode(event: object, metadata: EventMetadata = {}): NewRecord {
+    const definition = this.#options.types.of(event);
+    const schemaId = this.#ids.get(definition.name);
+    if (schemaId === undefined) {
+      throw new RefoldError('internal.invariant', `events cannot be encoded before the serde has started`, { facts: { type: definition.name } });
+    }
+    const value = (this.#codecs.get(definition.name) as EventCodec).encode(event, schemaId);
+    const key = keyOf(definition, event);
+    const time = this.#timeOf(definition, event);
+    const headers = cloudEventHeaders({
+      id: metadata.id ?? randomUUID(),
+      type: definition.name,
+      app: this.#options.source,
+      time,
+      subject: key,
+      correlationId: metadata.correlationId,
+      causationId: metadata.causationId,
+    });
+    return { topic: definition.topic, key: Buffer.from(key), value, headers };
+  }
+
+  decoder(types: readonly EventClass[]): EventDecoder {
+    const wanted = new Set(types.map((target) => this.#options.types.byClass(target).name));
+    return new AvroDecoder({ codecs: [...this.#codecs.values()], wanted, schemas: this.#schemas });
+  }
+
+  #timeOf(definition: EventTypeDefinition, event: object): Date {
+    const time: unknown = definition.time === undefined ? new Date(this.#options.clock.now()) : called(definition, 'time', () => definition.time?.(event));
+    if (!(time instanceof Date) || Number.isNaN(time.getTime())) {
+      throw invalid(definition, 'its time is not a valid Date');
+    }
+    if (!isRfc3339Time(time)) {
+      throw invalid(definition, `its time lies outside of the years 0 to 9999`);
+    }
+    return time;
+  }
+}
+
+const invalid = (definition: EventTypeDefinition, reason: string, cause?: unknown): RefoldError =>
+  new RefoldError('event.invalid', `${definition.name}: ${reason}`, { facts: { type: definition.name }, cause });
+
+const called = <T>(definition: EventTypeDefinition, what: string, call: () => T): T => {
+  try {
+    return call();
+  } catch (error) {
+    throw invalid(definition, `its ${what} could not be told: ${messageOf(error)}`, error);
+  }
+};
+
+const keyOf = (definition: EventTypeDefinition, event: object): string => {
+  const key: unknown = called(definition, 'key', () => definition.key(event));
+  if (typeof key !== 'string' || key === '') {
+    throw invalid(definition, 'its key must be a text that is not empty');
+  }
+  if (/\p{Surrogate}/u.test(key)) {
+    throw invalid(definition, 'its key holds half of a surrogate pair, which UTF-8 cannot write');
+  }
+  return key;
+};

@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+import { RefoldError, isRefoldError } from '../../../kernel/errors';
+import { sqlState } from '../../../platform/postgres/errors';
+import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
+import type { RegisteredSchema, SchemaRegistry } from '../../schema-registry';
+
+export interface PostgresSchemaRegistryOptions {
+  readonly pool: PostgresPool;
+  /** Name of the application; ids count from 1 within it. */
+  readonly app: string;
+}
+
+const fingerprintOf = (schema: string): string => createHash('sha256').update(schema).digest('hex');
+
+const UNDEFINED_TABLE = '42P01';
+const INVALID_SCHEMA_NAME = '3F000';
+
+const translated = (error: unknown): unknown => {
+  if (isRefoldError(error, 'store.unreachable')) {
+    return new RefoldError('schema.unreachable', `the schema registry in Postgres did not answer`, { facts: error.facts, cause: error });
+  }
+  const state = sqlState(error);
+  if (state === UNDEFINED_TABLE || state === INVALID_SCHEMA_NAME) {
+    return new RefoldError('store.not-migrated', 'the table refold.schemas does not exist', { cause: error });
+  }
+  return error;
+};
+
+/** The registry of the embedded default: one table in the control schema. Ids never change and never come back. */
+export class PostgresSchemaRegistry implements SchemaRegistry {
+  readonly #pool: PostgresPool;
+  readonly #app: string;
+
+  constructor({ pool, app }: PostgresSchemaRegistryOptions) {
+    this.#pool = pool;
+    this.#app = app;
+  }
+
+  /** @throws RefoldError `schema.unreachable`, `store.not-migrated` */
+  async register(subject: string, schema: string): Promise<number> {
+    const fingerprint = fingerprintOf(schema);
+    return this.#translating(async () => (await this.#find(this.#pool, subject, fingerprint)) ?? (await this.#insert(subject, fingerprint, schema)));
+  }
+
+  /** @throws RefoldError `schema.unreachable`, `store.not-migrated` */
+  async byId(id: number): Promise<RegisteredSchema | undefined> {
+    return this.#translating(async () => {
+      const { rows } = await this.#pool.query<RegisteredSchema>('SELECT id, subject, schema FROM refold.schemas WHERE app = $1 AND id = $2', [this.#app, id]);
+      return rows[0];
+    });
+  }
+
+  async #find(sql: Sql, subject: string, fingerprint: string): Promise<number | undefined> {
+    const text = 'SELECT id FROM refold.schemas WHERE app = $1 AND subject = $2 AND fingerprint = $3';
+    const { rows } = await sql.query<{ id: number }>(text, [this.#app, subject, fingerprint]);
+    return rows[0]?.id;
+  }
+
+  /** The lock makes registrations of an app one after another, so ids have no gaps and two processes get one id for one schema. */
+  async #insert(subject: string, fingerprint: string, schema: string): Promise<number> {
+    return this.#pool.transaction(async (sql) => {
+      // Records will carry the id: it must outlive a crash even where the database commits asynchronously.
+      await sql.query('SET LOCAL synchronous_commit = on');
+      await sql.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`refold.schemas:${this.#app}`]);
+      const known = await this.#find(sql, subject, fingerprint);
+      if (known !== undefined) {
+        return known;
+      }
+      const text = `INSERT INTO refold.schemas (app, id, subject, fingerprint, schema)
+        SELECT $1, coalesce(max(id), 0) + 1, $2, $3, $4 FROM refold.schemas WHERE app = $1 RETURNING id`;
+      const { rows } = await sql.query<{ id: number }>(text, [this.#app, subject, fingerprint, schema]);
+      return (rows[0] as { id: number }).id;
+    });
+  }
+
+  async #translating<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+}

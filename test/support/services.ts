@@ -3,17 +3,13 @@ import { acquireServices, brokersOf } from '../../src/app/services/services';
 import { RefoldError } from '../../src/kernel/errors';
 import { PostgresPool } from '../../src/platform/postgres/pool';
 import { identifier } from '../../src/platform/postgres/quote';
-import { TOLD, missingVariable } from './service-choice';
-
-type Service = 'postgres' | 'kafka';
+import { TOLD, missingVariable, verdictOn, type Service } from './service-choice';
 
 export interface TestDatabase {
   readonly url: string;
   /** Ends what is still connected and removes the database. */
   drop(): Promise<void>;
 }
-
-const isRequired = (service: Service): boolean => (process.env['REFOLD_REQUIRE_SERVICES'] ?? '').split(',').some((name) => name.trim() === service);
 
 const told = (name: string, service: Service): string => {
   const value = process.env[name];
@@ -30,7 +26,7 @@ const withDatabase = (url: string, database: string): string => {
 };
 
 const asAdministrator = async (work: (pool: PostgresPool) => Promise<void>): Promise<void> => {
-  const pool = new PostgresPool({ url: told(TOLD.postgresUrl, 'postgres'), max: 1, applicationName: 'refold tests' });
+  const pool = new PostgresPool({ url: told(TOLD.postgres, 'postgres'), max: 1, applicationName: 'refold tests' });
   try {
     await work(pool);
   } finally {
@@ -48,7 +44,7 @@ export const freshDatabase = async (name: string): Promise<TestDatabase> => {
     await pool.query(`CREATE DATABASE ${identifier(database)}`);
   });
   return {
-    url: withDatabase(told(TOLD.postgresUrl, 'postgres'), database),
+    url: withDatabase(told(TOLD.postgres, 'postgres'), database),
     drop: () =>
       asAdministrator(async (pool) => {
         await pool.query(`DROP DATABASE IF EXISTS ${identifier(database)} WITH (FORCE)`);
@@ -56,32 +52,32 @@ export const freshDatabase = async (name: string): Promise<TestDatabase> => {
   };
 };
 
-let brokers: Promise<readonly string[]> | undefined;
-
-/** Addresses of the broker; started for the whole run by the first test file that asks (4 to 8 s). */
-export const kafkaBrokers = async (): Promise<string[]> => {
-  brokers ??= acquireServices({ folder: told(TOLD.folder, 'kafka'), want: { kafka: true }, ephemeral: true, durable: false }).then(
-    (services) => services.kafkaBrokers ?? [],
-  );
-  return [...(brokersOf(process.env[TOLD.brokers]) ?? (await brokers))];
+/** The broker goes on after the release because the setup of the run keeps its supervisor. */
+const startBroker = async (): Promise<readonly string[]> => {
+  const services = await acquireServices({ folder: told(TOLD.folder, 'kafka'), want: { kafka: true }, environment: {}, ephemeral: true, durable: false });
+  await services.release();
+  return services.kafkaBrokers ?? [];
 };
 
+let broker: Promise<readonly string[]> | undefined;
+
+/** Addresses of the broker; a local one is started for the whole run by the first test file that asks (3 to 8 s). */
+export const kafkaBrokers = async (): Promise<string[]> => [...(brokersOf(process.env[TOLD.kafka]) ?? (await (broker ??= startBroker())))];
+
 const describeWith = (service: Service, name: string, define: () => void): void => {
-  const missing = process.env[missingVariable(service)];
-  if (missing === undefined) {
+  const verdict = verdictOn(service, process.env);
+  if (verdict.run) {
     describe(name, define);
-    return;
-  }
-  if (isRequired(service)) {
+  } else if (verdict.required) {
     describe(name, () => {
       it(`needs ${service}`, () => {
-        throw new RefoldError('service.unavailable', `${service} is required by REFOLD_REQUIRE_SERVICES and missing: ${missing}`);
+        throw new RefoldError('service.unavailable', `${service} is required by REFOLD_REQUIRE_SERVICES and missing: ${verdict.reason}`);
       });
     });
-    return;
+  } else {
+    process.stderr.write(`\n*** SKIPPED, no ${service}: ${name} (${verdict.reason}) ***\n`);
+    describe.skip(name, define);
   }
-  process.stderr.write(`\n*** SKIPPED, no ${service}: ${name} (${missing}) ***\n`);
-  describe.skip(name, define);
 };
 
 /** A suite that needs PostgreSQL: skipped loudly where there is none, failed where `REFOLD_REQUIRE_SERVICES` lists it. */
@@ -99,7 +95,7 @@ export const describeWithKafka = (name: string, define: () => void): void =>
     let giveBack: (() => void) | undefined;
     beforeAll(async () => {
       await kafkaBrokers();
-      const url = process.env[TOLD.postgresUrl];
+      const url = process.env[TOLD.postgres];
       if (url !== undefined) {
         turn = new PostgresPool({ url, max: 1, applicationName: `refold tests: ${name}`.slice(0, 60) });
         const ended = new Promise<void>((resolve) => (giveBack = resolve));

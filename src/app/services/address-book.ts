@@ -6,6 +6,8 @@ import type { ServiceAddresses } from './protocol';
 /** `.refold/services.json`: where the supervisor of a folder is and what it runs. Holds secrets, so only its owner can read it. */
 export interface AddressBook extends ServiceAddresses {
   readonly supervisor: ProcessRecord;
+  /** Process that ends the services should the supervisor be killed. */
+  readonly guardian: number;
   /** Port on 127.0.0.1 of the control connection. */
   readonly controlPort: number;
   readonly token: string;

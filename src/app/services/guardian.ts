@@ -2,9 +2,12 @@ import { createInterface } from 'node:readline';
 import { removeTree } from './files';
 import { terminate, type ProcessRecord } from './process-identity';
 
-/** What the supervisor tells its guardian: a child to end and a folder to remove should the supervisor die. */
+/** What the supervisor tells its guardian: a child to end and a folder to remove should the supervisor die; `dismiss` once all is done. */
 export type GuardianOrder =
-  { readonly guard: ProcessRecord; readonly signal: NodeJS.Signals; readonly boundMs: number } | { readonly forget: number } | { readonly remove: string };
+  | { readonly guard: ProcessRecord; readonly signal: NodeJS.Signals; readonly boundMs: number }
+  | { readonly forget: number }
+  | { readonly remove: string }
+  | { readonly dismiss: true };
 
 const children = new Map<number, Extract<GuardianOrder, { guard: ProcessRecord }>>();
 const folders = new Set<string>();
@@ -14,8 +17,11 @@ const obey = (order: GuardianOrder): void => {
     children.set(order.guard.pid, order);
   } else if ('forget' in order) {
     children.delete(order.forget);
-  } else {
+  } else if ('remove' in order) {
     folders.add(order.remove);
+  } else {
+    children.clear();
+    folders.clear();
   }
 };
 

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -46,6 +46,15 @@ const java = (libraries: string, given: readonly string[], paths: Paths): ChildP
     return spawn('java', [...JVM, '-cp', path.join(libraries, '*'), ...given], { cwd: paths.home, stdio: ['ignore', log, log], windowsHide: true });
   } finally {
     fs.closeSync(log);
+  }
+};
+
+const requireJava = (): void => {
+  const run = spawnSync('java', ['-version'], { stdio: 'ignore', windowsHide: true });
+  if (run.status !== 0) {
+    throw new RefoldError('service.unavailable', 'kafka needs java, which was not found', {
+      remedy: 'Install Java 17 or newer (Debian: apt-get install openjdk-17-jre-headless), or give the address of a broker by REFOLD_KAFKA_BROKERS=host:port.',
+    });
   }
 };
 
@@ -107,6 +116,7 @@ const writeSettings = async (paths: Paths): Promise<Ports> => {
 export const startKafka = async (around: ServiceSurroundings): Promise<RunningService> => {
   const libraries = librariesFolder(around.folder);
   await fetchLibraries(libraries);
+  requireJava();
   const paths = pathsIn(path.join(around.folder, 'kafka'));
   if (around.fresh) {
     removeTree(paths.home);
@@ -118,7 +128,7 @@ export const startKafka = async (around: ServiceSurroundings): Promise<RunningSe
     await format(libraries, paths, around);
   }
   const child = java(libraries, ['kafka.Kafka', paths.properties], paths);
-  const process = around.started(child, 'SIGTERM', around.durable ? STOP_BOUND_MS : 0);
+  const record = around.started(child, 'SIGTERM', around.durable ? STOP_BOUND_MS : 0);
   await ready(child, port, paths);
-  return { address: `127.0.0.1:${port}`, process, child };
+  return { address: `127.0.0.1:${port}`, process: record, child };
 };

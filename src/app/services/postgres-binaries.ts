@@ -93,8 +93,7 @@ const copyTo = (native: string, folder: string): string => {
  * Binaries that `user` can run: the installed ones, or a copy below `folder` where that user cannot reach them (a project
  * inside a private home) or where the links are missing and cannot be made (a read-only node_modules).
  */
-export const usableBinaries = (folder: string, user: RunAs | undefined): string => {
-  const native = installedBinaries();
+export const usableBinaries = (folder: string, user: RunAs | undefined, native = installedBinaries()): string => {
   const reachable = ['bin/postgres', 'bin/initdb', 'lib', 'share']
     .map((part) => path.join(native, part))
     .every((part) => !fs.existsSync(part) || canReach(part, user));

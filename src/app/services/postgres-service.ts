@@ -140,9 +140,9 @@ const attempt = async (
   } finally {
     fs.closeSync(log);
   }
-  const process = around.started(child, 'SIGINT', STOP_BOUND_MS);
+  const record = around.started(child, 'SIGINT', STOP_BOUND_MS);
   const url = `postgres://${USER}:${cluster.password}@127.0.0.1:${port}/postgres`;
-  return (await ready(child, url, paths.log)) ? { address: url, process, child } : undefined;
+  return (await ready(child, url, paths.log)) ? { address: url, process: record, child } : undefined;
 };
 
 /**

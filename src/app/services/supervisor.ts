@@ -1,17 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
-import path from 'node:path';
 import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
 import { addressBookFile, writeAddressBook } from './address-book';
+import { Children } from './children';
 import { claim } from './claim';
-import { readJson, removeTree, writePrivately } from './files';
-import type { GuardianOrder } from './guardian';
 import { startKafka } from './kafka-service';
-import { givenArguments, launch } from './launch';
+import { givenArguments } from './launch';
 import { startPostgres } from './postgres-service';
-import { identityOf, recordOf, terminate, type ProcessRecord } from './process-identity';
+import { recordOf } from './process-identity';
 import { onMessages, send, toWire, type ServiceAddresses, type ServiceReply, type ServiceRequest } from './protocol';
 import type { RunningService, ServiceSurroundings } from './running-service';
 
@@ -24,11 +21,6 @@ const FIRST_CLIENT_MS = 15_000;
 
 type ServiceName = 'postgres' | 'kafka';
 
-interface Child extends ProcessRecord {
-  readonly signal: NodeJS.Signals;
-  readonly boundMs: number;
-}
-
 const START: Readonly<Record<ServiceName, (around: ServiceSurroundings) => Promise<RunningService>>> = { postgres: startPostgres, kafka: startKafka };
 
 /**
@@ -39,12 +31,10 @@ const START: Readonly<Record<ServiceName, (around: ServiceSurroundings) => Promi
 class Supervisor {
   readonly #folder: string;
   readonly #token = randomBytes(32).toString('hex');
-  readonly #guardian: ChildProcess;
+  readonly #children: Children;
   readonly #server = net.createServer((socket) => this.#accept(socket));
   readonly #clients = new Set<net.Socket>();
   readonly #services = new Map<ServiceName, Promise<RunningService>>();
-  readonly #children = new Map<number, Child>();
-  readonly #otherFolders = new Set<string>();
   readonly #addresses = new Map<ServiceName, string>();
   #ephemeral = false;
   #stopping: Promise<void> | undefined;
@@ -52,12 +42,11 @@ class Supervisor {
 
   constructor(folder: string) {
     this.#folder = folder;
-    this.#guardian = launch('guardian', { arguments: [], stdio: ['pipe', 'ignore', 'inherit'], detached: true, cwd: path.parse(folder).root });
-    this.#guardian.stdin?.on('error', () => undefined); // a killed guardian leaves the records on disk to the next start
+    this.#children = new Children(folder);
   }
 
   async run(): Promise<void> {
-    await this.#endLeftovers();
+    await this.#children.endLeftovers();
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(0, '127.0.0.1', resolve);
@@ -71,18 +60,14 @@ class Supervisor {
     return this.#stopping;
   }
 
-  get #childrenFile(): string {
-    return path.join(this.#folder, 'children.json');
-  }
-
-  #order(order: GuardianOrder): void {
-    this.#guardian.stdin?.write(`${JSON.stringify(order)}\n`);
-  }
-
   #publish(): void {
+    if (this.#stopping !== undefined) {
+      return;
+    }
     const address = this.#server.address();
     writeAddressBook(this.#folder, {
       supervisor: recordOf(process.pid),
+      guardian: this.#children.guardianPid,
       controlPort: typeof address === 'object' && address !== null ? address.port : 0,
       token: this.#token,
       ...this.#published(),
@@ -93,13 +78,6 @@ class Supervisor {
     const postgresUrl = this.#addresses.get('postgres');
     const kafka = this.#addresses.get('kafka');
     return { ...(postgresUrl === undefined ? {} : { postgresUrl }), ...(kafka === undefined ? {} : { kafkaBrokers: [kafka] }) };
-  }
-
-  /** Services of a supervisor that was killed together with its guardian. */
-  async #endLeftovers(): Promise<void> {
-    const left = readJson<Child[]>(this.#childrenFile) ?? [];
-    await Promise.all(left.map((child) => terminate(child, child.signal, child.boundMs)));
-    fs.rmSync(this.#childrenFile, { force: true });
   }
 
   #accept(socket: net.Socket): void {
@@ -143,7 +121,7 @@ class Supervisor {
       const wanted = (['postgres', 'kafka'] as const).filter((name) => request[name]);
       if (request.ephemeral && !this.#ephemeral) {
         this.#ephemeral = true;
-        this.#order({ remove: this.#folder });
+        this.#children.removeAtEnd(this.#folder);
       }
       await Promise.all(wanted.map((name) => this.#ensure(name, request)));
       this.#publish();
@@ -187,52 +165,22 @@ class Supervisor {
       fresh: request.fresh,
       durable: request.durable,
       alsoUses: (folder) => {
-        this.#otherFolders.add(folder);
         if (this.#ephemeral) {
-          this.#order({ remove: folder });
+          this.#children.removeAtEnd(folder);
         }
       },
-      started: (child, signal, boundMs) => this.#started(child, signal, boundMs),
+      started: (child, signal, boundMs) => this.#children.add(child, signal, boundMs),
     };
-  }
-
-  #started(child: ChildProcess, signal: NodeJS.Signals, boundMs: number): ProcessRecord {
-    if (child.pid === undefined) {
-      child.once('error', () => undefined); // reported by whoever waits for the service
-      throw new RefoldError('service.unavailable', `${child.spawnfile} could not be run`);
-    }
-    const record: Child = { ...recordOf(child.pid), signal, boundMs };
-    this.#order({ guard: record, signal, boundMs });
-    this.#children.set(record.pid, record);
-    child.once('exit', () => {
-      this.#order({ forget: record.pid });
-      this.#children.delete(record.pid);
-      this.#recordChildren();
-    });
-    this.#recordChildren();
-    if (this.#stopping !== undefined) {
-      void terminate(record, 'SIGKILL', 0);
-    }
-    return record;
-  }
-
-  #recordChildren(): void {
-    if (fs.existsSync(this.#folder)) {
-      writePrivately(this.#childrenFile, [...this.#children.values()]);
-    }
   }
 
   async #stop(): Promise<void> {
     clearTimeout(this.#grace);
     this.#server.close();
-    await Promise.all([...this.#children.values()].map((child) => terminate(child, child.signal, child.boundMs)));
+    await this.#children.stop();
     await Promise.allSettled(this.#services.values());
     fs.rmSync(addressBookFile(this.#folder), { force: true });
-    if (this.#ephemeral) {
-      [this.#folder, ...this.#otherFolders].forEach(removeTree);
-    }
-    this.#clients.forEach((client) => client.end());
-    setImmediate(() => process.exit(0)); // the guardian follows: its input has ended
+    await this.#children.dismiss();
+    process.exit(0);
   }
 }
 
@@ -249,7 +197,7 @@ const main = async (folder: string): Promise<void> => {
 };
 
 const [folder] = givenArguments();
-if (folder === undefined || identityOf(process.pid) === undefined) {
+if (folder === undefined) {
   throw new Error('usage: supervisor FOLDER');
 }
 void main(folder);

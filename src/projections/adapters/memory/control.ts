@@ -1,0 +1,82 @@
+import { partitionId, type PartitionId } from '../../../events/position';
+import {
+  generationNames,
+  type Checkpoint,
+  type Generation,
+  type GenerationCatalog,
+  type GenerationStatus,
+  type NewGeneration,
+  type WorkerAnnouncement,
+  NO_COUNTS,
+} from '../../generations';
+
+/** Generations, checkpoints and workers in memory: for tests of application code. */
+export class MemoryCatalog implements GenerationCatalog {
+  readonly #app: string;
+  readonly #generations = new Map<number, Generation>();
+  readonly #checkpoints = new Map<number, Map<PartitionId, Checkpoint>>();
+  readonly #workers = new Map<string, WorkerAnnouncement>();
+
+  constructor(options: { readonly app: string }) {
+    this.#app = options.app;
+  }
+
+  list(): Promise<readonly Generation[]> {
+    return Promise.resolve([...this.#generations.values()]);
+  }
+
+  create(given: NewGeneration): Promise<Generation> {
+    const same = [...this.#generations.values()].find(
+      (g) => g.projection === given.projection && g.store === given.store && g.version === given.version && g.run === given.run,
+    );
+    if (same !== undefined) {
+      return Promise.resolve(same);
+    }
+    const { definition: _definition, begin, ...rest } = given;
+    const generation: Generation = {
+      ...rest,
+      ...generationNames(this.#app, given.model, given),
+      id: this.#generations.size + 1,
+      app: this.#app,
+      status: 'candidate',
+    };
+    const checkpoints = begin.map(({ topic, partition, offset }): Checkpoint => {
+      const nothing = { streamTime: undefined, fingerprint: undefined, holdAt: undefined, owner: undefined, stoppedBy: undefined };
+      return { topic, partition, next: offset, epoch: 0, counters: NO_COUNTS, ...nothing };
+    });
+    this.#generations.set(generation.id, generation);
+    this.#checkpoints.set(generation.id, new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), checkpoint])));
+    return Promise.resolve(generation);
+  }
+
+  checkpoints(generationId: number): Promise<readonly Checkpoint[]> {
+    return Promise.resolve([...this.rows(generationId).values()]);
+  }
+
+  announce(worker: WorkerAnnouncement): Promise<void> {
+    this.#workers.set(worker.worker, worker);
+    return Promise.resolve();
+  }
+
+  liveWorkers(): Promise<readonly WorkerAnnouncement[]> {
+    return Promise.resolve([...this.#workers.values()]);
+  }
+
+  withdraw(worker: string): Promise<void> {
+    this.#workers.delete(worker);
+    return Promise.resolve();
+  }
+
+  /** For the store beside it and for tests: the checkpoints themselves. */
+  rows(generationId: number): Map<PartitionId, Checkpoint> {
+    return this.#checkpoints.get(generationId) ?? new Map<PartitionId, Checkpoint>();
+  }
+
+  status(generationId: number): GenerationStatus | undefined {
+    return this.#generations.get(generationId)?.status;
+  }
+
+  setStatus(generationId: number, status: GenerationStatus): void {
+    this.#generations.set(generationId, { ...this.#generations.get(generationId)!, status });
+  }
+}

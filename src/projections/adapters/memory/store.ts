@@ -1,0 +1,183 @@
+import { RefoldError } from '../../../kernel/errors';
+import { partitionId, type TopicPartition } from '../../../events/position';
+import type { ProjectionDefinition } from '../../definition';
+import { generationLabel, type Checkpoint, type Counters, type Generation, type StoppedBy } from '../../generations';
+import { mergeMeasure } from '../../measures';
+import type {
+  Advance,
+  BatchCommit,
+  CommitResult,
+  Decision,
+  GenerationStore,
+  LateContribution,
+  Merge,
+  ReadModelStore,
+  StampedRow,
+} from '../../read-model-store';
+import { keyText } from '../../values';
+import type { MemoryCatalog } from './control';
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** Rows of one generation by the text of what identifies them. */
+interface Table {
+  readonly rows: Map<string, StampedRow>;
+  readonly late: LateContribution[];
+}
+
+/** Read models in memory: for tests of application code. A commit is one synchronous step, hence atomic. */
+export class MemoryReadModelStore implements ReadModelStore {
+  readonly kind = 'memory';
+  readonly #catalog: MemoryCatalog;
+  readonly #tables = new Map<number, Table>();
+  readonly #decisions: Decision[] = [];
+
+  constructor(options: { readonly catalog: MemoryCatalog }) {
+    this.#catalog = options.catalog;
+  }
+
+  provision(generation: Generation): Promise<void> {
+    if (!this.#tables.has(generation.id)) {
+      this.#tables.set(generation.id, { rows: new Map(), late: [] });
+    }
+    return Promise.resolve();
+  }
+
+  open(generation: Generation, definition: ProjectionDefinition): Promise<GenerationStore> {
+    const table = this.#tables.get(generation.id);
+    if (table === undefined) {
+      throw new RefoldError('store.schema-drift', `the table of ${generationLabel(generation)} is missing`);
+    }
+    return Promise.resolve(new MemoryGenerationStore(this.#catalog, generation, definition, table, this.#decisions));
+  }
+
+  /** Records a decision, as the control schema would. */
+  decide(decision: Decision): void {
+    this.#decisions.push(decision);
+  }
+
+  /** The rows of a generation, by key. */
+  rows(generationId: number): readonly Row[] {
+    const entries = [...(this.#tables.get(generationId)?.rows ?? [])];
+    return entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { row }]) => row);
+  }
+
+  late(generationId: number): readonly LateContribution[] {
+    return this.#tables.get(generationId)?.late ?? [];
+  }
+}
+
+const added = (a: Counters, b: Counters): Counters => ({
+  read: a.read + b.read,
+  applied: a.applied + b.applied,
+  filtered: a.filtered + b.filtered,
+  late: a.late + b.late,
+  parked: a.parked + b.parked,
+  discarded: a.discarded + b.discarded,
+  errata: a.errata + b.errata,
+  control: a.control + b.control,
+});
+
+class MemoryGenerationStore implements GenerationStore {
+  readonly #catalog: MemoryCatalog;
+  readonly #generation: Generation;
+  readonly #definition: ProjectionDefinition;
+  readonly #table: Table;
+  readonly #decisions: readonly Decision[];
+
+  constructor(catalog: MemoryCatalog, generation: Generation, definition: ProjectionDefinition, table: Table, decisions: readonly Decision[]) {
+    this.#catalog = catalog;
+    this.#generation = generation;
+    this.#definition = definition;
+    this.#table = table;
+    this.#decisions = decisions;
+  }
+
+  claim(partitions: readonly TopicPartition[], owner: string): Promise<readonly Checkpoint[]> {
+    if (this.#catalog.status(this.#generation.id) === 'retired') {
+      throw new RefoldError('generation.not-running', `${generationLabel(this.#generation)} is not followed any more`);
+    }
+    const rows = this.#catalog.rows(this.#generation.id);
+    const claimed = partitions.flatMap((partition) => rows.get(partitionId(partition)) ?? []).map((row) => ({ ...row, epoch: row.epoch + 1, owner }));
+    claimed.forEach((row) => rows.set(partitionId(row), row));
+    return Promise.resolve(claimed);
+  }
+
+  decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {
+    const next = new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), checkpoint.next]));
+    return Promise.resolve(this.#decisions.filter((decision) => decision.offset >= (next.get(partitionId(decision)) ?? Infinity)));
+  }
+
+  load(keys: readonly string[]): Promise<ReadonlyMap<string, StampedRow>> {
+    return Promise.resolve(new Map(keys.flatMap((key) => (this.#table.rows.has(key) ? [[key, this.#table.rows.get(key)!] as const] : []))));
+  }
+
+  commit(batch: BatchCommit): Promise<CommitResult> {
+    const refusal = this.#judge(batch.advances);
+    if (refusal !== undefined) {
+      return Promise.resolve(refusal);
+    }
+    batch.advances.forEach((advance) => {
+      this.#move(advance);
+    });
+    const key = this.#definition.model.keys[0]!.name;
+    batch.deletes.forEach((text) => this.#table.rows.delete(text));
+    batch.upserts.forEach((row) => this.#table.rows.set(keyText(row.row[key]), row));
+    batch.merges.forEach((merge) => {
+      this.#merge(merge);
+    });
+    this.#table.late.push(...batch.late);
+    return Promise.resolve({ status: 'committed' });
+  }
+
+  recordStop(partition: TopicPartition, epoch: number, stop: StoppedBy | undefined): Promise<void> {
+    const rows = this.#catalog.rows(this.#generation.id);
+    const row = rows.get(partitionId(partition));
+    if (row?.epoch === epoch) {
+      rows.set(partitionId(partition), { ...row, stoppedBy: stop });
+    }
+    return Promise.resolve();
+  }
+
+  #judge(advances: readonly Advance[]): CommitResult | undefined {
+    const rows = this.#catalog.rows(this.#generation.id);
+    const fenced = advances.filter((advance) => {
+      const row = rows.get(partitionId(advance));
+      return row?.epoch !== advance.epoch || row.next !== advance.from;
+    });
+    if (fenced.length > 0) {
+      return { status: 'fenced', partitions: fenced.map(({ topic, partition }) => ({ topic, partition })) };
+    }
+    const holds = new Map(
+      advances.flatMap((advance) => {
+        const holdAt = rows.get(partitionId(advance))?.holdAt;
+        return holdAt !== undefined && advance.next > holdAt ? [[partitionId(advance), holdAt] as const] : [];
+      }),
+    );
+    return holds.size > 0 ? { status: 'held', holds } : undefined;
+  }
+
+  #move(advance: Advance): void {
+    const rows = this.#catalog.rows(this.#generation.id);
+    const row = rows.get(partitionId(advance))!;
+    const { next, streamTime } = advance;
+    const counters = added(row.counters, advance.counters);
+    rows.set(partitionId(advance), { ...row, next, streamTime, counters, fingerprint: advance.fingerprint ?? row.fingerprint, stoppedBy: undefined });
+  }
+
+  #merge({ group, window, measures }: Merge): void {
+    const { columns, keys } = this.#definition.model;
+    const id = [...keys.map(({ name }) => keyText(group[name])), String(window?.start)].join('\0');
+    const before = this.#table.rows.get(id)?.row;
+    const row = Object.fromEntries(
+      columns.map((column) => {
+        if (column.role === 'window') {
+          return [column.name, new Date(column.bound === 'start' ? window!.start : window!.end)];
+        }
+        const brought = column.role === 'key' ? group[column.name] : measures[column.name];
+        return [column.name, column.role === 'measure' && before !== undefined ? mergeMeasure(column, before[column.name], brought) : brought];
+      }),
+    );
+    this.#table.rows.set(id, { row: Object.freeze(row), stamp: { topic: '', partition: -1, offset: -1 } });
+  }
+}

@@ -257,12 +257,12 @@ export const parseWriterType = (schema: Schema): RecordType =>
 
 /** Why a value does not fit a type, in words. */
 export const faultOf = (type: Type, value: unknown): string => {
+  if (value === undefined) {
+    return 'is missing';
+  }
   const own = (type as Partial<Faulting>).fault?.(value);
   if (own !== undefined) {
     return own;
-  }
-  if (value === undefined) {
-    return 'is missing';
   }
   const branches = type instanceof types.UnwrappedUnionType ? type.types : [];
   const reasons = branches.filter((branch) => branch.typeName !== 'null').map((branch) => faultOf(branch, value));

@@ -1,0 +1,171 @@
+import { MemorySchemaRegistry } from '../../../src/events/adapters/memory/schema-registry';
+import type { EventClass } from '../../../src/events/event-type';
+import type { DecodedEvent } from '../../../src/events/event-serde';
+import { Decimal } from '../../../src/kernel/decimal';
+import { decodedWith, errorOf, eventClass, recordOf, startedSerde, stored } from './serde-fixture';
+
+type Thing = ReturnType<typeof eventClass>;
+
+/** Writes with one class and reads with another of the same application. */
+const across = async (Old: Thing, fields: object, New: EventClass): Promise<readonly DecodedEvent[]> => {
+  const registry = new MemorySchemaRegistry();
+  const record = stored((await startedSerde([Old], registry)).encode(new Old(fields)));
+  return decodedWith([New], registry, record);
+};
+const events = (decoded: readonly DecodedEvent[]): readonly object[] => decoded.map(({ event }) => event);
+const id = { name: 'id', type: 'string' };
+const decimal = (precision: number, scale: number): object => ({ type: 'bytes', logicalType: 'decimal', precision, scale });
+
+describe("by Avro's rules", () => {
+  const Old = eventClass({ schema: recordOf(id, { name: 'n', type: 'int' }) });
+
+  test('an added field has its default', async () => {
+    const schema = recordOf(
+      id,
+      { name: 'n', type: 'int' },
+      { name: 'note', type: ['null', 'string'], default: null },
+      { name: 'total', type: 'long', default: 5 },
+      { name: 'price', type: decimal(5, 2), default: '\u0001\u0000' },
+      { name: 'raw', type: 'bytes', default: '\u00ff' },
+      { name: 'at', type: { type: 'long', logicalType: 'timestamp-micros' }, default: 1_000_000 },
+    );
+    const New = eventClass({ schema });
+    const [event] = events(await across(Old, { id: 'x', n: 1 }, New));
+    expect(event).toStrictEqual(
+      new New({ id: 'x', n: 1, note: null, total: 5n, price: Decimal.parse('2.56'), raw: new Uint8Array([255]), at: new Date(1000) }),
+    );
+  });
+
+  test('a removed field is skipped', async () => {
+    const New = eventClass({ schema: recordOf({ name: 'n', type: 'int' }) });
+    const [event] = events(await across(Old, { id: 'x', n: 1 }, New));
+    expect(event).toStrictEqual(new New({ n: 1 }));
+  });
+
+  test('a renamed field is found by its alias, a widened one by promotion', async () => {
+    const New = eventClass({ schema: recordOf({ name: 'key', aliases: ['id'], type: 'string' }, { name: 'n', type: 'long' }) });
+    const [event] = events(await across(Old, { id: 'x', n: 1 }, New));
+    expect(event).toStrictEqual(new New({ key: 'x', n: 1n }));
+  });
+
+  test('a renamed event type is found by its alias', async () => {
+    const New = eventClass({ name: 'shop.Renamed', schema: { ...recordOf(id), aliases: ['orders.Thing'] } });
+    const decoded = await across(Old, { id: 'x', n: 1 }, New);
+    expect(decoded).toMatchObject([{ type: 'shop.Renamed', event: new New({ id: 'x' }) }]);
+  });
+
+  test('a decimal of another scale is read where its value fits, and refused where digits would be lost', async () => {
+    const Fine = eventClass({ schema: recordOf({ name: 'a', type: decimal(10, 4) }) });
+    const Coarse = eventClass({ schema: recordOf({ name: 'a', type: decimal(6, 2) }) });
+    expect(events(await across(Coarse, { a: Decimal.parse('1.25') }, Fine))).toEqual([new Fine({ a: Decimal.parse('1.2500') })]);
+    expect(events(await across(Fine, { a: Decimal.parse('1.2500') }, Coarse))).toEqual([new Coarse({ a: Decimal.parse('1.25') })]);
+    for (const lost of ['1.2501', '123456.00']) {
+      expect((await errorOf(() => across(Fine, { a: Decimal.parse(lost) }, Coarse))).code).toBe('event.undecodable');
+    }
+  });
+
+  test('decimals over fixed are written and read', async () => {
+    const Fixed = eventClass({
+      schema: recordOf({ name: 'a', type: { type: 'fixed', name: 'Money', size: 3, logicalType: 'decimal', precision: 7, scale: 2 } }),
+    });
+    for (const text of ['-0.01', '0.00', '83886.07', '-83886.08']) {
+      expect(events(await across(Fixed, { a: Decimal.parse(text) }, Fixed))).toEqual([new Fixed({ a: Decimal.parse(text) })]);
+    }
+  });
+
+  test('micro- and milliseconds are read as each other; what a Date cannot hold is cut off towards the past', async () => {
+    const time = (unit: string): object => recordOf({ name: 'at', type: { type: 'long', logicalType: `timestamp-${unit}` } });
+    const [Micros, Millis, Plain] = [
+      eventClass({ schema: time('micros') }),
+      eventClass({ schema: time('millis') }),
+      eventClass({ schema: recordOf({ name: 'at', type: 'long' }) }),
+    ];
+    expect(events(await across(Micros, { at: new Date(-5) }, Millis))).toEqual([new Millis({ at: new Date(-5) })]);
+    expect(events(await across(Millis, { at: new Date(-5) }, Micros))).toEqual([new Micros({ at: new Date(-5) })]);
+    expect(events(await across(Plain, { at: -1n }, Micros))).toEqual([new Micros({ at: new Date(-1) })]);
+    expect(events(await across(Plain, { at: -8_000_000_000_000_000_001n }, Micros))).toEqual([new Micros({ at: new Date(-8_000_000_000_000_001) })]);
+    expect((await errorOf(() => across(Plain, { at: 2n ** 62n }, Millis))).message).toContain('beyond what a Date holds');
+  });
+
+  test('what Avro cannot resolve is undecodable, with the reason', async () => {
+    const New = eventClass({ schema: recordOf(id, { name: 'added', type: 'int' }) });
+    const error = await errorOf(() => across(Old, { id: 'x', n: 1 }, New));
+    expect([error.code, error.message]).toEqual(['event.undecodable', expect.stringContaining('added')]);
+  });
+
+  test('a schema without a version, as foreign producers register it, counts as the current version', async () => {
+    const registry = new MemorySchemaRegistry();
+    await registry.register(
+      'foreign',
+      JSON.stringify({ type: 'record', name: 'orders.Thing', fields: [id, { name: 'extra', type: { type: 'map', values: 'int' } }] }),
+    );
+    const New = eventClass({
+      version: 2,
+      schema: recordOf(id),
+      upcasters: {
+        1: () => {
+          throw new Error('not for this one');
+        },
+      },
+    });
+    const value = Buffer.from([0, 0, 0, 0, 1, 2, 0x78, 2, 2, 0x61, 14, 0]);
+    expect(events(await decodedWith([New], registry, stored({ value, headers: {} })))).toEqual([new New({ id: 'x' })]);
+  });
+});
+
+describe('by upcasters', () => {
+  const Old = eventClass({ version: 1, schema: recordOf({ name: 'name', type: 'string' }, { name: 'n', type: 'int' }) });
+  const schema = recordOf({ name: 'first', type: 'string' }, { name: 'n', type: 'long' }, { name: 'note', type: 'string', default: 'none' });
+
+  test('a field is renamed, a type changed, a default filled in; the result is an instance', async () => {
+    const New = eventClass({ version: 2, schema, upcasters: { 1: (f) => ({ first: f.name, n: BigInt(f.n as number) }) } });
+    const [event] = events(await across(Old, { name: 'a', n: 1 }, New));
+    expect(event).toStrictEqual(new New({ first: 'a', n: 1n, note: 'none' }));
+    expect(event).toBeInstanceOf(New);
+  });
+
+  test('an event is split into several, in order, with indexes; or dropped', async () => {
+    const upcasters = {
+      1: (f: Readonly<Record<string, unknown>>) => Array.from({ length: f.n as number }, (_, i) => ({ first: `${f.name as string}${String(i)}`, n: 1n })),
+    };
+    const New = eventClass({ version: 2, schema, upcasters });
+    const decoded = await across(Old, { name: 'a', n: 2 }, New);
+    expect(decoded).toMatchObject([
+      { index: 0, key: 'k1', event: new New({ first: 'a0', n: 1n, note: 'none' }) },
+      { index: 1, key: 'k1', event: new New({ first: 'a1', n: 1n, note: 'none' }) },
+    ]);
+    expect(await across(Old, { name: 'a', n: 0 }, New)).toEqual([]);
+  });
+
+  test('versions are climbed one by one; one without an upcaster keeps its fields, aliases count', async () => {
+    const New = eventClass({
+      version: 4,
+      schema: recordOf({ name: 'given', aliases: ['first'], type: 'string' }, { name: 'n', type: 'int' }),
+      upcasters: { 1: (f) => ({ first: f.name, n: f.n }), 3: (f) => ({ ...f, n: (f.n as number) + 1 }) },
+    });
+    expect(events(await across(Old, { name: 'a', n: 1 }, New))).toEqual([new New({ given: 'a', n: 2 })]);
+  });
+
+  test.each([
+    [
+      'throws',
+      () => {
+        throw new Error('boom');
+      },
+      'boom',
+    ],
+    ['returns nothing', () => undefined as never, 'must return fields'],
+    ['returns fields that do not fit', () => ({ first: 5, n: 1n }), 'field first is not a string'],
+    ['leaves a field out', () => ({ first: 'x' }), 'field n is missing'],
+  ])('an upcaster that %s makes the record undecodable', async (_name, up, reason) => {
+    const New = eventClass({ version: 2, schema, upcasters: { 1: up } });
+    const error = await errorOf(() => across(Old, { name: 'a', n: 1 }, New));
+    expect([error.code, error.message, error.facts.offset]).toEqual(['event.undecodable', expect.stringContaining(reason), 7]);
+  });
+
+  test('a newer version than ours is read by Avro alone', async () => {
+    const Newer = eventClass({ version: 3, schema: recordOf(id, { name: 'extra', type: 'int' }) });
+    const Ours = eventClass({ version: 2, schema: recordOf(id), upcasters: { 1: () => [] } });
+    expect(events(await across(Newer, { id: 'x', extra: 1 }, Ours))).toEqual([new Ours({ id: 'x' })]);
+  });
+});

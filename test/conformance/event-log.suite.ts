@@ -53,6 +53,13 @@ export const eventLogSuite = (start: () => Promise<EventLogHarness>): void => {
   let harness: EventLogHarness;
   let log: EventLog;
   const opened: Subscription[] = [];
+  const views: EventLog[] = [];
+
+  const open = async (): Promise<EventLog> => {
+    const view = await harness.open();
+    views.push(view);
+    return view;
+  };
 
   const newTopic = async (partitions: number): Promise<string> => {
     const topic = `t-${randomUUID()}`;
@@ -67,13 +74,13 @@ export const eventLogSuite = (start: () => Promise<EventLogHarness>): void => {
 
   beforeAll(async () => {
     harness = await start();
-    log = await harness.open();
+    log = await open();
   });
   afterEach(async () => {
     await Promise.all(opened.splice(0).map((subscription) => subscription.close()));
   });
   afterAll(async () => {
-    await log.close();
+    await Promise.all(views.map((view) => view.close()));
     await harness.release();
   });
 
@@ -129,7 +136,7 @@ export const eventLogSuite = (start: () => Promise<EventLogHarness>): void => {
 
     it('keeps the order per partition while several append at once, without gaps', async () => {
       const topic = await newTopic(2);
-      const other = await harness.open();
+      const other = await open();
       const write = async (on: EventLog, name: string): Promise<void> => {
         for (let i = 0; i < 20; i += 1) {
           await on.append([0, 1].map((partition) => record(topic, 'k', `${name}-${i}`, { partition })));
@@ -144,7 +151,6 @@ export const eventLogSuite = (start: () => Promise<EventLogHarness>): void => {
           expect(own).toEqual(Array.from({ length: 20 }, (_, i) => `${name}-${i}`));
         }
       }
-      await other.close();
     });
 
     it('refuses what has no key or names no partition, and writes nothing of the call', async () => {
@@ -351,7 +357,7 @@ export const eventLogSuite = (start: () => Promise<EventLogHarness>): void => {
     it('shares the partitions, each with one member, and each record arrives once per assignment', async () => {
       const topic = await newTopic(4);
       const group = `g-${randomUUID()}`;
-      const other = await harness.open();
+      const other = await open();
       const checkpoints = new Map<PartitionId, number>();
       const one = await reader(topic, { group }, log);
       const two = await reader(topic, { group }, other);
@@ -364,7 +370,6 @@ export const eventLogSuite = (start: () => Promise<EventLogHarness>): void => {
       const ids = [one, two].flatMap(({ records }) => records.map((each) => `${partitionId(each)}@${each.offset}`));
       expect(new Set(ids).size).toBe(400);
       expect(ids.length).toBe(400);
-      await other.close();
     });
 
     it('gives the partitions of one that leaves to the others at once', async () => {
@@ -381,7 +386,7 @@ export const eventLogSuite = (start: () => Promise<EventLogHarness>): void => {
     it('takes over the partitions of one that dies', async () => {
       const topic = await newTopic(2);
       const group = `g-${randomUUID()}`;
-      const other = await harness.open();
+      const other = await open();
       const one = await reader(topic, { group }, other);
       const two = await reader(topic, { group });
       await drain([one, two], () => one.assignment.partitions.length === 1 && two.assignment.partitions.length === 1);

@@ -1,0 +1,62 @@
+import fs from 'node:fs';
+import { Kafka, logLevel } from 'kafkajs';
+import { readAddressBook } from '../../../src/app/services/address-book';
+import { acquireServices } from '../../../src/app/services/services';
+import { allGone, clientProcess, processesOf, until, workingFolder } from '../../support/service-processes';
+import { describeWithKafka } from '../../support/services';
+
+const withAdmin = async <T>(brokers: readonly string[] | undefined, work: (admin: ReturnType<Kafka['admin']>) => Promise<T>): Promise<T> => {
+  const admin = new Kafka({ clientId: 'lifetime-test', brokers: [...(brokers ?? [])], logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  try {
+    return await work(admin);
+  } finally {
+    await admin.disconnect();
+  }
+};
+
+describeWithKafka('the lifetime of a local broker', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = workingFolder();
+  });
+  afterEach(async () => {
+    const book = readAddressBook(folder);
+    if (book !== undefined) {
+      const { all } = processesOf(folder);
+      process.kill(book.supervisor.pid, 'SIGTERM');
+      await until('the services of a failed test end', () => allGone(all));
+    }
+    fs.rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('ends with its killed user and comes back with its topics, or empty if that is asked for', async () => {
+    const client = clientProcess(folder, 'kafka');
+    const { kafkaBrokers } = await client.said;
+    await withAdmin(kafkaBrokers, (admin) => admin.createTopics({ topics: [{ topic: 'kept', numPartitions: 2 }], waitForLeaders: true }));
+    const { all, servers } = processesOf(folder);
+    expect(servers).toHaveLength(1);
+    client.child.kill('SIGKILL');
+    await until('everything has stopped', () => allGone(all));
+    const again = await acquireServices({ folder, want: { kafka: true }, environment: {} });
+    expect(again.kafkaBrokers).toEqual(kafkaBrokers);
+    expect(await withAdmin(again.kafkaBrokers, (admin) => admin.listTopics())).toEqual(['kept']);
+    const second = processesOf(folder).servers;
+    await again.release();
+    expect(allGone(second)).toBe(true);
+    const empty = await acquireServices({ folder, want: { kafka: true }, environment: {}, fresh: true, durable: false });
+    expect(await withAdmin(empty.kafkaBrokers, (admin) => admin.listTopics())).toEqual([]);
+    await empty.release();
+  });
+
+  it('says what to install where there is no java', async () => {
+    const client = clientProcess(folder, 'kafka', { ...process.env, PATH: folder });
+    const said = await client.said;
+    client.child.stdin?.end();
+    expect(said).toMatchObject({
+      code: 'service.unavailable',
+      message: expect.stringContaining('java'),
+      remedy: expect.stringContaining('REFOLD_KAFKA_BROKERS'),
+    });
+  });
+});

@@ -64,6 +64,7 @@ export interface RunnerParts {
 export class Runner {
   readonly #parts: RunnerParts;
   readonly #options: RunnerOptions;
+  #generation: Generation;
   readonly #abort = new AbortController();
   readonly #standings = new Map<PartitionId, Standing>();
   #decisions: readonly Decision[] = [];
@@ -73,6 +74,7 @@ export class Runner {
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
+    this.#generation = parts.generation;
     this.#options = { ...RUNNER_DEFAULTS, ...parts.options };
   }
 
@@ -81,7 +83,8 @@ export class Runner {
    * @throws RefoldError `generation.definition-changed`, `store.*`, `log.*`
    */
   async run(): Promise<void> {
-    const { generation, definition, log, store } = this.#parts;
+    const { definition, log, store } = this.#parts;
+    const generation = this.#generation;
     assertSameDefinition(generation, definition);
     this.#store = await store.open(generation, definition);
     const subscription = await log.subscribe({
@@ -94,7 +97,7 @@ export class Runner {
     try {
       while (!this.#abort.signal.aborted) {
         const { waitMs, replayBatch, liveBatch } = this.#options;
-        const maxRecords = generation.status === 'candidate' ? replayBatch : liveBatch;
+        const maxRecords = this.#generation.status === 'candidate' ? replayBatch : liveBatch;
         const { batches } = await subscription.poll({ maxRecords, waitMs, signal: this.#abort.signal });
         if (batches.length > 0) {
           await this.#takeIn(batches);
@@ -103,6 +106,11 @@ export class Runner {
     } finally {
       await subscription.close();
     }
+  }
+
+  /** Tells the runner that the status of its generation has changed. */
+  update(generation: Generation): void {
+    this.#generation = generation;
   }
 
   /** Ends `run` after the batch in work. */
@@ -230,7 +238,7 @@ export class Runner {
 
   async #throttle(batches: readonly LogBatch[], started: number): Promise<void> {
     const { maxRate } = this.#options;
-    if (maxRate > 0 && this.#parts.generation.status === 'candidate') {
+    if (maxRate > 0 && this.#generation.status === 'candidate') {
       const records = batches.reduce((total, { records: read }) => total + read.length, 0);
       const due = started + (records * 1_000) / maxRate;
       await this.#parts.clock.sleep(Math.max(0, due - this.#parts.clock.now()), this.#abort.signal);

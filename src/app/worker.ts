@@ -1,0 +1,226 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Clock } from '../kernel/clock';
+import { RefoldError, isRefoldError, messageOf } from '../kernel/errors';
+import type { Logger } from '../kernel/logger';
+import { backoffMs } from '../kernel/retry';
+import type { EventLog } from '../events/event-log';
+import type { EventSerde } from '../events/event-serde';
+import { projectionKey, type ProjectionDefinition } from '../projections/definition';
+import { assertSameDefinition, Runner, type RunnerEvent } from '../projections/engine/runner';
+import { FOLLOWING, generationLabel, type Generation, type GenerationCatalog, type StoreKind } from '../projections/generations';
+import type { ReadModelStore } from '../projections/read-model-store';
+import type { WorkerOptions } from './configuration';
+
+/** What the worker asks of the replay side: generations that need no person to begin or to become active. */
+export interface FirstGenerations {
+  /** Creates the first generation of every projection name that has none in a store. */
+  ensure(): Promise<void>;
+  /** Makes a first build active once it has reached the heads captured at its creation. */
+  activate(generation: Generation): Promise<void>;
+}
+
+export interface WorkerParts {
+  readonly definitions: readonly ProjectionDefinition[];
+  readonly catalog: GenerationCatalog;
+  readonly stores: ReadonlyMap<StoreKind, ReadModelStore>;
+  readonly log: EventLog;
+  readonly serde: EventSerde;
+  readonly first: FirstGenerations;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly options: WorkerOptions;
+  /** Default: host, process and a random part. */
+  readonly name?: string | undefined;
+  readonly observe?: ((generation: Generation, event: RunnerEvent) => void) | undefined;
+}
+
+interface Running {
+  readonly runner: Runner;
+  readonly ended: Promise<void>;
+}
+
+/**
+ * Hosts a runner for every generation that is to be followed and whose definition its code matches. What is to be
+ * followed stands in the control schema; the worker looks there again and again and obeys.
+ */
+export class Worker {
+  readonly name: string;
+  readonly #parts: WorkerParts;
+  readonly #definitions: ReadonlyMap<string, ProjectionDefinition>;
+  readonly #running = new Map<number, Running>();
+  readonly #refused = new Set<number>();
+  readonly #failures = new Map<number, number>();
+  readonly #abort = new AbortController();
+  #announcedAt = Number.NEGATIVE_INFINITY;
+  #fatal: unknown;
+
+  constructor(parts: WorkerParts) {
+    this.#parts = parts;
+    this.name = parts.name ?? `${hostname()}:${String(process.pid)}:${randomBytes(3).toString('hex')}`;
+    this.#definitions = new Map(parts.definitions.map((definition) => [projectionKey(definition), definition]));
+  }
+
+  /**
+   * Works until `stop` is called.
+   * @throws RefoldError `generation.definition-changed` at the start if the code of a generation that is followed has
+   *   changed; later whatever ended a runner and cannot be retried
+   */
+  async run(): Promise<void> {
+    try {
+      (await this.#following()).forEach(({ generation, definition }) => {
+        assertSameDefinition(generation, definition);
+      });
+      let failures = 0;
+      while (!this.#abort.signal.aborted) {
+        try {
+          await this.#tick();
+          failures = 0;
+        } catch (error) {
+          failures += 1;
+          if (!isRefoldError(error) || !error.retryable || failures > this.#parts.options.restarts) {
+            throw error;
+          }
+          this.#parts.logger.log('warn', 'the desired state could not be read; trying again', { code: error.code, error: error.message });
+        }
+        await this.#parts.clock.sleep(failures === 0 ? this.#parts.options.pollMs : backoffMs(failures, 250, 5_000, Math.random), this.#abort.signal);
+      }
+    } finally {
+      await this.#end();
+    }
+    if (this.#fatal !== undefined) {
+      throw this.#fatal as Error;
+    }
+  }
+
+  /** Ends `run` after the batches in work; leaves the groups, so that others take over at once. */
+  stop(): void {
+    this.#abort.abort();
+  }
+
+  async #tick(): Promise<void> {
+    const { clock, options, first } = this.#parts;
+    if (clock.now() - this.#announcedAt >= options.announceMs) {
+      await this.#announce();
+    }
+    await first.ensure();
+    const following = await this.#following();
+    for (const { generation, definition } of following) {
+      this.#follow(generation, definition);
+      if (generation.firstBuild && generation.status === 'candidate') {
+        await first.activate(generation);
+      }
+    }
+    const wanted = new Set(following.map(({ generation }) => generation.id));
+    for (const [id, { runner }] of this.#running) {
+      if (!wanted.has(id)) {
+        runner.stop();
+      }
+    }
+  }
+
+  async #announce(): Promise<void> {
+    const announced = this.#parts.definitions.map(({ name, version, hash }) => ({ projection: name, version, definitionHash: hash }));
+    await this.#parts.catalog.announce({ worker: this.name, host: hostname(), pid: process.pid, announced });
+    this.#announcedAt = this.#parts.clock.now();
+  }
+
+  async #following(): Promise<readonly { readonly generation: Generation; readonly definition: ProjectionDefinition }[]> {
+    const generations = await this.#parts.catalog.list();
+    return generations.flatMap((generation) => {
+      const definition = this.#definitions.get(projectionKey({ name: generation.projection, version: generation.version }));
+      const ours = FOLLOWING.includes(generation.status) && this.#parts.stores.has(generation.store);
+      return ours && definition !== undefined ? [{ generation, definition }] : [];
+    });
+  }
+
+  #follow(generation: Generation, definition: ProjectionDefinition): void {
+    const running = this.#running.get(generation.id);
+    if (running !== undefined) {
+      running.runner.update(generation);
+      return;
+    }
+    if (generation.definitionHash !== definition.hash) {
+      // Another build of the application made this one while we run; that build folds it.
+      if (!this.#refused.has(generation.id)) {
+        this.#refused.add(generation.id);
+        this.#parts.logger.log('error', 'a generation was built by other code and is not folded here', {
+          code: 'generation.definition-changed',
+          generation: generationLabel(generation),
+        });
+      }
+      return;
+    }
+    if (generation.sourceHash !== definition.sourceHash) {
+      this.#parts.logger.log('warn', 'the handlers were compiled to other source than the generation was built with', {
+        generation: generationLabel(generation),
+      });
+    }
+    this.#start(generation, definition);
+  }
+
+  #start(generation: Generation, definition: ProjectionDefinition): void {
+    const { log, serde, stores, clock, logger, options, observe } = this.#parts;
+    const runner = new Runner({
+      generation,
+      definition,
+      log,
+      decoder: serde.decoder(definition.events),
+      store: stores.get(generation.store)!,
+      worker: this.name,
+      clock,
+      logger,
+      options,
+      observe: (event) => {
+        if (event.kind === 'committed') {
+          this.#failures.delete(generation.id);
+        }
+        observe?.(generation, event);
+      },
+    });
+    const ended = this.#supervise(generation, runner);
+    this.#running.set(generation.id, { runner, ended });
+  }
+
+  /** Never rejects: what ends the worker is kept in `#fatal`. */
+  async #supervise(generation: Generation, runner: Runner): Promise<void> {
+    try {
+      await runner.run();
+    } catch (error) {
+      await this.#failed(generation, error);
+    } finally {
+      this.#running.delete(generation.id);
+    }
+  }
+
+  async #failed(generation: Generation, error: unknown): Promise<void> {
+    const { logger, options, clock } = this.#parts;
+    const facts = { generation: generationLabel(generation), error: messageOf(error), code: isRefoldError(error) ? error.code : undefined };
+    if (isRefoldError(error, 'generation.not-running')) {
+      logger.log('info', 'a generation is not followed any more', facts);
+      return;
+    }
+    const failures = (this.#failures.get(generation.id) ?? 0) + 1;
+    this.#failures.set(generation.id, failures);
+    if (isRefoldError(error) && error.retryable && failures <= options.restarts) {
+      logger.log('warn', 'folding failed; trying again', facts);
+      await clock.sleep(backoffMs(failures, 250, 10_000, Math.random), this.#abort.signal);
+      return;
+    }
+    logger.log('error', 'folding failed; the worker stops', facts);
+    this.#fatal ??= error instanceof Error ? error : new RefoldError('internal.invariant', messageOf(error), { cause: error });
+    this.stop();
+  }
+
+  async #end(): Promise<void> {
+    for (const { runner } of this.#running.values()) {
+      runner.stop();
+    }
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+    try {
+      await this.#parts.catalog.withdraw(this.name);
+    } catch (error) {
+      this.#parts.logger.log('warn', 'the worker could not sign off; it counts as dead after a few seconds', { error: messageOf(error) });
+    }
+  }
+}

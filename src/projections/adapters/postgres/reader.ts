@@ -1,0 +1,101 @@
+import { Kysely, PostgresDialect, type PostgresPool as KyselyPool, type PostgresPoolClient } from 'kysely';
+import { Pool, types } from 'pg';
+import { Decimal } from '../../../kernel/decimal';
+import { RefoldError } from '../../../kernel/errors';
+import { sqlState, translatePostgresError } from '../../../platform/postgres/errors';
+import { identifier, qualified } from '../../../platform/postgres/quote';
+import type { PostgresPool } from '../../../platform/postgres/pool';
+import type { AnyProjection } from '../../projection';
+import type { ReadModel, ReadModelDefinition, Row } from '../../read-model';
+import { readValue, selectColumn } from './columns';
+
+type ModelOf<P> = P extends new () => { readonly into: infer M } ? M : P extends { readonly into: infer M } ? M : never;
+/** Name of the read model to its row. */
+export type Database<P extends readonly AnyProjection[]> = {
+  [M in ModelOf<P[number]> as M extends ReadModel<infer N> ? N : never]: M extends ReadModel ? Row<M> : never;
+};
+/** Kysely cut down to reading: rows are written by projections only. */
+export type ReadOnly<DB> = Pick<Kysely<DB>, 'selectFrom' | 'with' | 'withRecursive' | 'fn' | 'dynamic'>;
+
+const { NUMERIC, INT8 } = types.builtins;
+const exact: Readonly<Record<number, (text: string) => unknown>> = { [NUMERIC]: Decimal.parse, [INT8]: BigInt };
+
+/** Parsers that keep digits: numeric as Decimal, int8 as bigint. */
+const getTypeParser = ((oid: number, format?: 'text' | 'binary') =>
+  (format === 'binary' ? undefined : exact[oid]) ?? types.getTypeParser(oid, format)) as typeof types.getTypeParser;
+
+/** SQLSTATE of a relation that does not exist: the view of a read model comes with its first activation. */
+const UNDEFINED_TABLE = '42P01';
+
+const translated = (error: unknown, models: ReadonlySet<string>): RefoldError => {
+  const refused = translatePostgresError(error);
+  const model =
+    sqlState(refused) === UNDEFINED_TABLE
+      ? [...models].find((name) => refused.message.includes(`"${name}"`) || refused.message.includes(`.${name}"`))
+      : undefined;
+  return model === undefined
+    ? refused
+    : new RefoldError('projection.not-active', `read model ${model} has no active generation yet`, { facts: { model }, cause: refused });
+};
+
+const translatingPool = (pool: Pool, models: ReadonlySet<string>): KyselyPool => ({
+  connect: async (): Promise<PostgresPoolClient> => {
+    const client = await pool.connect().catch((error: unknown) => {
+      throw translated(error, models);
+    });
+    return new Proxy(client, {
+      get: (target, property) => {
+        if (property === 'query') {
+          return (...args: unknown[]) =>
+            (target.query as (...given: unknown[]) => unknown as (...given: unknown[]) => Promise<unknown>)(...args).catch((error: unknown) => {
+              throw translated(error, models);
+            });
+        }
+        const member: unknown = Reflect.get(target, property);
+        return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+      },
+    }) as unknown as PostgresPoolClient;
+  },
+  end: () => pool.end(),
+});
+
+export interface Reader<DB> {
+  readonly db: ReadOnly<DB>;
+  close(): Promise<void>;
+}
+
+/** Typed reading of the views. Connect with a role that may only read: the type keeps honest code honest, the role the rest. */
+export const openReader = <DB>(options: {
+  readonly url: string;
+  readonly viewSchema: string;
+  readonly models: readonly string[];
+  readonly max?: number;
+}): Reader<DB> => {
+  const pool = new Pool({
+    connectionString: options.url,
+    max: options.max ?? 4,
+    application_name: 'refold reader',
+    types: { getTypeParser },
+    connectionTimeoutMillis: 10_000,
+  });
+  pool.on('error', () => undefined); // an idle connection died; the next query reports a database that is gone
+  const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool: translatingPool(pool, new Set(options.models)) }) });
+  const db = (options.viewSchema === 'public' ? kysely : kysely.withSchema(options.viewSchema)) as unknown as ReadOnly<DB>;
+  return { db, close: () => kysely.destroy() };
+};
+
+/**
+ * All rows of a read model as its active view shows them, by key, in canonical values.
+ * @throws RefoldError `projection.not-active`
+ */
+export const readView = async (pool: PostgresPool, viewSchema: string, model: ReadModelDefinition): Promise<readonly Readonly<Record<string, unknown>>[]> => {
+  const order = model.columns.filter((column) => column.role === 'key' || column.bound === 'start').map(({ name }) => identifier(name));
+  try {
+    const rows = await pool.rawRows(
+      `SELECT ${model.columns.map(selectColumn).join(', ')} FROM ${qualified(viewSchema, model.name)} ORDER BY ${order.join(', ')}`,
+    );
+    return rows.map((cells) => Object.fromEntries(model.columns.map((column, i) => [column.name, readValue(column, cells[i]!)])));
+  } catch (error) {
+    throw translated(error, new Set([model.name]));
+  }
+};

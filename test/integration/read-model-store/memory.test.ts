@@ -1,0 +1,22 @@
+import { MemoryCatalog } from '../../../src/projections/adapters/memory/control';
+import { MemoryReadModelStore } from '../../../src/projections/adapters/memory/store';
+import { readModelStoreSuite } from '../../conformance/read-model-store.suite';
+
+describe('read models in memory', () => {
+  readModelStoreSuite(() => {
+    const catalog = new MemoryCatalog({ app: 'shop' });
+    const store = new MemoryReadModelStore({ catalog });
+    return Promise.resolve({
+      catalog,
+      store,
+      rows: (generation) => Promise.resolve(store.rows(generation.id)),
+      hold: (generation, at) => {
+        const rows = catalog.rows(generation.id);
+        rows.forEach((row, id) => rows.set(id, { ...row, holdAt: at }));
+        return Promise.resolve();
+      },
+      lateCount: (generation) => Promise.resolve(store.late(generation.id).length),
+      close: () => Promise.resolve(),
+    });
+  });
+});

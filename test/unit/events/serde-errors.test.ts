@@ -206,6 +206,26 @@ describe('decode', () => {
     );
   });
 
+  test('any bytes are skipped or refused, quickly, where fields of a foreign writer are left out', async () => {
+    const nested = { type: 'array', items: { type: 'map', values: ['null', { type: 'array', items: ['bytes', 'null'] }] } };
+    const registry = new MemorySchemaRegistry();
+    await registry.register('foreign', JSON.stringify({ ...recordOf({ name: 'a', type: nested }, { name: 'n', type: 'int' }), name: 'orders.Other' }));
+    const record = { ...stored({ value: null, headers: {} }), value: Buffer.from([0, 0, 0, 0, 1, 0, 2]) };
+    const decoder = (await startedSerde([Other], registry)).decoder([Other]);
+    await decoder.prepare([record]);
+    expect(decoder.decode(record)).toMatchObject([{ event: { n: 1 } }]);
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(0, 1, 2, 3, 0x7f, 0x80, 0xff), { maxLength: 40 }), (bytes) => {
+        try {
+          expect(decoder.decode({ ...record, value: Buffer.from([0, 0, 0, 0, 1, ...bytes]) })).toHaveLength(1);
+        } catch (error) {
+          expect((error as RefoldError).code).toBe('event.undecodable');
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   test('a time that cannot be read: facts fall back to the time of appending, decode refuses', async () => {
     const { registry, record } = await setUp();
     const decoder = (await startedSerde([Thing], registry)).decoder([Thing]);

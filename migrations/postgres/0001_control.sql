@@ -121,6 +121,7 @@ CREATE TABLE refold.replay_members (
   projection   text NOT NULL,
   store        text NOT NULL,
   version      integer NOT NULL,
+  run          integer NOT NULL,
   switch_order integer NOT NULL DEFAULT 0,
   from_id      bigint REFERENCES refold.generations,
   to_id        bigint REFERENCES refold.generations,

@@ -1,0 +1,55 @@
+import type { Sql } from '../../../platform/postgres/pool';
+
+/** A column as the catalog describes it; `type` is what `format_type` says, e.g. `numeric(12,2)`. */
+export interface RelationColumn {
+  readonly name: string;
+  readonly type: string;
+  /** Quoted, where it is not the default of the type. */
+  readonly collation?: string;
+}
+
+export interface Relation {
+  /** `pg_class.relkind`: r table, v view, m materialised view, ... */
+  readonly kind: string;
+  readonly options: readonly string[];
+  readonly columns: readonly RelationColumn[];
+}
+
+/** Looks a table or view up; `undefined` if nothing has this name. */
+export const readRelation = async (sql: Sql, schema: string, name: string): Promise<Relation | undefined> => {
+  const { rows } = await sql.query<{ relkind: string; reloptions: string[] | null; columns: RelationColumn[] | null }>(
+    `SELECT c.relkind, c.reloptions,
+            (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
+                     'collation', CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END)) ORDER BY a.attnum)
+               FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`,
+    [schema, name],
+  );
+  const row = rows[0];
+  return row === undefined ? undefined : { kind: row.relkind, options: row.reloptions ?? [], columns: row.columns ?? [] };
+};
+
+/** Names of the primary key's columns in the order of the key. */
+export const readPrimaryKey = async (sql: Sql, schema: string, table: string): Promise<readonly string[]> => {
+  const { rows } = await sql.query<{ name: string }>(
+    `SELECT a.attname AS name
+       FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+       CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, position)
+       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+      WHERE i.indisprimary AND n.nspname = $1 AND c.relname = $2 ORDER BY k.position`,
+    [schema, table],
+  );
+  return rows.map((row) => row.name);
+};
+
+/** Statements of others that hold a lock on one of the relations: `pid 42 (active for 3.1 s): select ...`. */
+export const readBlockers = async (sql: Sql, relations: readonly string[]): Promise<readonly string[]> => {
+  const { rows } = await sql.query<{ pid: number; state: string | null; seconds: number | null; query: string }>(
+    `SELECT DISTINCT a.pid, a.state, extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds, left(regexp_replace(a.query, '\\s+', ' ', 'g'), 60) AS query
+       FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+      WHERE l.granted AND l.locktype = 'relation' AND l.relation = ANY (SELECT to_regclass(r) FROM unnest($1::text[]) AS r) AND a.pid <> pg_backend_pid()
+      ORDER BY a.pid LIMIT 5`,
+    [relations],
+  );
+  return rows.map((row) => `pid ${String(row.pid)} (${row.state ?? 'unknown'} for ${(row.seconds ?? 0).toFixed(1)} s): ${row.query}`);
+};

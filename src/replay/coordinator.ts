@@ -1,0 +1,193 @@
+import { RefoldError } from '../kernel/errors';
+import { resolveOptions } from '../kernel/options';
+import { switchOver } from './cutover';
+import { catchUp, followToHeads } from './follow';
+import { leased } from './lease';
+import { resolvePairs } from './members';
+import { REPLAY_DEFAULTS, move, tell, type Coordination, type ReplayParts } from './parts';
+import type { Lease } from './ports';
+import { preflight, requireDefinition, type ProjectionVersion } from './preflight';
+import { provision } from './provision';
+import { reconcile } from './reconcile';
+import type { Replay, ReplayStatus } from './replay';
+import { abort, retire } from './retire';
+import { Measurements, statusOf } from './status';
+import type { Verdict } from './verdict';
+import { verify } from './verify';
+
+export interface StartRequest {
+  readonly projections: readonly ProjectionVersion[];
+  /** Rebuild a version that is active already, as its next run. */
+  readonly again?: boolean;
+}
+
+export interface RunOptions {
+  /** Detaches: the replay stays as it is and the same call goes on later. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (status: ReplayStatus) => void;
+}
+
+/**
+ * Owns all transitions of replays. Nothing is kept in this object but measurements for rates: everything else is in the
+ * control schema, so any process may go on where another one stopped. Commands that change something take the lease of
+ * the replay for their duration.
+ */
+export class ReplayCoordinator {
+  readonly #c: Coordination;
+  readonly #measurements = new Measurements();
+
+  /** @throws RefoldError `config.invalid` for unknown options */
+  constructor(parts: ReplayParts) {
+    this.#c = { ...parts, viewSchema: parts.viewSchema ?? 'public', options: resolveOptions('replay', REPLAY_DEFAULTS, parts.options) };
+  }
+
+  /**
+   * Plans a replay of the projections, which will switch together. Nothing is built yet: see {@link runUntil}.
+   * @throws RefoldError `projection.unknown`, `projection.not-active`, `replay.candidate-exists`, `replay.not-behind`,
+   *   `replay.no-worker`, `replay.log-incomplete`, `config.invalid`
+   */
+  async start({ projections, again = false }: StartRequest): Promise<Replay> {
+    const c = this.#c;
+    await this.reconcile();
+    const topics = [...new Set(projections.flatMap((wanted) => requireDefinition(c.definitions, wanted).topics))];
+    const members = preflight({
+      projections,
+      again,
+      definitions: c.definitions,
+      generations: await c.catalog.list(),
+      workers: await c.catalog.liveWorkers(c.options.liveWithinMs),
+      heads: await c.log.heads(topics),
+      stores: [...c.switches.keys()],
+    });
+    const facts = { projections: projections.map(({ name, version }) => `${name} v${String(version)}`), again };
+    const replay = await c.journal.create({ app: c.app, by: c.by, members, facts });
+    await tell(c, replay.id, 'planned', facts);
+    return replay;
+  }
+
+  /** Does exactly one step, if one can be done; answers whether the replay moved. @throws RefoldError as the step does */
+  async advance(id: number): Promise<boolean> {
+    return leased(this.#c, id, async (lease) => this.#step(lease, await this.#c.journal.get(id)));
+  }
+
+  /**
+   * Goes on until the replay is ready (or done, which cuts over), the signal aborts, or a step fails.
+   * @throws RefoldError `replay.lease-held`, `replay.wrong-state` (aborted), and what a step or a stopped partition says
+   */
+  async runUntil(id: number, goal: 'ready' | 'done', { signal, onProgress }: RunOptions = {}): Promise<ReplayStatus> {
+    return leased(this.#c, id, async (lease) => {
+      let stoppedSince: number | undefined;
+      for (;;) {
+        const replay = await this.#c.journal.get(id);
+        const status = await this.status(id);
+        onProgress?.(status);
+        if (replay.state === 'done' || (replay.state === 'ready' && goal === 'ready') || signal?.aborted === true) {
+          return status;
+        }
+        if (replay.state === 'aborted') {
+          throw new RefoldError('replay.wrong-state', 'the replay was aborted', { facts: { replay: id } });
+        }
+        const moved = replay.state === 'ready' ? await switchOver(this.#c, lease, replay, 'forward').then(() => true) : await this.#step(lease, replay);
+        if (!moved) {
+          stoppedSince = this.#requireMoving(status, stoppedSince);
+          await this.#c.clock.sleep(this.#c.options.pollMs, signal);
+        }
+      }
+    });
+  }
+
+  /** Moves readers to the rebuilt generations; goes on with an interrupted cutover. @throws see {@link switchOver} */
+  async cutover(id: number): Promise<ReplayStatus> {
+    await leased(this.#c, id, async (lease) => switchOver(this.#c, lease, await this.#c.journal.get(id), 'forward'));
+    return this.status(id);
+  }
+
+  /** Moves readers back; the replay is ready again. @throws see {@link switchOver} */
+  async rollback(id: number): Promise<ReplayStatus> {
+    await leased(this.#c, id, async (lease) => switchOver(this.#c, lease, await this.#c.journal.get(id), 'back'));
+    return this.status(id);
+  }
+
+  /** Stops and drops the side that readers do not see; answers what was retired. @throws RefoldError `replay.wrong-state` */
+  async retire(id: number): Promise<readonly string[]> {
+    return leased(this.#c, id, async (lease) => retire(this.#c, lease, await this.#c.journal.get(id)));
+  }
+
+  /** Gives the replay up: what was rebuilt is dropped, readers keep what they see. @throws RefoldError `replay.wrong-state` */
+  async abort(id: number): Promise<ReplayStatus> {
+    await leased(this.#c, id, async (lease) => abort(this.#c, lease, await this.#c.journal.get(id)));
+    return this.status(id);
+  }
+
+  /** @throws RefoldError `replay.unknown` */
+  async status(id: number): Promise<ReplayStatus> {
+    return statusOf(this.#c, await this.#c.journal.get(id), this.#measurements);
+  }
+
+  /** Newest first. */
+  list(): Promise<readonly Replay[]> {
+    return this.#c.journal.list();
+  }
+
+  /** The verdict of the last verification. @throws RefoldError `replay.wrong-state` before there is one, `replay.unknown` */
+  async diff(id: number): Promise<Verdict> {
+    const { verdict, state } = await this.#c.journal.get(id);
+    if (verdict === undefined) {
+      throw new RefoldError('replay.wrong-state', 'nothing was compared yet', { facts: { replay: id, state } });
+    }
+    return verdict;
+  }
+
+  /** Makes the control schema say what the markers beside the views say; answers what was corrected. */
+  reconcile(): Promise<readonly string[]> {
+    return reconcile(this.#c.switches);
+  }
+
+  async #step(lease: Lease, replay: Replay): Promise<boolean> {
+    const c = this.#c;
+    switch (replay.state) {
+      case 'planned':
+        await move(c, lease, replay, 'begin');
+        return true;
+      case 'provisioning':
+        await provision(c, lease, replay);
+        return true;
+      case 'replaying':
+        return (await followToHeads(c, lease, replay)) !== undefined;
+      case 'catching-up':
+        return (await catchUp(c, lease, replay)) !== undefined;
+      case 'verifying':
+        await verify(c, lease, replay);
+        return true;
+      case 'cutting-over':
+        await switchOver(c, lease, replay, replay.direction);
+        return true;
+      case 'ready':
+      case 'done':
+      case 'aborted':
+        return false;
+    }
+  }
+
+  /** A partition that stopped may go on by itself (its store comes back); only one that stays so ends the wait. */
+  #requireMoving({ progress }: ReplayStatus, since: number | undefined): number | undefined {
+    const stopped = progress.find((p) => p.side === 'to' && p.stopped.length > 0);
+    const [stop] = stopped?.stopped ?? [];
+    if (stopped === undefined || stop === undefined) {
+      return undefined;
+    }
+    const began = since ?? this.#c.clock.now();
+    if (this.#c.clock.now() - began < this.#c.options.stoppedMs) {
+      return began;
+    }
+    throw new RefoldError('replay.stopped', `${stopped.generation} stopped: ${stop.message}`, {
+      facts: { generation: stopped.generation, topic: stop.topic, partition: stop.partition, offset: stop.offset, code: stop.code },
+      remedy: stop.remedy,
+    });
+  }
+
+  /** The sides of a replay as they are now, for those who look at rows themselves. */
+  async pairs(id: number): ReturnType<typeof resolvePairs> {
+    return resolvePairs(this.#c, await this.#c.journal.get(id));
+  }
+}

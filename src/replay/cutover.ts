@@ -1,0 +1,83 @@
+import { RefoldError, isRefoldError } from '../kernel/errors';
+import { generationLabel } from '../projections/generations';
+import { retryHold, withHold } from './hold';
+import { pairsByStore, resolvePairs } from './members';
+import { move, tell, transitionOf, type Coordination } from './parts';
+import type { GenerationPair, Hold, Lease, SwitchResult } from './ports';
+import { requireWorkers } from './preflight';
+import type { Replay, ReplayFailure } from './replay';
+import { requirePhaseAfter, type Direction } from './states';
+
+export const failureOf = ({ code, message, remedy }: RefoldError): ReplayFailure => ({ code, message, remedy });
+
+const switchStores = async (c: Coordination, lease: Lease, replay: Replay, pairs: readonly GenerationPair[], hold: Hold): Promise<SwitchResult> => {
+  const stores = pairsByStore(c, pairs);
+  for (const [i, [store, own]] of stores.entries()) {
+    const facts = { switched: own.map(({ to }) => generationLabel(to)) };
+    const finish = i === stores.length - 1 ? transitionOf(c, replay, 'switched', { facts }) : undefined;
+    const expected = { state: replay.state, direction: replay.direction };
+    const result = await store.switch({ pairs: own, hold, direction: replay.direction, lease, expected, finish });
+    if (result.status === 'locked') {
+      return result;
+    }
+  }
+  return { status: 'switched' };
+};
+
+/**
+ * Holds, switches, and tries again while readers are in the way; each try has a hold of its own, so that between two
+ * of them both sides go on.
+ */
+const switchAll = async (c: Coordination, lease: Lease, replay: Replay): Promise<void> => {
+  const { clock, options } = c;
+  const until = clock.now() + options.switchBoundMs;
+  // Stores that switched before a crash are done; where all are in one database there are none.
+  const pairs = (await resolvePairs(c, replay, replay.direction)).filter(({ to }) => to.status !== 'active');
+  // Readers whose snapshot is older than the candidate's load would see no rows after the switch: they are waited for here.
+  for (let attempt = 1; ; attempt += 1) {
+    const result = await retryHold(c, () =>
+      withHold(c, pairs, async (hold) => {
+        await tell(c, replay.id, 'cutting-over:held', { attempt });
+        return switchStores(c, lease, replay, pairs, hold);
+      }),
+    );
+    if (result.status === 'switched') {
+      return;
+    }
+    if (clock.now() >= until) {
+      const facts = { replay: replay.id, attempts: attempt, blockers: result.blockers };
+      throw new RefoldError('cutover.lock-timeout', 'the view could not be locked', { facts });
+    }
+    await clock.sleep(100 + Math.random() * 100);
+  }
+};
+
+/** An attempt that changed nothing ends where it began, with the error in the history. A lost lease is somebody else's replay by now. */
+const giveUp = async (c: Coordination, lease: Lease, replay: Replay, error: unknown): Promise<never> => {
+  if (isRefoldError(error) && error.code !== 'replay.lease-held') {
+    await move(c, lease, replay, 'switch-failed', { facts: { code: error.code }, error: failureOf(error) });
+  }
+  throw error;
+};
+
+/**
+ * Moves readers of all members to the other side in one step, forward or back; goes on with an interrupted one.
+ * @throws RefoldError `replay.wrong-state`, `replay.no-worker`, `hold.timed-out`, `cutover.incompatible-columns`, `cutover.lock-timeout`
+ */
+export const switchOver = async (c: Coordination, lease: Lease, given: Replay, direction: Direction): Promise<void> => {
+  const event = direction === 'forward' ? 'cutover' : 'rollback';
+  const interrupted = given.state === 'cutting-over' && given.direction === direction;
+  let replay = given;
+  if (!interrupted) {
+    requirePhaseAfter(replay.id, replay, event);
+    const pairs = await resolvePairs(c, replay, direction);
+    requireWorkers(
+      await c.catalog.liveWorkers(c.options.liveWithinMs),
+      pairs.flatMap(({ from, to }) => [from, to]),
+    );
+    replay = await move(c, lease, replay, event);
+  }
+  const settled = replay;
+  await switchAll(c, lease, settled).catch((error: unknown) => giveUp(c, lease, settled, error));
+  await tell(c, replay.id, direction === 'forward' ? 'done' : 'ready');
+};

@@ -1,0 +1,92 @@
+import { isRefoldError } from '../kernel/errors';
+import type { EventLog } from '../events/event-log';
+import type { ProjectionDefinition } from '../projections/definition';
+import type { Announcement, Generation, GenerationCatalog, StoreKind } from '../projections/generations';
+import type { ReadModelStore } from '../projections/read-model-store';
+import { newGeneration } from './new-generation';
+import type { FirstActivation, StoreSwitch } from './ports';
+
+export interface FirstGenerationParts {
+  readonly catalog: GenerationCatalog;
+  readonly stores: ReadonlyMap<StoreKind, ReadModelStore>;
+  readonly log: EventLog;
+  /** What the code of this process can fold. */
+  readonly definitions: readonly ProjectionDefinition[];
+  /** Schema of views and tables; default `public`. */
+  readonly viewSchema?: string;
+  /** Workers heard of within this time count, in milliseconds; default 5,000. */
+  readonly liveWithinMs?: number;
+}
+
+/**
+ * Pure: the definitions to build first. Per name and store without a generation that is not retired, the highest version
+ * that a live worker announces; left to that worker where this process does not have the same code.
+ */
+export const missingFirsts = (
+  definitions: readonly ProjectionDefinition[],
+  announced: readonly Announcement[],
+  generations: readonly Pick<Generation, 'projection' | 'store' | 'status'>[],
+): readonly { readonly definition: ProjectionDefinition; readonly store: StoreKind }[] =>
+  definitions
+    .filter(({ name, version, hash }) => {
+      const rivals = announced.filter(({ projection }) => projection === name);
+      return rivals.every((a) => a.version <= version) && rivals.some((a) => a.version === version && a.definitionHash === hash);
+    })
+    .flatMap((definition) => definition.stores.map((store) => ({ definition, store })))
+    .filter(({ definition, store }) => !generations.some((g) => g.projection === definition.name && g.store === store && g.status !== 'retired'));
+
+/**
+ * Creates and provisions the first generation of every projection that has none; answers those that this call created or
+ * found just created. Any number of workers may call it at once.
+ */
+export const ensureFirstGenerations = async (parts: FirstGenerationParts): Promise<readonly Generation[]> => {
+  const { catalog, definitions, log } = parts;
+  const generations = await catalog.list();
+  const workers = await catalog.liveWorkers(parts.liveWithinMs ?? 5_000);
+  const missing = missingFirsts(
+    definitions,
+    workers.flatMap(({ announced }) => announced),
+    generations,
+  );
+  const ensured: Generation[] = [];
+  for (const { definition, store } of missing) {
+    const target = parts.stores.get(store);
+    if (target === undefined) {
+      continue; // a worker that has this store will do it
+    }
+    const own = generations.filter((g) => g.projection === definition.name && g.store === store && g.version === definition.version);
+    const run = 1 + Math.max(0, ...own.map((g) => g.run));
+    const wanted = await newGeneration(log, definition, { store, run, viewSchema: parts.viewSchema ?? 'public', firstBuild: true });
+    const created = await createUnlessOther(catalog, wanted);
+    if (created !== undefined) {
+      await target.provision(created, definition);
+      ensured.push(created);
+    }
+  }
+  return ensured;
+};
+
+/** `undefined` where another worker has just made a candidate of another version. */
+const createUnlessOther = async (catalog: GenerationCatalog, wanted: Parameters<GenerationCatalog['create']>[0]): Promise<Generation | undefined> => {
+  try {
+    return await catalog.create(wanted);
+  } catch (error) {
+    const other = (await catalog.list()).some((g) => g.projection === wanted.projection && g.store === wanted.store && g.status !== 'retired');
+    if (other && isRefoldError(error, 'store.failed')) {
+      return undefined;
+    }
+    throw error;
+  }
+};
+
+/**
+ * Makes a first build active once it has reached the heads of its creation: view, marker and status in one transaction.
+ * Idempotent; any number of workers may call it at once, as often as they like.
+ * @throws RefoldError `store.name-taken`, `cutover.incompatible-columns`
+ */
+export const activateFirst = async (generation: Generation, switches: ReadonlyMap<StoreKind, StoreSwitch>): Promise<FirstActivation> => {
+  if (!generation.firstBuild || generation.status !== 'candidate') {
+    return 'already-active';
+  }
+  return (await switches.get(generation.store)?.activateFirst(generation)) ?? 'waiting';
+};

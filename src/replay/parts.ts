@@ -1,0 +1,99 @@
+import type { Clock } from '../kernel/clock';
+import type { EventLog } from '../events/event-log';
+import type { ProjectionDefinition } from '../projections/definition';
+import type { GenerationCatalog, StoreKind } from '../projections/generations';
+import type { ReadModelStore } from '../projections/read-model-store';
+import type { Holds, Lease, ReplayJournal, StoreSwitch, Transition } from './ports';
+import type { Replay } from './replay';
+import { requirePhaseAfter, type ReplayEvent } from './states';
+
+/** Limits and pauses of the coordinator, in milliseconds unless said otherwise. */
+export interface ReplayOptions {
+  /** A coordinator that was not heard of for so long loses its lease. */
+  readonly leaseMs: number;
+  /** Pause between two looks at the progress. */
+  readonly pollMs: number;
+  /** Longest time both sides are held; three quarters of it are for arriving. */
+  readonly holdMs: number;
+  readonly holdPollMs: number;
+  /** How often a hold is tried before the step gives up. */
+  readonly holdAttempts: number;
+  /** Events that a candidate may lag behind the stable head to count as caught up. */
+  readonly catchUpLag: number;
+  /** How long a cutover goes on trying to lock a view that others are reading. */
+  readonly switchBoundMs: number;
+  /** Workers heard of within this time are alive. */
+  readonly liveWithinMs: number;
+  /** Rows shown by `diff`. */
+  readonly samples: number;
+  /** A candidate whose partition stopped and does not move for so long ends `runUntil` with the error of the partition. */
+  readonly stoppedMs: number;
+}
+
+export const REPLAY_DEFAULTS: ReplayOptions = {
+  leaseMs: 10_000,
+  pollMs: 100,
+  holdMs: 2_000,
+  holdPollMs: 5,
+  holdAttempts: 5,
+  catchUpLag: 1_000,
+  switchBoundMs: 30_000,
+  liveWithinMs: 5_000,
+  samples: 10,
+  stoppedMs: 3_000,
+};
+
+/** Told after each step that is persisted, and inside holds; what it throws ends the command as a crash would. */
+export interface ReplayObservation {
+  readonly replay: number;
+  /** A state, or `state:step`, e.g. `provisioning:table-created`. */
+  readonly step: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+/** What the coordinator works with. */
+export interface ReplayParts {
+  readonly app: string;
+  readonly catalog: GenerationCatalog;
+  readonly journal: ReplayJournal;
+  readonly holds: Holds;
+  readonly stores: ReadonlyMap<StoreKind, ReadModelStore>;
+  readonly switches: ReadonlyMap<StoreKind, StoreSwitch>;
+  readonly log: EventLog;
+  readonly definitions: readonly ProjectionDefinition[];
+  readonly clock: Clock;
+  /** Who coordinates; written into the history. */
+  readonly by: string;
+  /** Schema of views and tables; default `public`. */
+  readonly viewSchema?: string;
+  readonly observe?: (observation: ReplayObservation) => void | Promise<void>;
+  readonly options?: Partial<ReplayOptions>;
+}
+
+/** The parts with every default filled in. */
+export interface Coordination extends ReplayParts {
+  readonly viewSchema: string;
+  readonly options: ReplayOptions;
+}
+
+export const tell = async (c: Coordination, replay: number, step: string, facts: Readonly<Record<string, unknown>> = {}): Promise<void> => {
+  await c.observe?.({ replay, step, facts });
+};
+
+/** The transition that an event means, with the failure of earlier attempts cleared. @throws RefoldError `replay.wrong-state` */
+export const transitionOf = (c: Coordination, replay: Replay, event: ReplayEvent, more: Partial<Transition> = {}): Transition => ({
+  from: { state: replay.state, direction: replay.direction },
+  to: requirePhaseAfter(replay.id, replay, event),
+  by: c.by,
+  facts: {},
+  error: null,
+  ...more,
+});
+
+/** Persists a transition and tells it; answers the replay after it. */
+export const move = async (c: Coordination, lease: Lease, replay: Replay, event: ReplayEvent, more: Partial<Transition> = {}): Promise<Replay> => {
+  const change = transitionOf(c, replay, event, more);
+  await c.journal.transition(lease, change);
+  await tell(c, replay.id, change.to.state, change.facts);
+  return { ...replay, ...change.to };
+};

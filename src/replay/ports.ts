@@ -1,0 +1,163 @@
+import type { PartitionId, TopicPartition } from '../events/position';
+import type { Counters, Generation, StoppedBy, StoreKind } from '../projections/generations';
+import type { Replay, ReplayFailure, ReplayMember, ReplayStep } from './replay';
+import type { Direction, Phase } from './states';
+import type { RowDiff, Verdict } from './verdict';
+
+/** A replay may be changed only by who holds its lease; every write compares. */
+export interface Lease {
+  readonly replayId: number;
+  readonly owner: string;
+}
+
+export interface NewReplay {
+  readonly app: string;
+  readonly by: string;
+  readonly members: readonly Omit<ReplayMember, 'toId'>[];
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+/** A change of phase with its row in the history. */
+export interface Transition {
+  readonly from: Phase;
+  readonly to: Phase;
+  readonly by: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+  readonly verdict?: Verdict;
+  /** `null` clears what an earlier attempt left. */
+  readonly error?: ReplayFailure | null;
+}
+
+/**
+ * Port to the persisted replays. Leases run by the store's clock.
+ * Every change by a lease compares owner, time and phase, so what a coordinator does after it lost its lease is refused.
+ */
+export interface ReplayJournal {
+  /**
+   * Writes the replay (`planned`) with its first step; one open replay per projection and store.
+   * @throws RefoldError `replay.candidate-exists` with the replay that is open
+   */
+  create(replay: NewReplay): Promise<Replay>;
+  /** @throws RefoldError `replay.unknown` */
+  get(id: number): Promise<Replay>;
+  /** Newest first. */
+  list(): Promise<readonly Replay[]>;
+  steps(id: number): Promise<readonly ReplayStep[]>;
+  /** Takes or renews; an expired one is taken over. @throws RefoldError `replay.lease-held`, `replay.unknown` */
+  acquire(lease: Lease, ttlMs: number): Promise<void>;
+  /** Lets go; nothing happens if it is somebody else's by now. */
+  release(lease: Lease): Promise<void>;
+  /** @throws RefoldError `replay.lease-held` if the lease was lost, `replay.wrong-state` if the phase is another by now */
+  transition(lease: Lease, change: Transition): Promise<void>;
+  /** Records the candidate of a member. @throws RefoldError `replay.lease-held` */
+  assign(lease: Lease, member: Pick<ReplayMember, 'projection' | 'store'>, generationId: number): Promise<void>;
+}
+
+/** Where a hold stops one partition of one generation. */
+export interface HoldTarget extends TopicPartition {
+  readonly generationId: number;
+  readonly at: number;
+}
+
+/** Several generations held at one position vector per pair, until lifted or expired. */
+export interface Hold {
+  /** Recognises this hold: a later one over the same partitions takes its place. */
+  readonly token: string;
+  readonly targets: readonly HoldTarget[];
+}
+
+/** A side that is not where it should be. */
+export interface Straggler extends HoldTarget {
+  readonly next: number;
+  readonly owner: string | undefined;
+}
+
+/** Port to the holds of checkpoints. */
+export interface Holds {
+  /** In one short transaction: locks the checkpoints, computes the maximum per pair and partition, writes it for `boundMs`. */
+  place(pairs: readonly (readonly [number, number])[], boundMs: number): Promise<Hold>;
+  /** Partitions that have not arrived yet; empty when all are exactly there. @throws RefoldError `hold.lost` if it expired or was replaced */
+  stragglers(hold: Hold): Promise<readonly Straggler[]>;
+  /** Lets workers go on. Idempotent; leaves a later hold alone. */
+  lift(hold: Hold): Promise<void>;
+}
+
+/** Two generations of one projection in one store, in the direction of the step: readers go from `from` to `to`. */
+export interface GenerationPair {
+  readonly from: Generation;
+  readonly to: Generation;
+}
+
+/** What the checkpoints of one generation say together. */
+export interface SideState {
+  readonly positions: Readonly<Record<PartitionId, number>>;
+  /** Summed over the partitions. */
+  readonly counters: Counters;
+  readonly stopped: readonly StoppedBy[];
+}
+
+/** One pair compared, with what its checkpoints said in the same snapshot. */
+export interface PairComparison {
+  readonly pair: GenerationPair;
+  readonly diff: RowDiff;
+  readonly from: SideState;
+  readonly to: SideState;
+}
+
+export interface Comparison {
+  readonly takenAt: string;
+  readonly pairs: readonly PairComparison[];
+}
+
+export interface CompareRequest {
+  readonly pairs: readonly GenerationPair[];
+  readonly hold: Hold;
+  readonly samples: number;
+  /** Called once the snapshot is taken: from here on the hold is not needed. */
+  readonly onSnapshot: () => Promise<void>;
+}
+
+export interface SwitchRequest {
+  readonly pairs: readonly GenerationPair[];
+  readonly hold: Hold;
+  readonly direction: Direction;
+  readonly lease: Lease;
+  /** The phase in which the replay must be. */
+  readonly expected: Phase;
+  /** Written together with the switch; left out while other stores of the replay have still to switch. */
+  readonly finish: Transition | undefined;
+}
+
+/** `locked`: long statements of others hold the view; nothing was changed, try again. */
+export type SwitchResult = { readonly status: 'switched' } | { readonly status: 'locked'; readonly blockers: readonly string[] };
+
+/** What readers of a projection see, as the store itself says. */
+export interface ActiveMarker {
+  readonly projection: string;
+  readonly generationId: number;
+}
+
+/** `waiting`: the heads captured at creation are not reached yet; `superseded`: another generation was activated meanwhile, this one is retired. */
+export type FirstActivation = 'activated' | 'already-active' | 'waiting' | 'superseded';
+
+/** Port to one kind of store for the steps of a replay that depend on it. */
+export interface StoreSwitch {
+  readonly kind: StoreKind;
+  /** @throws RefoldError `cutover.behind` if a side is not at the position of the hold in the snapshot */
+  compare(request: CompareRequest): Promise<Comparison>;
+  /**
+   * Switches views, active markers and statuses of all pairs, atomically for readers; lifts the hold.
+   * @throws RefoldError `cutover.incompatible-columns`, `cutover.behind`, `hold.lost`, `replay.lease-held`, `replay.wrong-state`; nothing was changed then
+   */
+  switch(request: SwitchRequest): Promise<SwitchResult>;
+  /** Statuses become `retired` and workers are fenced; refused for an active one. Idempotent. @throws RefoldError `replay.wrong-state`, `replay.lease-held` */
+  retire(lease: Lease, generation: Generation): Promise<void>;
+  /** Drops the table of a retired generation. Idempotent. @throws RefoldError `replay.wrong-state` if it is not retired */
+  drop(generation: Generation): Promise<void>;
+  /** Makes a first build active once its checkpoints have reached the heads captured at its creation. Idempotent; any number of callers. */
+  activateFirst(generation: Generation): Promise<FirstActivation>;
+  /** What the markers beside the views say for this app. */
+  markers(): Promise<readonly ActiveMarker[]>;
+  /** Sets the statuses to what the markers say; answers the projections that were corrected. */
+  reconcile(): Promise<readonly string[]>;
+}

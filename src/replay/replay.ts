@@ -1,0 +1,98 @@
+import type { StoppedBy, StoreKind } from '../projections/generations';
+import type { Direction, Phase, ReplayCommand, ReplayState } from './states';
+import type { Verdict } from './verdict';
+
+/** One projection in one store that a replay rebuilds; the members of a replay switch together. */
+export interface ReplayMember {
+  readonly projection: string;
+  readonly store: StoreKind;
+  readonly version: number;
+  readonly run: number;
+  /** Stores of one replay switch in this order. */
+  readonly switchOrder: number;
+  /** Generation that was active when the replay was started. */
+  readonly fromId: number;
+  /** The candidate; `undefined` until it is provisioned. */
+  readonly toId: number | undefined;
+}
+
+/** The error that the last attempt of a step ended with. */
+export interface ReplayFailure {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** A replay as it is kept. Times in milliseconds since the epoch, by the database's clock. */
+export interface Replay extends Phase {
+  readonly id: number;
+  readonly app: string;
+  readonly members: readonly ReplayMember[];
+  readonly verdict: Verdict | undefined;
+  readonly error: ReplayFailure | undefined;
+  readonly startedBy: string;
+  readonly leaseOwner: string | undefined;
+  readonly leaseUntil: number | undefined;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/** One row of the history of a replay. */
+export interface ReplayStep {
+  readonly step: number;
+  readonly fromState: ReplayState | undefined;
+  readonly toState: ReplayState;
+  readonly by: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+  readonly at: number;
+}
+
+/** How far one generation of a replay is; from log heads and checkpoints only, never from a worker's word. */
+export interface GenerationProgress {
+  /** `order-summary v2.r1 (postgres)`. */
+  readonly generation: string;
+  readonly generationId: number;
+  /** `to`: what is rebuilt; `from`: what readers saw when the replay was started. */
+  readonly side: 'from' | 'to';
+  /** Events folded of those there were when the replay was started. */
+  readonly done: number;
+  readonly total: number;
+  /** `done / total`, 1 where there was nothing. */
+  readonly share: number;
+  /** Events per second; `undefined` until two measurements are known. */
+  readonly ratePerSecond: number | undefined;
+  /** Seconds until `total` at this rate. */
+  readonly secondsLeft: number | undefined;
+  /** Events between the checkpoints and the stable head now. */
+  readonly lag: number;
+  readonly stopped: readonly StoppedBy[];
+}
+
+/** What `status` answers. */
+export interface ReplayStatus extends Phase {
+  readonly id: number;
+  readonly state: ReplayState;
+  readonly direction: Direction;
+  readonly members: readonly MemberStatus[];
+  readonly progress: readonly GenerationProgress[];
+  /** Commands that are legal now. */
+  readonly legal: readonly ReplayCommand[];
+  /** Why nothing moves, where that is known. */
+  readonly waitingFor: string | undefined;
+  readonly error: ReplayFailure | undefined;
+  readonly verdict: Verdict | undefined;
+  readonly steps: readonly ReplayStep[];
+  readonly startedBy: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** Who coordinates now, if anybody does. */
+  readonly coordinatedBy: string | undefined;
+}
+
+export interface MemberStatus {
+  readonly projection: string;
+  readonly store: StoreKind;
+  /** Labels and statuses of both sides. */
+  readonly from: { readonly generation: string; readonly status: string };
+  readonly to: { readonly generation: string; readonly status: string } | undefined;
+}

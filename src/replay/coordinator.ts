@@ -1,11 +1,12 @@
 import { RefoldError } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
+import type { Generation } from '../projections/generations';
 import { switchOver } from './cutover';
+import { activateFirst, ensureFirstGenerations } from './first-generation';
 import { catchUp, followToHeads } from './follow';
 import { leased } from './lease';
-import { resolvePairs } from './members';
 import { REPLAY_DEFAULTS, move, tell, type Coordination, type ReplayParts } from './parts';
-import type { Lease } from './ports';
+import type { FirstActivation, Lease } from './ports';
 import { preflight, requireDefinition, type ProjectionVersion } from './preflight';
 import { provision } from './provision';
 import { reconcile } from './reconcile';
@@ -14,6 +15,8 @@ import { abort, retire } from './retire';
 import { Measurements, statusOf } from './status';
 import type { Verdict } from './verdict';
 import { verify } from './verify';
+
+export type { ReplayObserver } from './parts';
 
 export interface StartRequest {
   readonly projections: readonly ProjectionVersion[];
@@ -138,6 +141,16 @@ export class ReplayCoordinator {
     return verdict;
   }
 
+  /** Builds what has never been built, see {@link ensureFirstGenerations}; workers call it again and again. */
+  ensureFirstGenerations(): Promise<readonly Generation[]> {
+    return ensureFirstGenerations({ ...this.#c, liveWithinMs: this.#c.options.liveWithinMs });
+  }
+
+  /** Makes a first build active once it has reached its heads, see {@link activateFirst}; workers call it again and again. */
+  activateFirst(generation: Generation): Promise<FirstActivation> {
+    return activateFirst(generation, this.#c.switches);
+  }
+
   /** Makes the control schema say what the markers beside the views say; answers what was corrected. */
   reconcile(): Promise<readonly string[]> {
     return reconcile(this.#c.switches);
@@ -184,10 +197,5 @@ export class ReplayCoordinator {
       facts: { generation: stopped.generation, topic: stop.topic, partition: stop.partition, offset: stop.offset, code: stop.code },
       remedy: stop.remedy,
     });
-  }
-
-  /** The sides of a replay as they are now, for those who look at rows themselves. */
-  async pairs(id: number): ReturnType<typeof resolvePairs> {
-    return resolvePairs(this.#c, await this.#c.journal.get(id));
   }
 }

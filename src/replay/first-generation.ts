@@ -1,19 +1,11 @@
 import { isRefoldError } from '../kernel/errors';
-import type { EventLog } from '../events/event-log';
 import type { ProjectionDefinition } from '../projections/definition';
 import type { Announcement, Generation, GenerationCatalog, StoreKind } from '../projections/generations';
-import type { ReadModelStore } from '../projections/read-model-store';
 import { newGeneration } from './new-generation';
+import type { ReplayParts } from './parts';
 import type { FirstActivation, StoreSwitch } from './ports';
 
-export interface FirstGenerationParts {
-  readonly catalog: GenerationCatalog;
-  readonly stores: ReadonlyMap<StoreKind, ReadModelStore>;
-  readonly log: EventLog;
-  /** What the code of this process can fold. */
-  readonly definitions: readonly ProjectionDefinition[];
-  /** Schema of views and tables; default `public`. */
-  readonly viewSchema?: string;
+export interface FirstGenerationParts extends Pick<ReplayParts, 'catalog' | 'stores' | 'log' | 'definitions' | 'descriptions' | 'viewSchema'> {
   /** Workers heard of within this time count, in milliseconds; default 5,000. */
   readonly liveWithinMs?: number;
 }
@@ -39,24 +31,25 @@ export const missingFirsts = (
  * Creates and provisions the first generation of every projection that has none; answers those that this call created or
  * found just created. Any number of workers may call it at once.
  */
-export const ensureFirstGenerations = async (parts: FirstGenerationParts): Promise<readonly Generation[]> => {
-  const { catalog, definitions, log } = parts;
+export const ensureFirstGenerations = async (c: FirstGenerationParts): Promise<readonly Generation[]> => {
+  const { catalog, definitions } = c;
   const generations = await catalog.list();
-  const workers = await catalog.liveWorkers(parts.liveWithinMs ?? 5_000);
+  const workers = await catalog.liveWorkers(c.liveWithinMs ?? 5_000);
   const missing = missingFirsts(
     definitions,
     workers.flatMap(({ announced }) => announced),
     generations,
   );
   const ensured: Generation[] = [];
+  await provisionUnfinished(c, generations);
   for (const { definition, store } of missing) {
-    const target = parts.stores.get(store);
+    const target = c.stores.get(store);
     if (target === undefined) {
       continue; // a worker that has this store will do it
     }
     const own = generations.filter((g) => g.projection === definition.name && g.store === store && g.version === definition.version);
     const run = 1 + Math.max(0, ...own.map((g) => g.run));
-    const wanted = await newGeneration(log, definition, { store, run, viewSchema: parts.viewSchema ?? 'public', firstBuild: true });
+    const wanted = await newGeneration(c, definition, { store, run, viewSchema: c.viewSchema ?? 'public', firstBuild: true });
     const created = await createUnlessOther(catalog, wanted);
     if (created !== undefined) {
       await target.provision(created, definition);
@@ -64,6 +57,16 @@ export const ensureFirstGenerations = async (parts: FirstGenerationParts): Promi
     }
   }
   return ensured;
+};
+
+/** Whoever created a first build may have died before it had a table. */
+const provisionUnfinished = async (c: FirstGenerationParts, generations: readonly Generation[]): Promise<void> => {
+  for (const generation of generations.filter((g) => g.firstBuild && g.status === 'candidate')) {
+    const definition = c.definitions.find((d) => d.name === generation.projection && d.version === generation.version && d.hash === generation.definitionHash);
+    if (definition !== undefined) {
+      await c.stores.get(generation.store)?.provision(generation, definition);
+    }
+  }
 };
 
 /** `undefined` where another worker has just made a candidate of another version. */

@@ -1,21 +1,11 @@
 import type { EventLog } from '../events/event-log';
 import { partitionId } from '../events/position';
-import type { ProjectionDefinition } from '../projections/definition';
+import { projectionKey, type ProjectionDefinition } from '../projections/definition';
 import type { NewGeneration, StoreKind } from '../projections/generations';
-
-/** For people and later comparison; the hash decides. */
-const describe = ({ model, kind, window, handlers, topics }: ProjectionDefinition): unknown => ({
-  kind,
-  model: model.name,
-  columns: model.columns,
-  window: window ?? null,
-  events: [...handlers.values()].map(({ type }) => ({ name: type.name, version: type.version, topic: type.topic })),
-  topics,
-});
 
 /** A generation of a definition that begins where the log begins; the heads of now are what it has to reach. */
 export const newGeneration = async (
-  log: EventLog,
+  { log, descriptions }: { readonly log: EventLog; readonly descriptions?: ReadonlyMap<string, unknown> },
   definition: ProjectionDefinition,
   name: { readonly store: StoreKind; readonly run: number; readonly viewSchema: string; readonly firstBuild: boolean },
 ): Promise<NewGeneration> => {
@@ -28,7 +18,7 @@ export const newGeneration = async (
     topics: definition.topics,
     definitionHash: definition.hash,
     sourceHash: definition.sourceHash,
-    definition: describe(definition),
+    definition: descriptions?.get(projectionKey(definition)) ?? {},
     headsAtStart: Object.fromEntries(heads.map((head) => [partitionId(head), head.stable])),
     begin: heads.map(({ topic, partition, start }) => ({ topic, partition, offset: start })),
   };

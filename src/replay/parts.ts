@@ -51,6 +51,8 @@ export interface ReplayObservation {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
+export type ReplayObserver = (observation: ReplayObservation) => void | Promise<void>;
+
 /** What the coordinator works with. */
 export interface ReplayParts {
   readonly app: string;
@@ -61,12 +63,14 @@ export interface ReplayParts {
   readonly switches: ReadonlyMap<StoreKind, StoreSwitch>;
   readonly log: EventLog;
   readonly definitions: readonly ProjectionDefinition[];
+  /** By `name@version`: what the hash of a definition covers; kept with its generations for people. */
+  readonly descriptions?: ReadonlyMap<string, unknown>;
   readonly clock: Clock;
   /** Who coordinates; written into the history. */
   readonly by: string;
   /** Schema of views and tables; default `public`. */
   readonly viewSchema?: string;
-  readonly observe?: (observation: ReplayObservation) => void | Promise<void>;
+  readonly observe?: ReplayObserver;
   readonly options?: Partial<ReplayOptions>;
 }
 

@@ -10,7 +10,7 @@ import type { Replay, ReplayMember } from './replay';
 const createCandidate = async (c: Coordination, replay: Replay, member: ReplayMember): Promise<Generation> => {
   const definition = requireDefinition(c.definitions, { name: member.projection, version: member.version });
   const { store, run } = member;
-  const wanted = await newGeneration(c.log, definition, { store, run, viewSchema: c.viewSchema, firstBuild: false });
+  const wanted = await newGeneration(c, definition, { store, run, viewSchema: c.viewSchema, firstBuild: false });
   const created = await c.catalog.create(wanted).catch(async (error: unknown) => {
     const other = (await c.catalog.list()).find((g) => g.projection === member.projection && g.store === store && g.status === 'candidate');
     if (other !== undefined && isRefoldError(error, 'store.failed')) {

@@ -8,7 +8,7 @@ import { messageOf } from '../../src/kernel/errors';
 import { startContainers } from './containers';
 
 declare global {
-  // eslint-disable-next-line no-var -- the only way to hand something from jest's setup to its teardown
+  // The only way to hand something from the setup of jest to its teardown.
   var releaseTestServices: (() => Promise<void>) | undefined;
 }
 

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -6,13 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RefoldError } from '../../kernel/errors';
 import { readAddressBook, type AddressBook } from './address-book';
 import { ownerOf } from './claim';
-import { tailOf } from './files';
+import { makePassable, tailOf } from './files';
 import { launch } from './launch';
 import { LEAVE, fromWire, onMessages, send, type ServiceAddresses, type ServiceReply, type ServiceRequest } from './protocol';
 
 /** A supervisor that has to wait for another one to end, or that loads slowly on a busy machine, has this long. */
 const SUPERVISOR_BOUND_MS = 60_000;
-/** Fetching Kafka the first time is the longest thing that may happen between asking and having. */
+/** The bounds of the services' own stops lie below this. */
 const RELEASE_BOUND_MS = 40_000;
 
 /** The connection that keeps the services of a folder running for this process. */
@@ -81,7 +80,12 @@ const launchSupervisor = (folder: string): Launched => {
   const log = path.join(folder, 'supervisor.log');
   const output = fs.openSync(log, 'a', 0o600);
   try {
-    const child = launch('supervisor', { arguments: [folder], stdio: ['ignore', output, output], detached: true, cwd: path.parse(folder).root });
+    const child = launch('supervisor', {
+      arguments: [folder, String(process.pid)],
+      stdio: ['ignore', output, output],
+      detached: true,
+      cwd: path.parse(folder).root,
+    });
     let failed = false;
     child.once('error', () => (failed = true));
     child.once('exit', (code) => (failed = code !== 0 && code !== 3));
@@ -97,7 +101,7 @@ const launchSupervisor = (folder: string): Launched => {
  * @throws RefoldError `service.unavailable`
  */
 export const connectServices = async (folder: string, request: Omit<ServiceRequest, 'token'>): Promise<ServiceConnection> => {
-  fs.mkdirSync(folder, { recursive: true, mode: 0o755 });
+  makePassable(folder);
   const home = fs.realpathSync(folder); // one folder, one supervisor, by whatever path it is reached
   let launched: Launched | undefined;
   let nextLaunch = 0;
@@ -110,7 +114,7 @@ export const connectServices = async (folder: string, request: Omit<ServiceReque
     if (launched?.failed()) {
       break;
     }
-    fs.mkdirSync(home, { recursive: true, mode: 0o755 }); // an ephemeral one goes with the supervisor before
+    makePassable(home); // an ephemeral one goes with the supervisor before
     if (ownerOf(home) === undefined && Date.now() >= nextLaunch) {
       launched = launchSupervisor(home);
       nextLaunch = Date.now() + 2_000;
@@ -120,6 +124,3 @@ export const connectServices = async (folder: string, request: Omit<ServiceReque
     facts: { folder: home },
   });
 };
-
-/** A name for a folder that is used once. */
-export const uniqueName = (prefix: string): string => `${prefix}${randomBytes(6).toString('hex')}`;

@@ -30,6 +30,13 @@ export const tailOf = (file: string, lines = 20): string => {
   }
 };
 
+/** Makes a folder that others can pass through but not list, whatever mask this process has; one that exists is left as it is. */
+export const makePassable = (folder: string): void => {
+  if (fs.mkdirSync(folder, { recursive: true }) !== undefined) {
+    fs.chmodSync(folder, 0o711);
+  }
+};
+
 export const removeTree = (folder: string): void => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
 
 /** The root of the package, from the sources as from the compiled files: both lie three folders below. */

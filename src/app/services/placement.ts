@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { RefoldError } from '../../kernel/errors';
+import { makePassable } from './files';
 
 /** The user a service runs as, where it may not run as the caller. */
 export interface RunAs {
@@ -60,7 +61,7 @@ export const canReach = (target: string, user: RunAs | undefined): boolean => {
 
 /** A folder below a shared temporary folder that is ours alone: somebody else's of the same name is refused. */
 const ownFolder = (folder: string): string => {
-  fs.mkdirSync(folder, { recursive: true, mode: 0o711 });
+  makePassable(folder);
   const stat = fs.lstatSync(folder);
   if (!stat.isDirectory() || stat.uid !== process.getuid?.() || (stat.mode & 0o022) !== 0) {
     throw new RefoldError('service.unavailable', `the folder ${folder} belongs to somebody else or can be written by others`, {

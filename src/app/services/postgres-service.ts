@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RefoldError, messageOf } from '../../kernel/errors';
 import { PostgresPool } from '../../platform/postgres/pool';
-import { readJson, removeTree, tailOf, writePrivately } from './files';
+import { makePassable, readJson, removeTree, tailOf, writePrivately } from './files';
 import { freePort } from './free-port';
 import { reachableFolder, unprivilegedUser, type RunAs } from './placement';
 import { usableBinaries } from './postgres-binaries';
@@ -160,7 +160,7 @@ export const startPostgres = async (around: ServiceSurroundings): Promise<Runnin
   if (around.fresh) {
     removeTree(paths.home);
   }
-  fs.mkdirSync(paths.home, { recursive: true, mode: 0o711 });
+  makePassable(paths.home);
   if (!fs.existsSync(path.join(paths.data, 'PG_VERSION'))) {
     initialise(native, paths, user);
   }

@@ -8,7 +8,7 @@ import { claim } from './claim';
 import { startKafka } from './kafka-service';
 import { givenArguments } from './launch';
 import { startPostgres } from './postgres-service';
-import { recordOf } from './process-identity';
+import { isRunning, recordOf, terminate, type ProcessRecord } from './process-identity';
 import { onMessages, send, toWire, type ServiceAddresses, type ServiceReply, type ServiceRequest } from './protocol';
 import type { RunningService, ServiceSurroundings } from './running-service';
 
@@ -16,8 +16,9 @@ import type { RunningService, ServiceSurroundings } from './running-service';
 export const NOT_OWNER = 3;
 /** A client that connects within this time of the last one leaving finds the services still running. */
 const GRACE_MS = 500;
-/** How long a supervisor waits for its first client. */
+/** How long a supervisor waits for its first client, as long as the process that launched it lives. */
 const FIRST_CLIENT_MS = 15_000;
+const LAUNCHER_CHECK_MS = 200;
 
 type ServiceName = 'postgres' | 'kafka';
 
@@ -35,7 +36,7 @@ class Supervisor {
   readonly #server = net.createServer((socket) => this.#accept(socket));
   readonly #clients = new Set<net.Socket>();
   readonly #services = new Map<ServiceName, Promise<RunningService>>();
-  readonly #addresses = new Map<ServiceName, string>();
+  readonly #current = new Map<ServiceName, RunningService>();
   #ephemeral = false;
   #stopping: Promise<void> | undefined;
   #grace: NodeJS.Timeout | undefined;
@@ -45,14 +46,24 @@ class Supervisor {
     this.#children = new Children(folder);
   }
 
-  async run(): Promise<void> {
+  /** `launcher` is the number of the process that wanted this supervisor. */
+  async run(launcher: number): Promise<void> {
+    const wantedBy = recordOf(launcher);
     await this.#children.endLeftovers();
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(0, '127.0.0.1', resolve);
     });
     this.#publish();
-    this.#grace = setTimeout(() => void this.stop(), FIRST_CLIENT_MS);
+    this.#awaitFirstClient(wantedBy, Date.now() + FIRST_CLIENT_MS);
+  }
+
+  #awaitFirstClient(wantedBy: ProcessRecord, deadline: number): void {
+    if (!isRunning(wantedBy) || Date.now() > deadline) {
+      void this.stop();
+      return;
+    }
+    this.#grace = setTimeout(() => this.#awaitFirstClient(wantedBy, deadline), LAUNCHER_CHECK_MS);
   }
 
   stop(): Promise<void> {
@@ -75,8 +86,8 @@ class Supervisor {
   }
 
   #published(): ServiceAddresses {
-    const postgresUrl = this.#addresses.get('postgres');
-    const kafka = this.#addresses.get('kafka');
+    const postgresUrl = this.#current.get('postgres')?.address;
+    const kafka = this.#current.get('kafka')?.address;
     return { ...(postgresUrl === undefined ? {} : { postgresUrl }), ...(kafka === undefined ? {} : { kafkaBrokers: [kafka] }) };
   }
 
@@ -103,7 +114,8 @@ class Supervisor {
 
   /** The last client that leaves in good order waits until everything has stopped. */
   async #leave(socket: net.Socket): Promise<void> {
-    if (this.#clients.size === 1 && this.#clients.has(socket)) {
+    // Off the list now and not when the connection has closed: the next to leave may be the last.
+    if (this.#clients.delete(socket) && this.#clients.size === 0) {
       await this.stop();
     }
     socket.end();
@@ -133,29 +145,39 @@ class Supervisor {
 
   #ensure(name: ServiceName, request: ServiceRequest): Promise<RunningService> {
     const running = this.#services.get(name);
-    if (running !== undefined) {
-      if (request.fresh) {
-        throw new RefoldError('service.unavailable', `${name} cannot begin with empty data while another process uses it`, { facts: { folder: this.#folder } });
-      }
+    if (running !== undefined && !request.fresh) {
       return running;
     }
-    const starting = START[name](this.#surroundings(request)).then((service) => this.#watch(name, service));
+    if (running !== undefined && this.#clients.size > 1) {
+      throw new RefoldError('service.unavailable', `${name} cannot begin with empty data while another process uses it`, { facts: { folder: this.#folder } });
+    }
+    const before = running === undefined ? Promise.resolve() : this.#discard(name, running);
+    const starting = before.then(() => START[name](this.#surroundings(request))).then((service) => this.#watch(name, service));
     this.#services.set(name, starting);
     starting.catch(() => this.#services.delete(name)); // the next request tries again
     return starting;
   }
 
+  /** Ends a service whose data is about to be removed: that of a user who left a moment ago. */
+  async #discard(name: ServiceName, running: Promise<RunningService>): Promise<void> {
+    const service = await running;
+    this.#current.delete(name);
+    await terminate(service.process, 'SIGKILL', 0);
+  }
+
   /** A service that dies is started again by the next request, on the same port and data. */
   #watch(name: ServiceName, service: RunningService): RunningService {
     const gone = (): void => {
-      this.#services.delete(name);
-      this.#addresses.delete(name);
+      if (this.#current.get(name) === service) {
+        this.#current.delete(name);
+        this.#services.delete(name);
+      }
     };
     if (service.child.exitCode !== null || service.child.signalCode !== null) {
       throw new RefoldError('service.unavailable', `${name} ended as soon as it had started`);
     }
     service.child.once('exit', gone);
-    this.#addresses.set(name, service.address);
+    this.#current.set(name, service);
     return service;
   }
 
@@ -185,7 +207,7 @@ class Supervisor {
 }
 
 /** Runs the supervisor of a folder, unless another process already does. */
-const main = async (folder: string): Promise<void> => {
+const main = async (folder: string, launcher: number): Promise<void> => {
   if (!claim(folder)) {
     process.exit(NOT_OWNER);
   }
@@ -193,11 +215,11 @@ const main = async (folder: string): Promise<void> => {
   process.on('SIGINT', () => undefined); // a Ctrl-C ends the clients, and with them the services
   process.on('SIGHUP', () => undefined);
   process.on('SIGTERM', () => void supervisor.stop());
-  await supervisor.run();
+  await supervisor.run(launcher);
 };
 
-const [folder] = givenArguments();
-if (folder === undefined) {
-  throw new Error('usage: supervisor FOLDER');
+const [folder, launcher] = givenArguments();
+if (folder === undefined || launcher === undefined) {
+  throw new Error('usage: supervisor FOLDER PID');
 }
-void main(folder);
+void main(folder, Number(launcher));

@@ -64,6 +64,16 @@ describeWithPostgres('the lifetime of embedded services', () => {
     await third.release();
   });
 
+  it('begins with empty data also right after its only user was killed', async () => {
+    const client = clientProcess(folder, 'postgres');
+    await query((await client.said).postgresUrl, 'CREATE TABLE kept (n int)');
+    client.child.kill('SIGKILL');
+    await until('it is dead', () => client.child.signalCode !== null);
+    const services = await acquire({ fresh: true });
+    expect(await query(services.postgresUrl, `SELECT to_regclass('kept') AS kept`)).toEqual([{ kept: null }]);
+    await services.release();
+  });
+
   it.each(['SIGKILL', 'SIGINT', 'SIGTERM'] as const)('leaves nothing behind when its only user ends by %s', async (signal) => {
     const client = clientProcess(folder, 'postgres');
     await client.said;
@@ -137,6 +147,23 @@ describeWithPostgres('the lifetime of embedded services', () => {
     await acquireServices(options);
     process.kill(processesOf(ephemeral).book.supervisor.pid, 'SIGKILL');
     await until('the guardian has removed it', () => !fs.existsSync(ephemeral));
+  });
+
+  it('works where everything this process makes is private', async () => {
+    const mask = process.umask(0o077);
+    try {
+      const services = await acquireServices({
+        folder: path.join(folder, 'a', 'b'),
+        want: { postgres: true },
+        environment: {},
+        ephemeral: true,
+        durable: false,
+      });
+      expect(await query(services.postgresUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+      await services.release();
+    } finally {
+      process.umask(mask);
+    }
   });
 
   it('works below a folder that the user of the server cannot enter', async () => {

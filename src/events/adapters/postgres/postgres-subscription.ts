@@ -9,7 +9,7 @@ import { Fetcher } from './fetcher';
 import { readHeads } from './heads';
 import { asLogError, inLogTerms } from './log-errors';
 import { Membership, groupPayload, type OwnedPartition } from './membership';
-import { Wakeup } from './wakeup';
+import { Wakeup } from '../../wakeup';
 import type { Notifications } from './notifications';
 
 export interface PostgresSource {

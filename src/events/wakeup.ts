@@ -1,4 +1,4 @@
-import type { Clock } from '../../../kernel/clock';
+import type { Clock } from '../kernel/clock';
 
 /** Lets one loop sleep until somebody wakes it; a call that comes while it works counts for its next sleep. */
 export class Wakeup {

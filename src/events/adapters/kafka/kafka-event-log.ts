@@ -1,0 +1,144 @@
+import type { Kafka, RetryOptions } from 'kafkajs';
+import { systemClock, type Clock } from '../../../kernel/clock';
+import { RefoldError } from '../../../kernel/errors';
+import { silentLogger, type Logger } from '../../../kernel/logger';
+import type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, SubscribeOptions, TopicSpec } from '../../event-log';
+import { groupByPartition, type PartitionAppend } from '../../new-records';
+import { comparePartitions, partitionId, type Position, type TopicPartition } from '../../position';
+import { checkPositions } from '../../subscription-inbox';
+import { PATIENT, PROMPT, asLogError, createKafka, type KafkaConnection } from './client';
+import { toBatch } from './fetched';
+import { KafkaSubscription } from './kafka-subscription';
+import { PartitionProducer } from './partition-producer';
+import { PartitionReader } from './partition-reader';
+import { Topics } from './topics';
+
+export interface KafkaEventLogOptions extends KafkaConnection {
+  /** @defaultValue the system's clock */
+  readonly clock?: Clock;
+  /** @defaultValue silent */
+  readonly logger?: Logger;
+}
+
+const READ_WAIT_MS = 100;
+/** A producer gives up after about a quarter of a minute. */
+const PRODUCING: RetryOptions = { initialRetryTime: 100, maxRetryTime: 2_000, retries: 12 };
+
+/** The event log in Kafka. One writer per partition and process appends at a time; readers see committed records only. */
+export class KafkaEventLog implements EventLog {
+  readonly kind = 'kafka';
+  readonly #brokers: readonly string[];
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #createKafka: (retry: RetryOptions) => Kafka;
+  readonly #topics: Topics;
+  readonly #producer: PartitionProducer;
+  readonly #subscriptions = new Set<KafkaSubscription>();
+  #reader: PartitionReader | undefined;
+
+  constructor(options: KafkaEventLogOptions) {
+    this.#brokers = options.brokers;
+    this.#clock = options.clock ?? systemClock;
+    this.#logger = options.logger ?? silentLogger;
+    this.#createKafka = (retry) => createKafka(options, this.#logger, retry);
+    this.#topics = new Topics(this.#createKafka(PROMPT), options.brokers, this.#clock);
+    this.#producer = new PartitionProducer(() => this.#createKafka(PRODUCING), this.#logger);
+  }
+
+  createTopics(specs: readonly TopicSpec[]): Promise<void> {
+    return this.#topics.create(specs);
+  }
+
+  async partitions(topics: readonly string[]): Promise<readonly TopicPartition[]> {
+    await this.#topics.learn(topics);
+    return [...new Set(topics)]
+      .flatMap((topic) => Array.from({ length: this.#topics.count(topic) ?? 0 }, (_, partition) => ({ topic, partition })))
+      .sort(comparePartitions);
+  }
+
+  async append(records: readonly NewRecord[]): Promise<readonly Position[]> {
+    await this.#topics.learn(records.map(({ topic }) => topic));
+    const groups = groupByPartition(records, (topic) => this.#topics.count(topic));
+    const now = this.#clock.now();
+    const answers = await Promise.allSettled(groups.map((group) => this.#producer.append(group, group.records, now)));
+    const positions = new Array<Position>(records.length);
+    answers.forEach((answer, at) => {
+      const { topic, partition, indexes } = groups[at]!;
+      if (answer.status === 'fulfilled') {
+        indexes.forEach((index, place) => (positions[index] = { topic, partition, offset: answer.value[place]! }));
+      }
+    });
+    this.#throwIfFailed(groups, answers);
+    return positions;
+  }
+
+  async subscribe(options: SubscribeOptions): Promise<KafkaSubscription> {
+    await this.#topics.heads(options.topics); // says soon and clearly that a topic or the broker is not there
+    const source = {
+      createKafka: () => this.#createKafka(PATIENT),
+      brokers: this.#brokers,
+      topics: this.#topics,
+      clock: this.#clock,
+      logger: this.#logger,
+    };
+    const subscription = new KafkaSubscription(options, source, () => void this.#subscriptions.delete(subscription));
+    await subscription.start();
+    this.#subscriptions.add(subscription);
+    return subscription;
+  }
+
+  async read(from: Position, { maxRecords }: { readonly maxRecords: number }): Promise<LogBatch> {
+    const { topic, partition, offset } = from;
+    const head = (await this.#topics.heads([topic])).find((one) => one.partition === partition);
+    checkPositions([from], head === undefined ? [] : [head]);
+    const records: LogRecord[] = [];
+    let next = offset;
+    while (head !== undefined && next < head.stable && records.length < maxRecords) {
+      const batch = await this.#readOnce({ topic, partition, offset: next }, maxRecords - records.length);
+      records.push(...batch.records);
+      next = batch.next;
+    }
+    return { topic, partition, from: offset, next, records };
+  }
+
+  heads(topics: readonly string[]): Promise<readonly PartitionHead[]> {
+    return this.#topics.heads(topics);
+  }
+
+  offsetsForTime(topic: string, timestampMs: number): Promise<readonly Position[]> {
+    return this.#topics.offsetsForTime(topic, timestampMs);
+  }
+
+  /** What a group committed, as outside tools see it. */
+  committed(group: string, topics: readonly string[]): Promise<readonly Position[]> {
+    return this.#topics.committed(group, topics);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()));
+    await this.#producer.close();
+    await this.#reader?.close();
+    await this.#topics.close();
+  }
+
+  async #readOnce(from: Position, maxRecords: number): Promise<LogBatch> {
+    this.#reader ??= new PartitionReader(this.#createKafka(PROMPT), this.#logger);
+    try {
+      const fetched = (await this.#reader.fetch([from], READ_WAIT_MS)).get(partitionId(from));
+      return toBatch(from, fetched ?? { partition: from.partition, messages: [] }, { records: maxRecords, bytes: Infinity });
+    } catch (error) {
+      throw asLogError(error, this.#brokers);
+    }
+  }
+
+  /** @throws RefoldError `log.append-failed` with the partitions concerned */
+  #throwIfFailed(groups: readonly PartitionAppend[], answers: readonly PromiseSettledResult<unknown>[]): void {
+    const failed = groups.filter((_, at) => answers[at]!.status === 'rejected');
+    const first = answers.find((answer) => answer.status === 'rejected');
+    if (first !== undefined) {
+      const cause = asLogError(first.reason, this.#brokers, 'log.append-failed');
+      const facts = { ...cause.facts, brokers: [...this.#brokers], partitions: failed.map(partitionId) };
+      throw new RefoldError('log.append-failed', `records could not be appended: ${cause.message}`, { facts, cause });
+    }
+  }
+}

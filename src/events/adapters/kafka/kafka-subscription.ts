@@ -1,0 +1,196 @@
+import type { Kafka } from 'kafkajs';
+import type { Clock } from '../../../kernel/clock';
+import { isRefoldError, messageOf } from '../../../kernel/errors';
+import type { Logger } from '../../../kernel/logger';
+import { SUBSCRIBE_DEFAULTS, type Delivery, type PollOptions, type SubscribeOptions, type Subscription } from '../../event-log';
+import type { FetchQueues } from '../../fetch-queues';
+import { partitionId, type Position, type TopicPartition } from '../../position';
+import { SubscriptionInbox, checkPositions } from '../../subscription-inbox';
+import { Wakeup } from '../../wakeup';
+import { asLogError } from './client';
+import { toBatch } from './fetched';
+import { GroupMembership } from './group-membership';
+import { PartitionReader, isOutOfRange } from './partition-reader';
+import type { Topics } from './topics';
+
+export interface KafkaSource {
+  /** Makes a client of its own. */
+  readonly createKafka: () => Kafka;
+  readonly brokers: readonly string[];
+  readonly topics: Topics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** How long a fetch waits at the broker for new records; short while another partition may get room meanwhile. */
+const WAIT_MS = 100;
+const BUSY_WAIT_MS = 5;
+const RETRY_MS = 200;
+/** Reading survives the restart of a broker; a broker that is away for longer ends the subscription. */
+const OUTAGE_MS = 60_000;
+/** A head may lag for a moment after its leader moved, so a position beyond it is looked at so often, so far apart. */
+const LOOKS = 4;
+const LOOK_AGAIN_MS = 500;
+
+/** A membership in a group of Kafka: the library keeps the membership, one loop fetches ahead into the queues. */
+export class KafkaSubscription implements Subscription {
+  readonly #inbox: SubscriptionInbox;
+  readonly #membership: GroupMembership;
+  readonly #reader: PartitionReader;
+  readonly #fetchAgain: Wakeup;
+  #assigned: readonly TopicPartition[] | undefined;
+  #stopped = false;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(
+    options: SubscribeOptions,
+    private readonly source: KafkaSource,
+    private readonly onStopped: () => void,
+  ) {
+    const { clock, logger, brokers } = source;
+    this.#fetchAgain = new Wakeup(clock);
+    this.#reader = new PartitionReader(source.createKafka(), logger);
+    this.#inbox = new SubscriptionInbox({
+      clock,
+      limits: {
+        maxQueuedRecords: options.maxQueuedRecords ?? SUBSCRIBE_DEFAULTS.maxQueuedRecords,
+        maxQueuedBytes: options.maxQueuedBytes ?? SUBSCRIBE_DEFAULTS.maxQueuedBytes,
+      },
+      positions: options.positions,
+      verify: (positions) => this.#verify(positions),
+      onRoom: () => this.#fetchAgain.wake(),
+    });
+    this.#membership = new GroupMembership({
+      kafka: source.createKafka(),
+      brokers,
+      group: options.group,
+      topics: options.topics,
+      sessionTimeoutMs: options.sessionTimeoutMs ?? SUBSCRIBE_DEFAULTS.sessionTimeoutMs,
+      clock,
+      logger,
+      onAssigned: (partitions) => this.#assign(partitions),
+      onCrashed: (error) => this.#inbox.fail(error),
+    });
+  }
+
+  /** @internal Joins the group and begins to fetch. @throws RefoldError `log.unreachable` */
+  async start(): Promise<void> {
+    this.#loop = this.#fetchLoop();
+    try {
+      await this.#membership.join();
+    } catch (error) {
+      await this.close();
+      throw asLogError(error, this.source.brokers);
+    }
+  }
+
+  poll(options: PollOptions): Promise<Delivery> {
+    return this.#inbox.poll(options);
+  }
+
+  drop(partitions: readonly TopicPartition[]): void {
+    this.#inbox.drop(partitions);
+  }
+
+  restart(): void {
+    if (this.#assigned !== undefined) {
+      this.#assign(this.#assigned);
+    }
+  }
+
+  commit(positions: readonly Position[]): Promise<void> {
+    return this.#membership.commit(positions);
+  }
+
+  async close(): Promise<void> {
+    if (this.#stopped) {
+      return;
+    }
+    this.#stopped = true;
+    this.onStopped();
+    this.#inbox.close();
+    this.#fetchAgain.wake();
+    await this.#membership.leave();
+    await this.#loop;
+    try {
+      await this.#reader.close();
+    } catch (error) {
+      this.source.logger.log('debug', 'kafka: a reader did not disconnect', { error: messageOf(error) });
+    }
+  }
+
+  /** What is held, for tests of the limits. */
+  held(): { readonly records: number; readonly bytes: number; readonly mostRecords: number } {
+    return this.#inbox.queues.held();
+  }
+
+  #assign(partitions: readonly TopicPartition[]): void {
+    if (!this.#stopped) {
+      this.#assigned = partitions;
+      void this.#inbox.assign(partitions);
+    }
+  }
+
+  /** @throws RefoldError `log.truncated`, `log.unreachable` */
+  async #verify(positions: readonly Position[]): Promise<void> {
+    for (let look = 1; ; look += 1) {
+      const heads = await this.source.topics.heads(positions.map(({ topic }) => topic));
+      try {
+        checkPositions(positions, heads);
+        return;
+      } catch (error) {
+        const beyond = isRefoldError(error) && Number(error.facts['offset']) > Number(error.facts['stable']);
+        if (!beyond || look === LOOKS || this.#stopped) {
+          throw error;
+        }
+        await this.source.clock.sleep(LOOK_AGAIN_MS);
+      }
+    }
+  }
+
+  async #fetchLoop(): Promise<void> {
+    let answered = this.source.clock.now();
+    while (!this.#stopped && !this.#inbox.failed) {
+      const { queues } = this.#inbox;
+      try {
+        await this.#fetchRound(queues);
+        answered = this.source.clock.now();
+      } catch (error) {
+        if (queues !== this.#inbox.queues || this.#stopped) {
+          continue; // it concerns an assignment that is over
+        }
+        const gone = this.source.clock.now() - answered > OUTAGE_MS;
+        if (gone || (isRefoldError(error) && !error.retryable)) {
+          this.#inbox.fail(asLogError(error, this.source.brokers));
+          return;
+        }
+        this.source.logger.log('warn', 'kafka: fetching failed; trying again', { error: messageOf(error) });
+        await this.source.clock.sleep(RETRY_MS);
+      }
+    }
+  }
+
+  async #fetchRound(queues: FetchQueues): Promise<void> {
+    const all = queues.partitions;
+    const hungry = all.filter((partition) => queues.wantsMore(partition)).map((partition) => ({ ...partition, offset: queues.next(partition)! }));
+    if (hungry.length === 0) {
+      await this.#fetchAgain.wait(WAIT_MS);
+      return;
+    }
+    try {
+      const fetched = await this.#reader.fetch(hungry, hungry.length < all.length ? BUSY_WAIT_MS : WAIT_MS);
+      for (const position of hungry) {
+        const answer = fetched.get(partitionId(position));
+        if (answer !== undefined) {
+          queues.offer(toBatch(position, answer, queues.room(position)));
+        }
+      }
+      this.#inbox.wake();
+    } catch (error) {
+      if (isOutOfRange(error)) {
+        await this.#verify(hungry); // names the position; the broker names none
+      }
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import { Partitioners, type Kafka, type Producer } from 'kafkajs';
+import { RefoldError, messageOf } from '../../../kernel/errors';
+import type { Logger } from '../../../kernel/logger';
+import type { NewRecord } from '../../event-log';
+import { partitionId, type PartitionId, type TopicPartition } from '../../position';
+
+/** Below the broker's default limit of a batch (1 MiB), with room for what the encoding adds. */
+const BATCH_BYTES = 700_000;
+/** Framing of a record and of a header, generously. */
+const RECORD_OVERHEAD = 40;
+const HEADER_OVERHEAD = 10;
+
+const sizeOf = ({ key, value, headers }: NewRecord): number => {
+  let size = RECORD_OVERHEAD + key.length + (value?.length ?? 0);
+  for (const name in headers) {
+    size += HEADER_OVERHEAD + Buffer.byteLength(name) + Buffer.byteLength(headers[name]!);
+  }
+  return size;
+};
+
+/** Splits records so that each part fits into one batch; a record that is too large is the broker's to refuse. */
+export const splitBySize = (records: readonly NewRecord[], limit = BATCH_BYTES): NewRecord[][] => {
+  const parts: NewRecord[][] = [];
+  let part: NewRecord[] = [];
+  let size = 0;
+  for (const record of records) {
+    const own = sizeOf(record);
+    if (part.length > 0 && size + own > limit) {
+      parts.push(part);
+      part = [];
+      size = 0;
+    }
+    part.push(record);
+    size += own;
+  }
+  return part.length > 0 ? [...parts, part] : parts;
+};
+
+interface Connected {
+  readonly producer: Producer;
+  users: number;
+  broken: boolean;
+}
+
+/**
+ * Appends to one partition per request: a request over several can lose records when a leader moves. After a failed
+ * request the sequence number is used again and the next one may be swallowed, so the producer is thrown away, and
+ * appends to one partition wait for each other.
+ */
+export class PartitionProducer {
+  readonly #last = new Map<PartitionId, Promise<unknown>>();
+  #connected: Promise<Connected> | undefined;
+
+  constructor(
+    private readonly createKafka: () => Kafka,
+    private readonly logger: Logger,
+  ) {}
+
+  /** The offsets of the records. Errors are the library's, or `log.append-failed` where the answer does not account for the records. */
+  append(partition: TopicPartition, records: readonly NewRecord[], now: number): Promise<number[]> {
+    const id = partitionId(partition);
+    const before = this.#last.get(id) ?? Promise.resolve();
+    const appended = before.then(() => this.#appendParts(partition, records, now));
+    const settled = appended.then(
+      () => undefined,
+      () => undefined, // the caller sees it; the next append only waits
+    );
+    this.#last.set(id, settled);
+    void settled.then(() => {
+      if (this.#last.get(id) === settled) {
+        this.#last.delete(id);
+      }
+    });
+    return appended;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#last.values());
+    const connected = this.#connected;
+    this.#connected = undefined;
+    if (connected !== undefined) {
+      await this.#disconnect((await connected).producer);
+    }
+  }
+
+  async #appendParts(partition: TopicPartition, records: readonly NewRecord[], now: number): Promise<number[]> {
+    const offsets: number[] = [];
+    for (const part of splitBySize(records)) {
+      const first = await this.#send(partition, part, now);
+      part.forEach((_, place) => offsets.push(first + place));
+    }
+    return offsets;
+  }
+
+  async #send({ topic, partition }: TopicPartition, records: readonly NewRecord[], now: number): Promise<number> {
+    const connected = await this.#connect();
+    connected.users += 1;
+    try {
+      const messages = records.map(({ key, value, headers, timestamp }) => ({ key, value, headers, partition, timestamp: String(timestamp ?? now) }));
+      const answers = await connected.producer.send({ topic, acks: -1, messages });
+      const [answer] = answers;
+      const first = Number(answer?.baseOffset ?? -1);
+      if (answers.length !== 1 || answer?.topicName !== topic || answer.partition !== partition || answer.errorCode !== 0 || !(first >= 0)) {
+        const facts = { topic, partition, records: records.length, answers: answers.length };
+        throw new RefoldError('log.append-failed', 'the answer of the broker does not account for the records', { facts });
+      }
+      return first;
+    } catch (error) {
+      connected.broken = true;
+      this.#connected = undefined;
+      throw error;
+    } finally {
+      connected.users -= 1;
+      if (connected.broken && connected.users === 0) {
+        void this.#disconnect(connected.producer);
+      }
+    }
+  }
+
+  #connect(): Promise<Connected> {
+    if (this.#connected === undefined) {
+      const producer = this.createKafka().producer({
+        idempotent: true,
+        maxInFlightRequests: 1,
+        allowAutoTopicCreation: false,
+        metadataMaxAge: 30_000,
+        createPartitioner: Partitioners.DefaultPartitioner,
+      });
+      const connecting = producer.connect().then(() => ({ producer, users: 0, broken: false }));
+      this.#connected = connecting;
+      connecting.catch(() => {
+        this.#connected = this.#connected === connecting ? undefined : this.#connected; // whoever waits sees the error
+      });
+    }
+    return this.#connected;
+  }
+
+  async #disconnect(producer: Producer): Promise<void> {
+    try {
+      await producer.disconnect();
+    } catch (error) {
+      this.logger.log('debug', 'kafka: a producer did not disconnect', { error: messageOf(error) });
+    }
+  }
+}

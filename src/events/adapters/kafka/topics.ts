@@ -1,0 +1,135 @@
+import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
+import type { Clock } from '../../../kernel/clock';
+import { RefoldError } from '../../../kernel/errors';
+import { retry } from '../../../kernel/retry';
+import type { PartitionHead, TopicSpec } from '../../event-log';
+import type { Position } from '../../position';
+import { asLogError, protocolError } from './client';
+
+/** Answers of a cluster that does not agree with itself yet about a topic that was just made. */
+const UNSETTLED = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION']);
+
+/** A log is kept for ever: a replay begins at offset zero. */
+const KEPT = [
+  { name: 'retention.ms', value: '-1' },
+  { name: 'retention.bytes', value: '-1' },
+  { name: 'cleanup.policy', value: 'delete' },
+];
+
+/** Topics, their partitions and heads, by the library's admin client. */
+export class Topics {
+  readonly #counts = new Map<string, number>();
+  #admin: Promise<Admin> | undefined;
+
+  constructor(
+    private readonly kafka: Kafka,
+    private readonly brokers: readonly string[],
+    private readonly clock: Clock,
+  ) {}
+
+  /** How many partitions a topic has, if `learn` met it. */
+  count(topic: string): number | undefined {
+    return this.#counts.get(topic);
+  }
+
+  /** @throws RefoldError `log.unknown-topic`, `log.unreachable` */
+  async learn(topics: readonly string[]): Promise<void> {
+    const unknown = [...new Set(topics)].filter((topic) => !this.#counts.has(topic));
+    if (unknown.length === 0) {
+      return;
+    }
+    // Asking for the metadata of a topic that does not exist would be repeated for seconds.
+    const existing = new Set(await this.#ask((admin) => admin.listTopics()));
+    const missing = unknown.find((topic) => !existing.has(topic));
+    if (missing !== undefined) {
+      throw new RefoldError('log.unknown-topic', `there is no topic ${missing}`, { facts: { topic: missing } });
+    }
+    const { topics: found } = await this.#ask((admin) => admin.fetchTopicMetadata({ topics: unknown }));
+    for (const { name, partitions } of found) {
+      this.#counts.set(name, partitions.length);
+    }
+  }
+
+  async create(specs: readonly TopicSpec[]): Promise<void> {
+    const existing = new Set(await this.#ask((admin) => admin.listTopics()));
+    const topics: ITopicConfig[] = specs
+      .filter(({ topic }) => !existing.has(topic))
+      .map(({ topic, partitions }) => ({ topic, numPartitions: partitions, configEntries: KEPT }));
+    if (topics.length > 0) {
+      await this.#ask((admin) => admin.createTopics({ topics, waitForLeaders: true })); // false: somebody else was faster
+    }
+    await retry(() => this.learn(specs.map(({ topic }) => topic)), {
+      attempts: 20,
+      initialMs: 50,
+      maxMs: 500,
+      clock: this.clock,
+      retryable: (error) => error instanceof RefoldError && error.code === 'log.unknown-topic',
+    });
+    for (const { topic, partitions } of specs) {
+      const found = this.#counts.get(topic);
+      if (found !== partitions) {
+        throw new RefoldError('log.topic-mismatch', `topic ${topic} has ${found} partitions, not ${partitions}`, {
+          facts: { topic, declared: partitions, found },
+        });
+      }
+    }
+  }
+
+  /** By topic and partition. The library asks for the last stable offset; the end behind open transactions is not known to it. */
+  async heads(topics: readonly string[]): Promise<PartitionHead[]> {
+    await this.learn(topics);
+    const sorted = [...new Set(topics)].sort();
+    const found = await Promise.all(sorted.map((topic) => this.#ask((admin) => admin.fetchTopicOffsets(topic))));
+    return found.flatMap((partitions, index) =>
+      partitions
+        .map(({ partition, low, high }) => ({ topic: sorted[index]!, partition, start: Number(low), stable: Number(high), end: Number(high) }))
+        .sort((a, b) => a.partition - b.partition),
+    );
+  }
+
+  async offsetsForTime(topic: string, timestampMs: number): Promise<Position[]> {
+    await this.learn([topic]);
+    const found = await this.#ask((admin) => admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, Math.ceil(timestampMs))));
+    return found.map(({ partition, offset }) => ({ topic, partition, offset: Number(offset) })).sort((a, b) => a.partition - b.partition);
+  }
+
+  /** What a group committed; partitions without a position are left out. */
+  async committed(group: string, topics: readonly string[]): Promise<Position[]> {
+    const found = await this.#ask((admin) => admin.fetchOffsets({ groupId: group, topics: [...topics] }));
+    return found.flatMap(({ topic, partitions }) =>
+      partitions.flatMap(({ partition, offset }) => (Number(offset) < 0 ? [] : [{ topic, partition, offset: Number(offset) }])),
+    );
+  }
+
+  async close(): Promise<void> {
+    const admin = this.#admin;
+    this.#admin = undefined;
+    await (await admin?.catch(() => undefined))?.disconnect(); // one that never connected has nothing to close
+  }
+
+  async #ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
+    try {
+      return await retry(async () => question(await this.#connect()), {
+        attempts: 4,
+        initialMs: 100,
+        maxMs: 1_000,
+        clock: this.clock,
+        retryable: (error) => UNSETTLED.has(protocolError(error) ?? ''),
+      });
+    } catch (error) {
+      throw asLogError(error, this.brokers);
+    }
+  }
+
+  #connect(): Promise<Admin> {
+    if (this.#admin === undefined) {
+      const admin = this.kafka.admin();
+      const connecting = admin.connect().then(() => admin);
+      this.#admin = connecting;
+      connecting.catch(() => {
+        this.#admin = this.#admin === connecting ? undefined : this.#admin; // whoever waits sees the error
+      });
+    }
+    return this.#admin;
+  }
+}

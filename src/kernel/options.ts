@@ -5,7 +5,7 @@ import { RefoldError } from './errors';
  * @throws RefoldError `config.invalid` with the unknown keys and the known ones.
  */
 export const resolveOptions = <T extends object>(what: string, defaults: T, given: Partial<T> = {}): T => {
-  const unknown = Object.keys(given).filter((key) => !(key in defaults));
+  const unknown = Object.keys(given).filter((key) => !Object.hasOwn(defaults, key));
   if (unknown.length > 0) {
     throw new RefoldError('config.invalid', `${what}: unknown option ${unknown.join(', ')}; known are ${Object.keys(defaults).join(', ')}`);
   }

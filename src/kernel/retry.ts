@@ -18,17 +18,21 @@ export const backoffMs = (attempt: number, initialMs: number, maxMs: number, ran
   return whole / 2 + (whole / 2) * random();
 };
 
-/** Calls `action` until it succeeds, fails with an error that is not retryable, or the attempts are used up. */
+/** Calls `action` until it succeeds, fails with an error that is not retryable, the attempts are used up, or `signal` aborts. */
 export const retry = async <T>(action: (attempt: number) => Promise<T>, options: RetryOptions): Promise<T> => {
+  const aborted = (): boolean => options.signal?.aborted === true;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await action(attempt);
     } catch (error) {
-      const last = attempt >= options.attempts || options.signal?.aborted === true;
+      const last = attempt >= options.attempts || aborted();
       if (last || !options.retryable(error)) {
         throw error;
       }
       await options.clock.sleep(backoffMs(attempt, options.initialMs, options.maxMs, options.random ?? Math.random), options.signal);
+      if (aborted()) {
+        throw error;
+      }
     }
   }
 };

@@ -1,0 +1,75 @@
+'use strict';
+/**
+ * Who may import what. Each rule has a seeded violation in test/architecture/imports.test.ts.
+ * `src` is the pattern of the source folder, anchored, without groups that capture (the rules use $1 and $2).
+ */
+const DRIVERS = '(^|node_modules/)(kafkajs|@platformatic/kafka|kysely|@clickhouse/client|avsc|@kafkajs/confluent-schema-registry)(/|$)';
+const PG = '(^|node_modules/)(@types/)?(pg|pg-[a-z-]+)(/|$)';
+const COMMANDER = '(^|node_modules/)commander(/|$)';
+
+/** An area below `app` and the areas it may not reach; `kernel` and `platform` have rules of their own. */
+const AREAS = {
+  events: 'commands|projections|replay|lag-monitor|app',
+  commands: 'projections|replay|lag-monitor|app',
+  projections: 'commands|replay|lag-monitor|app',
+  replay: 'commands|lag-monitor|app',
+  'lag-monitor': 'commands|replay|app',
+};
+
+exports.importRules = (src = '^src/') => {
+  const rule = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to });
+  return [
+    rule('no-cycles', 'A cycle has no order of reading, and swc throws on cycles with decorator metadata.', {}, { circular: true }),
+    rule('kernel-is-leaf', 'kernel imports nothing else of src.', { path: `${src}kernel/` }, { path: src, pathNot: `${src}kernel/` }),
+    rule('platform-only-kernel', 'platform imports kernel alone.', { path: `${src}platform/` }, { path: src, pathNot: `${src}(kernel|platform)/` }),
+    ...Object.entries(AREAS).map(([area, refused]) =>
+      rule(`${area}-one-way`, `${area} may not import upwards or sideways.`, { path: `${src}${area}/` }, { path: `${src}(${refused})/` }),
+    ),
+    rule(
+      'entry-is-top',
+      'src/index, src/testing and src/cli are for users; nothing in src imports them.',
+      { path: src },
+      { path: `${src}(index|testing|cli)\\.ts$` },
+    ),
+    rule(
+      'adapters-only-from-app',
+      'The core knows no store: adapters are chosen by app, testing and tests.',
+      { path: src, pathNot: `/adapters/|${src}app/|${src}testing\\.ts$` },
+      { path: `${src}.+/adapters/` },
+    ),
+    rule(
+      'adapters-do-not-cross',
+      'An adapter does not know another one.',
+      { path: `${src}([^/]+)/adapters/([^/]+)/` },
+      { path: `${src}.+/adapters/`, pathNot: `${src}$1/adapters/$2/` },
+    ),
+    rule('drivers-only-in-adapters', 'Drivers, their types included, stay in adapters.', { path: src, pathNot: `${src}.+/adapters/` }, { path: DRIVERS }),
+    rule(
+      'pg-only-in-postgres',
+      'pg stays in Postgres adapters and src/platform/postgres.',
+      { path: src, pathNot: `${src}(.+/adapters|platform)/postgres/` },
+      { path: PG },
+    ),
+    rule(
+      'platform-postgres-only-for-postgres',
+      'The Postgres platform serves Postgres adapters and app.',
+      { path: src, pathNot: `${src}(.+/adapters/postgres|platform/postgres|app)/` },
+      { path: `${src}platform/postgres/` },
+    ),
+    rule('commander-only-in-cli', 'Flags become options at the edge.', { path: src, pathNot: `${src}(cli\\.ts$|app/cli/)` }, { path: COMMANDER }),
+    rule('no-own-barrels', 'Our own code imports the file itself.', { path: src }, { path: `${src}.+/index\\.ts$` }),
+    rule(
+      'src-stands-alone',
+      'src imports no test, example or script.',
+      { path: src },
+      { path: '(^|/)(test|examples|scripts|bench)/', pathNot: `node_modules/|${src}` },
+    ),
+    rule(
+      'only-declared-dependencies',
+      'What src imports is in the dependencies of the package, else users miss it.',
+      { path: src },
+      { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], pathNot: '(^|node_modules/)@types/' },
+    ),
+    rule('resolvable', 'Every import leads somewhere.', { path: src }, { couldNotResolve: true }),
+  ];
+};

@@ -1,0 +1,65 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve, sep } from 'node:path';
+import { errorDocs } from '../../scripts/error-docs';
+import { ERROR_CODES } from '../../src/kernel/errors';
+
+const root = resolve(__dirname, '../..');
+const codes = Object.keys(ERROR_CODES);
+
+/** Codes whose code or test is still to come. It is to be empty: a code that exists is raised, and in a test. */
+const NOT_YET_RAISED: readonly string[] = [
+  'config.app-not-found',
+  'log.append-failed',
+  'log.rewound',
+  'log.topic-not-empty',
+  'store.unreachable',
+  'store.too-new',
+  'store.name-taken',
+  'projection.unknown',
+  'generation.definition-changed',
+  'generation.fenced',
+  'replay.unknown',
+  'replay.wrong-state',
+  'replay.candidate-exists',
+  'replay.log-incomplete',
+  'replay.not-behind',
+  'replay.lease-held',
+  'replay.stopped',
+  'cutover.incompatible-columns',
+  'cutover.lock-timeout',
+  'cutover.behind',
+];
+
+const textOf = (folder: string, left: (path: string) => boolean): string =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts') && !left(path))
+    .map((path) => readFileSync(join(root, folder, path), 'utf8'))
+    .join('\n');
+
+const literal = (text: string, code: string): boolean => [`'${code}'`, `"${code}"`, `\`${code}\``].some((quoted) => text.includes(quoted));
+
+describe('error codes', () => {
+  const src = textOf('src', (path) => path === join('kernel', 'errors.ts'));
+  const tests = textOf('test', (path) => path.startsWith(`architecture${sep}`));
+
+  test('each is raised in src and asked for in a test', () => {
+    const missing = codes
+      .filter((code) => !NOT_YET_RAISED.includes(code))
+      .flatMap((code) => [...(literal(src, code) ? [] : [`${code}: not raised in src`]), ...(literal(tests, code) ? [] : [`${code}: in no test`])]);
+    expect(missing).toEqual([]);
+  });
+
+  test('the exceptions are codes of the table', () => {
+    expect(NOT_YET_RAISED.filter((code) => !codes.includes(code))).toEqual([]);
+  });
+
+  test('a code names its area, and says what it means and what to do in a sentence', () => {
+    const sentence = /^.+\.$/s;
+    expect(codes.filter((code) => !/^[a-z]+(-[a-z]+)*\.[a-z]+(-[a-z]+)*$/.test(code))).toEqual([]);
+    expect(Object.entries(ERROR_CODES).filter(([, { meaning, remedy }]) => !sentence.test(meaning) || !sentence.test(remedy))).toEqual([]);
+  });
+
+  test('docs/reference/errors.md is what the table says; `npm run docs:errors` writes it', () => {
+    expect(readFileSync(join(root, 'docs/reference/errors.md'), 'utf8')).toBe(errorDocs());
+  });
+});

@@ -23,7 +23,7 @@ export const readRecords = (pool: PostgresPool, app: string, from: Position, bel
     const { topic, partition } = from;
     try {
       const values = [app, topic, partition, from.offset, below, maxRecords];
-      const { rows } = await client.query<Row>({ text: READ, values, rowMode: 'array', types: parsers as never });
+      const { rows } = await client.query<Row>({ text: READ, values, rowMode: 'array', types: parsers });
       return rows.map(([offset, timestamp, key, value, headers]) => ({
         topic,
         partition,

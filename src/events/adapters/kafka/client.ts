@@ -43,7 +43,7 @@ interface KafkaFailure {
   readonly cause?: unknown;
 }
 
-const failureOf = (error: unknown): KafkaFailure => (typeof error === 'object' && error !== null ? (error) : {});
+const failureOf = (error: unknown): KafkaFailure => (typeof error === 'object' && error !== null ? error : {});
 
 /** Type of the protocol's error, `UNKNOWN_TOPIC_OR_PARTITION`, also where the library wrapped it. */
 export const protocolError = (error: unknown): string | undefined => {

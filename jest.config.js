@@ -14,6 +14,7 @@ const swc = {
 module.exports = {
   testEnvironment: 'node',
   transform: swc,
+  moduleNameMapper: { '^refold$': '<rootDir>/src/index.ts' }, // examples import the package by its name
   setupFiles: ['reflect-metadata'],
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',

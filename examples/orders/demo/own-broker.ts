@@ -1,0 +1,46 @@
+// With --brokers the demo runs on a broker that is not its own: it must find no topic of that name, and take its own away again.
+import { Kafka, logLevel, type Admin } from 'kafkajs';
+import { RefoldError } from 'refold';
+
+const TOPIC = 'orders';
+/** Consumer groups of the application `orders`. */
+const GROUPS = 'orders.';
+
+const withAdmin = async <T>(brokers: readonly string[], work: (admin: Admin) => Promise<T>): Promise<T> => {
+  const retry = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 4 };
+  const admin = new Kafka({ brokers: [...brokers], clientId: 'orders-demo', logLevel: logLevel.NOTHING, connectionTimeout: 3_000, retry }).admin();
+  try {
+    await admin.connect();
+    return await work(admin);
+  } catch (error) {
+    throw error instanceof RefoldError
+      ? error
+      : new RefoldError('log.unreachable', `the broker does not answer: ${(error as Error).message}`, { facts: { brokers }, cause: error });
+  } finally {
+    await admin.disconnect();
+  }
+};
+
+/** @throws RefoldError `log.unreachable`, `log.topic-not-empty` */
+export const requireNoTopic = (brokers: readonly string[]): Promise<void> =>
+  withAdmin(brokers, async (admin) => {
+    if ((await admin.listTopics()).includes(TOPIC)) {
+      throw new RefoldError('log.topic-not-empty', `the broker has a topic named ${TOPIC} already; the demo does not touch what it did not make`, {
+        facts: { topic: TOPIC, brokers },
+        remedy: `Remove that topic if nobody needs it, or use another broker.`,
+      });
+    }
+  });
+
+/** Removes what the demo made. */
+export const removeTopic = (brokers: readonly string[]): Promise<void> =>
+  withAdmin(brokers, async (admin) => {
+    if ((await admin.listTopics()).includes(TOPIC)) {
+      await admin.deleteTopics({ topics: [TOPIC] });
+    }
+    const { groups } = await admin.listGroups();
+    const ours = groups.map(({ groupId }) => groupId).filter((group) => group.startsWith(GROUPS));
+    if (ours.length > 0) {
+      await admin.deleteGroups(ours);
+    }
+  });

@@ -1,0 +1,78 @@
+// What the demo writes for people. A terminal gets a bar that moves; a file or pipe gets a line now and then.
+
+const WIDTH = 30;
+/** Without a terminal a bar is a line for each such share. */
+const SHARE_OF_LINES = 0.25;
+
+export const thousands = (n: number | bigint): string => n.toString().replaceAll(/\B(?=(\d{3})+$)/g, ',');
+
+export const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+
+export interface Bar {
+  /** @param share from 0 to 1 */
+  update(share: number, text: string): void;
+  done(text: string): void;
+}
+
+export interface Screen {
+  line(text?: string): void;
+  heading(text: string): void;
+  table(rows: readonly Readonly<Record<string, unknown>>[]): void;
+  bar(label: string): Bar;
+}
+
+const cell = (value: unknown): string =>
+  value instanceof Date ? value.toISOString().slice(0, 10) : typeof value === 'bigint' || typeof value === 'number' ? value.toString() : String(value);
+
+const rightAligned = (value: unknown): boolean => typeof value !== 'string' && !(value instanceof Date);
+
+/** Columns as wide as their widest value; numbers to the right. */
+export const tableLines = (rows: readonly Readonly<Record<string, unknown>>[]): readonly string[] => {
+  const names = Object.keys(rows[0] ?? {});
+  const widths = names.map((name) => Math.max(name.length, ...rows.map((row) => cell(row[name]).length)));
+  const right = names.map((name) => rows.some((row) => rightAligned(row[name])));
+  const padded = (text: string, i: number): string => (right[i] ? text.padStart(widths[i]!) : text.padEnd(widths[i]!));
+  return [names.map(padded), ...rows.map((row) => names.map((name, i) => padded(cell(row[name]), i)))].map((cells) => cells.join('  ').trimEnd());
+};
+
+const drawn = (share: number): string => {
+  const full = Math.max(0, Math.min(WIDTH, Math.round(share * WIDTH)));
+  return `${'█'.repeat(full)}${'░'.repeat(WIDTH - full)}`;
+};
+
+export const openScreen = (stream: NodeJS.WriteStream): Screen => {
+  const line = (text = ''): void => void stream.write(`${text}\n`);
+  const bar = (label: string): Bar => {
+    let shown = 0;
+    return {
+      update: (share, text) => {
+        const percent = `${Math.floor(share * 100)
+          .toString()
+          .padStart(3)} %`;
+        if (stream.isTTY) {
+          stream.write(`\r\x1b[2K  ${label}  ${drawn(share)} ${percent}  ${text}`);
+        } else if (share >= shown + SHARE_OF_LINES && share < 1) {
+          shown = share;
+          line(`  ${label}  ${percent}  ${text}`);
+        }
+      },
+      done: (text) => {
+        stream.write(stream.isTTY ? '\r\x1b[2K' : '');
+        line(`  ${label}  ${text}`);
+      },
+    };
+  };
+  return {
+    line,
+    bar,
+    heading: (text) => {
+      line();
+      line(text);
+    },
+    table: (rows) => {
+      tableLines(rows).forEach((text) => {
+        line(`    ${text}`);
+      });
+    },
+  };
+};

@@ -1,0 +1,13 @@
+import { defineApp } from 'refold';
+import { OrderPlaced } from './events';
+import { CustomerDaily, OrderSummary, customerDailyV2 } from './projections';
+
+/** The application as it is deployed now: version 2 of `customer-daily` beside version 1. */
+export const app = defineApp({
+  name: 'orders',
+  events: [OrderPlaced],
+  projections: [OrderSummary, CustomerDaily, customerDailyV2],
+  topics: { orders: { partitions: 4 } },
+});
+
+export default { app };

@@ -22,6 +22,8 @@ export const ERROR_CODES = {
     'The application module could not be found or does not export an application.',
     'Pass --app FILE, or put a refold.config.ts with a default export { app } in the working directory.',
   ),
+  'config.app-failed': entry('The application module threw while it was loaded.', 'Correct the module at the place named; nothing was connected yet.'),
+  'cli.usage': entry('The command line could not be understood.', '`refold --help` lists the commands and flags.'),
   'definition.invalid': entry('The application is defined wrongly; every fault found is listed.', 'Correct the classes named in the message.'),
   'decimal.invalid': entry(
     'A text or number is not a decimal, or does not fit the scale.',

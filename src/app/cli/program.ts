@@ -1,0 +1,140 @@
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { brokersOf } from '../services/services';
+import { migrateAction } from './migrate-command';
+import { projectionsListAction } from './projections-command';
+import { diffAction, listAction, moveAction, retireAction, startAction, statusAction } from './replay-commands';
+import { parseWanted, type WantedProjection } from './replay-choice';
+import { runAction, type RunFlags } from './run-command';
+import { LOG_LEVELS, type Action, type Flags } from './session';
+import { DEFAULT_COLUMNS, type Terminal } from './terminal';
+
+/** Does an action with the flags that were given; it never rejects. */
+export type Perform = (flags: Flags, action: Action) => Promise<void>;
+
+const EXIT_CODES = `
+Exit codes:
+  0    done
+  1    failed; the same command will fail again until something is changed
+  2    wrong usage: unknown command or flag, bad value, no application module
+  3    a service did not answer or something took too long; the same command may succeed later
+  130  interrupted; \`refold replay start\` has detached, the same command goes on
+
+Configuration: defaults < application module < environment < flags. Environment: REFOLD_POSTGRES_URL, REFOLD_LOG,
+REFOLD_KAFKA_BROKERS, REFOLD_LOG_LEVEL.`;
+
+const wholeNumber = (what: string) => (text: string) => {
+  if (!/^[1-9]\d{0,14}$/.test(text)) {
+    throw new InvalidArgumentError(`${what} has to be a whole number from 1.`);
+  }
+  return Number(text);
+};
+
+const brokerList = (text: string): readonly string[] => {
+  const brokers = brokersOf(text);
+  if (brokers === undefined || brokers.some((broker) => !/^[^\s:]+:\d+$|^\[[^\]]+\]:\d+$/.test(broker))) {
+    throw new InvalidArgumentError('It has to be host:port, several of them with commas between.');
+  }
+  return brokers;
+};
+
+const wantedList = (text: string, before: readonly WantedProjection[] = []): readonly WantedProjection[] => {
+  const wanted = parseWanted(text);
+  if (wanted === undefined) {
+    throw new InvalidArgumentError('It has to be name or name@version.');
+  }
+  return [...before, wanted];
+};
+
+const sharedOptions = (): readonly Option[] => [
+  new Option('--app <file>', 'application module; else refold.config.ts or refold.config.js in the working directory'),
+  new Option('--postgres <url>', 'postgres://… of control schema and read models; else an embedded one is started'),
+  new Option('--log <where>', 'where events lie; kafka if brokers are given, else postgres').choices(['postgres', 'kafka']),
+  new Option('--brokers <list>', 'Kafka brokers, host:port with commas between').argParser(brokerList),
+  new Option('--log-level <level>', 'log lines as JSON on stderr from this level; `run` writes info, others none').choices(LOG_LEVELS),
+  new Option('--json', 'one JSON object on stdout, errors included'),
+];
+
+const addReplayCommands = (program: Command, perform: Perform): void => {
+  const replay = program.command('replay').description('rebuild projections beside the live ones, compare, switch, switch back');
+  const id = (): Argument => new Argument('[id]', 'number of the replay; may be left out where only one can be meant').argParser(wholeNumber('The id'));
+  const withId = (name: string, description: string, action: (given: number | undefined) => Action): void => {
+    replay
+      .command(name)
+      .description(description)
+      .addArgument(id())
+      .action((given: number | undefined, _: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), action(given)));
+  };
+  replay
+    .command('start')
+    .description('rebuild versions of projections, which will switch together; goes on until ready. Ctrl-C detaches, the same command goes on')
+    .addArgument(new Argument('<projection...>', 'name or name@version; without a version the highest of the code').argParser(wantedList))
+    .option('--again', 'rebuild a version that is active already')
+    .action((wanted: readonly WantedProjection[], flags: { readonly again?: boolean }, command: Command) =>
+      perform(command.optsWithGlobals<Flags>(), startAction(wanted, flags)),
+    );
+  withId('status', 'state, progress, history and what may be done next', statusAction);
+  withId('diff', 'which rows would change, by the last comparison', diffAction);
+  withId('cutover', 'move readers to the rebuilt versions in one step', (given) => moveAction('cutover', given));
+  withId('rollback', 'move readers back', (given) => moveAction('rollback', given));
+  withId('retire', 'stop and drop the side that readers do not see', retireAction);
+  withId('abort', 'give the replay up and drop what was rebuilt', (given) => moveAction('abort', given));
+  replay
+    .command('list')
+    .description('all replays, newest first')
+    .action((_: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), listAction));
+};
+
+const addCommands = (program: Command, perform: Perform): void => {
+  program
+    .command('run')
+    .description('follow the projections of the application until a signal comes; as many processes as you like')
+    .option('--name <name>', 'name of this worker; must differ between workers')
+    .option('--replay-rate <events>', 'fold a candidate with at most so many events per second', wholeNumber('The rate'))
+    .action((flags: RunFlags, command: Command) => perform(command.optsWithGlobals<Flags>(), runAction(flags)));
+  program
+    .command('migrate')
+    .description('create or upgrade the control schema, create topics, register schemas')
+    .action((_: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), migrateAction));
+  program
+    .command('projections')
+    .description('the projections of the application and their generations')
+    .command('list')
+    .description('projections in code, generations built, how far they are')
+    .action((_: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), projectionsListAction));
+  addReplayCommands(program, perform);
+};
+
+const everyCommand = (command: Command): readonly Command[] => [command, ...command.commands.flatMap(everyCommand)];
+
+/** `refold replay start`. */
+const pathOf = (command: Command): string => (command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`);
+
+/** The whole command line; what is wrong with the arguments is thrown as a CommanderError after `refused` was told where. */
+export const buildProgram = (terminal: Terminal, version: string, perform: Perform, refused: (command: string) => void): Command => {
+  const columns = terminal.columns ?? DEFAULT_COLUMNS;
+  const program = new Command('refold')
+    .description('CQRS and event sourcing with replayable projections')
+    .version(version)
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: terminal.stdout,
+      writeErr: terminal.stderr,
+      outputError: () => undefined, // the caller says it, in its own form
+      getOutHelpWidth: () => columns,
+      getErrHelpWidth: () => columns,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    });
+  for (const option of sharedOptions()) {
+    program.addOption(option);
+  }
+  addCommands(program, perform);
+  program.addHelpText('after', EXIT_CODES);
+  for (const command of everyCommand(program)) {
+    command.exitOverride((error) => {
+      refused(pathOf(command));
+      throw error;
+    });
+  }
+  return program;
+};

@@ -1,0 +1,105 @@
+import type { Clock } from '../../kernel/clock';
+import type { GenerationProgress, ReplayStatus } from '../../replay/replay';
+import { DEFAULT_COLUMNS, type Terminal } from './terminal';
+import { counted, grouped, percent, secondsText } from './text';
+
+/** Pause between two lines where the output is not a terminal, in milliseconds. */
+const PLAIN_EVERY = 3_000;
+const BAR = 24;
+
+/** All candidates of a replay together. */
+export interface TotalProgress {
+  readonly done: number;
+  readonly total: number;
+  readonly share: number;
+  readonly ratePerSecond: number | undefined;
+  readonly secondsLeft: number | undefined;
+  readonly lag: number;
+}
+
+export const totalProgress = (progress: readonly GenerationProgress[]): TotalProgress => {
+  const candidates = progress.filter(({ side }) => side === 'to');
+  const sum = (of: (p: GenerationProgress) => number): number => candidates.reduce((total, p) => total + of(p), 0);
+  const [done, total] = [sum((p) => p.done), sum((p) => p.total)];
+  const rates = candidates.map(({ ratePerSecond }) => ratePerSecond).filter((rate) => rate !== undefined);
+  const left = candidates.map(({ secondsLeft }) => secondsLeft);
+  return {
+    done,
+    total,
+    share: candidates.length === 0 ? 0 : total === 0 ? 1 : done / total,
+    ratePerSecond: rates.length === 0 ? undefined : rates.reduce((a, b) => a + b, 0),
+    secondsLeft: left.length === 0 || left.includes(undefined) ? undefined : Math.max(...left.map((seconds) => seconds ?? 0)),
+    lag: sum((p) => p.lag),
+  };
+};
+
+const factsOf = ({ state, waitingFor, progress }: ReplayStatus, { done, total, ratePerSecond, secondsLeft, lag }: TotalProgress): string => {
+  const folding = state === 'replaying' && done < total;
+  return [
+    total === 0 && progress.length === 0 ? '' : `${grouped(done)} of ${counted(total, 'event')}`,
+    folding && ratePerSecond !== undefined && ratePerSecond > 0 ? `${grouped(ratePerSecond)}/s` : '',
+    folding && secondsLeft !== undefined ? `${secondsText(secondsLeft)} left` : '',
+    state === 'catching-up' && lag > 0 ? `${grouped(lag)} behind the head` : '',
+    waitingFor === undefined ? '' : `waiting for ${waitingFor}`,
+  ]
+    .filter((fact) => fact !== '')
+    .join(', ');
+};
+
+/** `replaying    62 %  43,120 of 69,659 events, 12,400/s, 3 s left`. */
+export const progressLine = (status: ReplayStatus): string => {
+  const total = totalProgress(status.progress);
+  return `${status.state.padEnd(12)} ${percent(total.share).padStart(5)}  ${factsOf(status, total)}`.trimEnd();
+};
+
+/** The same with a bar, cut to the width of the terminal. */
+export const progressBar = (status: ReplayStatus, columns: number): string => {
+  const total = totalProgress(status.progress);
+  const full = Math.floor(total.share * BAR);
+  const bar = `${'█'.repeat(full)}${'░'.repeat(BAR - full)}`;
+  return `${status.state.padEnd(12)} ${bar} ${percent(total.share).padStart(5)}  ${factsOf(status, total)}`.slice(0, Math.max(20, columns - 1)).trimEnd();
+};
+
+export interface ProgressReport {
+  show(status: ReplayStatus): void;
+  /** Leaves the last line standing. */
+  end(): void;
+}
+
+const bar = ({ stderr, columns = DEFAULT_COLUMNS }: Terminal): ProgressReport => {
+  let drawn: string | undefined;
+  return {
+    show: (status) => {
+      const line = progressBar(status, columns);
+      if (line !== drawn) {
+        stderr(`\r\u001b[2K${line}`);
+        drawn = line;
+      }
+    },
+    end: () => {
+      if (drawn !== undefined) {
+        stderr('\n');
+      }
+    },
+  };
+};
+
+const plain = ({ stderr }: Terminal, clock: Clock): ProgressReport => {
+  let last: { readonly at: number; readonly state: string } | undefined;
+  return {
+    show: (status) => {
+      const now = clock.now();
+      if (last === undefined || last.state !== status.state || now - last.at >= PLAIN_EVERY) {
+        stderr(`${progressLine(status)}\n`);
+        last = { at: now, state: status.state };
+      }
+    },
+    end: () => undefined,
+  };
+};
+
+const silent: ProgressReport = { show: () => undefined, end: () => undefined };
+
+/** A bar on a terminal, else a line per state and every few seconds, nothing where a program reads. */
+export const progressReport = (terminal: Terminal, json: boolean, clock: Clock): ProgressReport =>
+  json ? silent : terminal.isTty ? bar(terminal) : plain(terminal, clock);

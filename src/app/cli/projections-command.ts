@@ -1,0 +1,102 @@
+import type { PartitionHead } from '../../events/event-log';
+import type { ProjectionDefinition } from '../../projections/definition';
+import { type StoppedBy, type StoreKind } from '../../projections/generations';
+import { lagOf } from '../../replay/progress';
+import type { GenerationState } from '../connect';
+import { TOKENS } from '../container';
+import type { Action } from './session';
+import { grouped, table } from './text';
+
+/** One generation as listed. */
+export interface ListedGeneration {
+  readonly generation: string;
+  readonly status: string;
+  readonly table: string;
+  /** Events to the stable head; `undefined` for a retired one, which is not followed. */
+  readonly behind: number | undefined;
+  /** Whether the code here is what it was built with; `undefined` where the code has no such version. */
+  readonly codeMatches: boolean | undefined;
+  readonly stopped: readonly StoppedBy[];
+}
+
+/** A projection version in one store, from the code, from the control schema, or both. */
+export interface ListedProjection {
+  readonly projection: string;
+  readonly version: number;
+  readonly store: StoreKind;
+  readonly model: string;
+  readonly inCode: boolean;
+  readonly generations: readonly ListedGeneration[];
+}
+
+const listed = (state: GenerationState, definition: ProjectionDefinition | undefined, heads: readonly PartitionHead[]): ListedGeneration => {
+  const { generation, checkpoints } = state;
+  return {
+    generation: `v${String(generation.version)}.r${String(generation.run)}`,
+    status: generation.status,
+    table: `${generation.viewSchema}.${generation.table}`,
+    behind: generation.status === 'retired' ? undefined : lagOf(checkpoints, heads),
+    codeMatches: definition === undefined ? undefined : definition.hash === generation.definitionHash,
+    stopped: checkpoints.flatMap(({ stoppedBy }) => stoppedBy ?? []),
+  };
+};
+
+/** Pure: code and control schema side by side, by name, version and store. */
+export const listProjections = (
+  definitions: readonly ProjectionDefinition[],
+  states: readonly GenerationState[],
+  heads: readonly PartitionHead[],
+): readonly ListedProjection[] => {
+  const known = definitions.flatMap((d) => d.stores.map((store) => ({ projection: d.name, version: d.version, store, model: d.model.name, definition: d })));
+  const same = (a: Pick<ListedProjection, 'projection' | 'version' | 'store'>, b: typeof a): boolean =>
+    a.projection === b.projection && a.version === b.version && a.store === b.store;
+  const others = states.map(({ generation }) => ({ ...generation, definition: undefined })).filter((g) => !known.some((one) => same(one, g)));
+  const unique = others.filter((g, i) => others.findIndex((one) => same(one, g)) === i);
+  return [...known, ...unique]
+    .map((one) => ({
+      projection: one.projection,
+      version: one.version,
+      store: one.store,
+      model: one.model,
+      inCode: one.definition !== undefined,
+      generations: states.filter(({ generation }) => same(generation, one)).map((state) => listed(state, one.definition, heads)),
+    }))
+    .sort((a, b) => a.projection.localeCompare(b.projection) || a.version - b.version || a.store.localeCompare(b.store));
+};
+
+const statusText = ({ inCode }: ListedProjection, { status, codeMatches }: ListedGeneration): string =>
+  [status, ...(inCode ? [] : ['not in this code']), ...(codeMatches === false ? ['code changed'] : [])].join(', ');
+
+const rowsOf = (one: ListedProjection): readonly (readonly string[])[] => {
+  const start = [one.projection, String(one.version), one.store, one.model];
+  const following = one.generations.filter(({ status }) => status !== 'retired');
+  return following.length === 0
+    ? one.inCode
+      ? [[...start, '-', 'not built', '']]
+      : []
+    : following.map((g) => [...start, g.generation, statusText(one, g), g.behind === undefined ? '' : grouped(g.behind)]);
+};
+
+/** The list for people: retired generations are left out, stopped partitions named. */
+export const projectionsText = (projections: readonly ListedProjection[]): string => {
+  const stops = projections.flatMap((one) =>
+    one.generations.flatMap(({ generation, stopped }) =>
+      stopped.map(
+        (stop) =>
+          `${one.projection} ${generation} stopped at ${stop.topic}/${String(stop.partition)} offset ${String(stop.offset)}: [${stop.code}] ${stop.message}\n  → ${stop.remedy}`,
+      ),
+    ),
+  );
+  return [table(['PROJECTION', 'VERSION', 'STORE', 'READ MODEL', 'GENERATION', 'STATUS', 'BEHIND'], projections.flatMap(rowsOf)), ...stops].join('\n');
+};
+
+/** `refold projections list`. */
+export const projectionsListAction: Action = {
+  work: async ({ connected }) => {
+    const states = await connected.generations();
+    const topics = [...new Set(states.filter(({ generation }) => generation.status !== 'retired').flatMap(({ generation }) => generation.topics))];
+    const heads = topics.length === 0 ? [] : await connected.container.resolve(TOKENS.log).heads(topics);
+    const projections = listProjections(connected.app.projections, states, heads);
+    return { json: { projections }, text: projectionsText(projections) };
+  },
+};

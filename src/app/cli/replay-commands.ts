@@ -1,0 +1,89 @@
+import type { ReplayStatus } from '../../replay/replay';
+import type { ReplayCoordinator } from '../../replay/coordinator';
+import { TOKENS } from '../container';
+import { diffText } from './diff-text';
+import { EXIT } from './failure';
+import { progressReport } from './progress';
+import { chooseReplay, openReplayOf, withVersion, type WantedProjection } from './replay-choice';
+import { movedText, readyText, replaysText, statusText } from './status-text';
+import type { Action, Outcome, Session } from './session';
+
+const detached = (status: ReplayStatus, command: string): Outcome => ({
+  json: { replay: status, detached: true },
+  text: `detached: replay ${String(status.id)} stays ${status.state}, its workers go on folding\nto go on: ${command}\nto give it up: refold replay abort ${String(status.id)}`,
+  exit: EXIT.interrupted,
+});
+
+const follow = async ({ connected, terminal, json }: Session, id: number): Promise<ReplayStatus> => {
+  const report = progressReport(terminal, json, connected.container.resolve(TOKENS.clock));
+  try {
+    return await connected.replays.runUntil(id, 'ready', { signal: terminal.signal, onProgress: (status) => report.show(status) });
+  } finally {
+    report.end();
+  }
+};
+
+/** `refold replay start`: plans, or goes on with the open replay of the same versions, until it is ready. */
+export const startAction = (wanted: readonly WantedProjection[], { again = false }: { readonly again?: boolean }): Action => ({
+  work: async (session) => {
+    const { connected, terminal, json } = session;
+    const projections = wanted.map((one) => withVersion(connected.app.projections, one));
+    const open = openReplayOf(await connected.replays.list(), projections);
+    const { id } = open ?? (await connected.replays.start({ projections, again }));
+    if (!json) {
+      terminal.stderr(`replay ${String(id)} ${open === undefined ? 'started' : `goes on (${open.state})`}\n`);
+    }
+    const status = await follow(session, id);
+    const reached = status.state === 'ready' || status.state === 'done';
+    if (!reached) {
+      const names = projections.map(({ name, version }) => `${name}@${String(version)}`).join(' ');
+      return detached(status, `refold replay start ${names}`);
+    }
+    return { json: { replay: status, detached: false }, text: readyText(status) };
+  },
+});
+
+const idOf = async (replays: ReplayCoordinator, given: number | undefined, command: Parameters<typeof chooseReplay>[1]): Promise<number> =>
+  given ?? chooseReplay(await replays.list(), command);
+
+/** `refold replay status`. */
+export const statusAction = (given: number | undefined): Action => ({
+  work: async ({ connected: { replays } }) => {
+    const status = await replays.status(await idOf(replays, given, 'look'));
+    return { json: { replay: status }, text: statusText(status) };
+  },
+});
+
+/** `refold replay diff`. */
+export const diffAction = (given: number | undefined): Action => ({
+  work: async ({ connected: { replays } }) => {
+    const id = await idOf(replays, given, 'look');
+    const diff = await replays.diff(id);
+    return { json: { replay: id, diff }, text: diffText(id, diff) };
+  },
+});
+
+/** `refold replay cutover`, `rollback` and `abort`. */
+export const moveAction = (command: 'cutover' | 'rollback' | 'abort', given: number | undefined): Action => ({
+  work: async ({ connected: { replays } }) => {
+    const status = await replays[command](await idOf(replays, given, command));
+    return { json: { replay: status }, text: movedText(status) };
+  },
+});
+
+/** `refold replay retire`. */
+export const retireAction = (given: number | undefined): Action => ({
+  work: async ({ connected: { replays } }) => {
+    const id = await idOf(replays, given, 'retire');
+    const retired = await replays.retire(id);
+    return { json: { replay: await replays.status(id), retired }, text: `retired and dropped: ${retired.join(', ')}` };
+  },
+});
+
+/** `refold replay list`. */
+export const listAction: Action = {
+  work: async ({ connected: { replays: coordinator } }) => {
+    const replays = await coordinator.list();
+    return { json: { replays }, text: replaysText(replays) };
+  },
+};

@@ -1,0 +1,66 @@
+import type { GenerationProgress, Replay, ReplayStatus } from '../../replay/replay';
+import { verdictLine } from './diff-text';
+import { counted, grouped, percent, secondsText, table, timeText } from './text';
+
+/** The command lines of what is legal now. */
+const commandsText = ({ id, legal }: Pick<ReplayStatus, 'id' | 'legal'>): string =>
+  legal.map((command) => (command === 'advance' ? 'the same `refold replay start`' : `refold replay ${command} ${String(id)}`)).join(', ');
+
+const progressText = ({ generation, done, total, share, ratePerSecond, secondsLeft, lag, stopped }: GenerationProgress): readonly string[] => {
+  const facts = [
+    `${grouped(done)} of ${counted(total, 'event')} (${percent(share)})`,
+    ...(done < total && ratePerSecond !== undefined ? [`${grouped(ratePerSecond)}/s`] : []),
+    ...(done < total && secondsLeft !== undefined ? [`${secondsText(secondsLeft)} left`] : []),
+    lag === 0 ? 'at the head' : `${grouped(lag)} behind the head`,
+  ];
+  return [
+    `  ${generation}: ${facts.join(', ')}`,
+    ...stopped.flatMap((stop) => [
+      `    stopped at ${stop.topic}/${String(stop.partition)} offset ${String(stop.offset)}: [${stop.code}] ${stop.message}`,
+      `      → ${stop.remedy}`,
+    ]),
+  ];
+};
+
+/** All that is known about a replay, for people. */
+export const statusText = (status: ReplayStatus): string =>
+  [
+    `replay ${String(status.id)}: ${status.state}${status.state === 'cutting-over' ? ` (${status.direction})` : ''}`,
+    ...status.members.map(({ from, to }) => `  ${from.generation} ${from.status} → ${to === undefined ? 'not built yet' : `${to.generation} ${to.status}`}`),
+    ...status.progress.flatMap(progressText),
+    ...(status.verdict === undefined ? [] : [`  compared: ${verdictLine(status.verdict)}`]),
+    ...(status.waitingFor === undefined ? [] : [`  waiting for ${status.waitingFor}`]),
+    ...(status.coordinatedBy === undefined ? [] : [`  coordinated by ${status.coordinatedBy}`]),
+    ...(status.error === undefined ? [] : [`  last attempt: [${status.error.code}] ${status.error.message}`, `    → ${status.error.remedy}`]),
+    ...status.steps.map(({ at, toState, by }) => `  ${timeText(at)}  ${toState.padEnd(12)} by ${by}`),
+    ...(status.legal.length === 0 ? [] : [`  legal now: ${commandsText(status)}`]),
+  ].join('\n');
+
+const membersText = ({ members }: Replay): string =>
+  members.map(({ projection, version, run, store }) => `${projection} v${String(version)}.r${String(run)} (${store})`).join(', ');
+
+/** One line per replay, newest first. */
+export const replaysText = (replays: readonly Replay[]): string =>
+  replays.length === 0
+    ? 'no replay yet'
+    : table(
+        ['ID', 'STATE', 'REBUILDS', 'STARTED', 'BY'],
+        replays.map((replay) => [String(replay.id), replay.state, membersText(replay), timeText(replay.createdAt), replay.startedBy]),
+      );
+
+const readersText = ({ members }: ReplayStatus): string =>
+  members
+    .map(({ from, to }) => (to?.status === 'active' ? to : from).generation)
+    .map((generation) => `readers see ${generation}`)
+    .join('\n');
+
+/** After a cutover, rollback or abort: what readers see now and what may follow. */
+export const movedText = (status: ReplayStatus): string =>
+  [`replay ${String(status.id)} is ${status.state}`, readersText(status), ...(status.legal.length === 0 ? [] : [`next: ${commandsText(status)}`])].join('\n');
+
+/** After `start` went on to ready. */
+export const readyText = (status: ReplayStatus): string =>
+  [
+    `replay ${String(status.id)} is ${status.state}${status.verdict === undefined ? '' : `: ${verdictLine(status.verdict)}`}`,
+    `next: refold replay diff ${String(status.id)}${status.legal.length === 0 ? '' : `, ${commandsText(status)}`}`,
+  ].join('\n');

@@ -1,6 +1,7 @@
 import { RefoldError, isRefoldError, messageOf } from '../kernel/errors';
 import type { TopicSpec } from '../events/event-log';
-import { findEventType, type EventClass } from '../events/event-type';
+import { EventCodec } from '../events/adapters/avro/event-codec';
+import { findEventType, type EventClass, type EventTypeDefinition } from '../events/event-type';
 import { EventTypes } from '../events/event-types';
 import { describeDefinition, projectionDefinition, projectionFaults, projectionKey, type ProjectionDefinition } from '../projections/definition';
 import { projectionSource, type AnyProjection, type ProjectionSource } from '../projections/projection';
@@ -32,6 +33,16 @@ export interface App<P extends readonly AnyProjection[] = readonly AnyProjection
 
 const duplicates = (names: readonly string[]): readonly string[] => [...new Set(names.filter((name, i) => names.indexOf(name) !== i))];
 
+const schemaFaults = (types: readonly EventTypeDefinition[]): readonly string[] =>
+  types.flatMap((type) => {
+    try {
+      void new EventCodec(type);
+      return [];
+    } catch (error) {
+      return [`event type ${type.name}: ${isRefoldError(error) ? error.summary : messageOf(error)}`];
+    }
+  });
+
 const eventFaults = (events: readonly EventClass[]): readonly string[] => {
   const undecorated = events
     .filter((event) => findEventType(event) === undefined)
@@ -48,7 +59,7 @@ const eventFaults = (events: readonly EventClass[]): readonly string[] => {
           .filter((from) => upcasters[from] === undefined)
           .map((from) => `event type ${name}: there is no upcaster from version ${String(from)}`),
   );
-  return [...undecorated, ...twice, ...versions, ...missing];
+  return [...undecorated, ...twice, ...versions, ...missing, ...schemaFaults(types)];
 };
 
 const sourcesOf = (given: readonly AnyProjection[]): { readonly sources: readonly ProjectionSource[]; readonly faults: readonly string[] } => {

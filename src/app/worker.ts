@@ -200,6 +200,10 @@ export class Worker {
       logger.log('info', 'a generation is not followed any more', facts);
       return;
     }
+    if (isRefoldError(error, 'generation.not-provisioned')) {
+      await clock.sleep(options.pollMs, this.#abort.signal); // its table comes with the next step of the replay
+      return;
+    }
     const failures = (this.#failures.get(generation.id) ?? 0) + 1;
     this.#failures.set(generation.id, failures);
     if (isRefoldError(error) && error.retryable && failures <= options.restarts) {

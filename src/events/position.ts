@@ -20,5 +20,4 @@ export const partitionId = ({ topic, partition }: TopicPartition): PartitionId =
 export type PositionVector = ReadonlyMap<PartitionId, number>;
 
 /** By topic, then by partition: the order in which locks are taken everywhere. */
-export const comparePartitions = (a: TopicPartition, b: TopicPartition): number =>
-  a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition;
+export const comparePartitions = (a: TopicPartition, b: TopicPartition): number => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition);

@@ -78,7 +78,10 @@ export const ERROR_CODES = {
     'A table differs from what its read model declares.',
     'Undo the change to the table named in the message, or replay the projection.',
   ),
-  'store.name-taken': entry('A table or view that refold did not make has the name of the read model.', 'Rename it or the read model; refold never replaces what is not its own.'),
+  'store.name-taken': entry(
+    'A table or view that refold did not make has the name of the read model.',
+    'Rename it or the read model; refold never replaces what is not its own.',
+  ),
   'row.key-mismatch': entry(
     'A row-fold returned a row whose key is not the key of the event.',
     'Return the row of the event key, or use measures to group by something else.',
@@ -108,6 +111,7 @@ export const ERROR_CODES = {
     'The code of a projection differs from what its generation was built with.',
     'Undo the change, or raise the version of the projection and start a replay.',
   ),
+  'generation.not-provisioned': entry('The table of a candidate generation does not exist yet.', 'Nothing: the worker begins as soon as the replay has made it.', true),
   'generation.fenced': entry('Another worker owns this partition now; the batch was refused whole.', 'Nothing: the worker asks for its positions again.', true),
   'generation.not-running': entry('A generation was retired while a worker still folded it.', 'Nothing: the worker stops folding it.'),
   'hold.timed-out': entry(
@@ -133,7 +137,10 @@ export const ERROR_CODES = {
   ),
   'replay.not-behind': entry('The requested version is what is active already.', 'Ask for another version, or use --again to rebuild the same one.'),
   'replay.lease-held': entry('Another process is coordinating this replay.', 'Wait until it ends, or follow it with `refold replay status`.', true),
-  'replay.stopped': entry('A partition of the candidate stopped with an error, so the replay cannot go on.', 'Correct what the message names; the worker goes on by itself, then give the same command again.'),
+  'replay.stopped': entry(
+    'A partition of the candidate stopped with an error, so the replay cannot go on.',
+    'Correct what the message names; the worker goes on by itself, then give the same command again.',
+  ),
   'cutover.incompatible-columns': entry(
     'The columns of the candidate cannot replace those of the active view.',
     'Give the changed read model a new name, or keep the existing columns and add new ones at the end.',

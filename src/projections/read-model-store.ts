@@ -94,6 +94,6 @@ export interface ReadModelStore {
   readonly kind: StoreKind;
   /** Creates the generation's table. Idempotent. */
   provision(generation: Generation, definition: ProjectionDefinition): Promise<void>;
-  /** @throws RefoldError `store.schema-drift` if the table is not what the definition declares */
+  /** @throws RefoldError `store.schema-drift` if the table is not what the definition declares; `generation.not-provisioned` */
   open(generation: Generation, definition: ProjectionDefinition): Promise<GenerationStore>;
 }

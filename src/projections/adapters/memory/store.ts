@@ -46,7 +46,7 @@ export class MemoryReadModelStore implements ReadModelStore {
   open(generation: Generation, definition: ProjectionDefinition): Promise<GenerationStore> {
     const table = this.#tables.get(generation.id);
     if (table === undefined) {
-      throw new RefoldError('store.schema-drift', `the table of ${generationLabel(generation)} is missing`);
+      throw new RefoldError('generation.not-provisioned', `the table of ${generationLabel(generation)} does not exist yet`);
     }
     return Promise.resolve(new MemoryGenerationStore(this.#catalog, generation, definition, table, this.#decisions));
   }

@@ -41,7 +41,7 @@ export const tableExists = async (sql: Sql, generation: Generation): Promise<boo
 
 const normalised = (type: string): string => type.replace(' COLLATE "C"', '').replace('timestamptz', 'timestamp with time zone').replaceAll(' ', '');
 
-/** @throws RefoldError `store.schema-drift` naming the first column that differs */
+/** @throws RefoldError `store.schema-drift` naming the first column that differs; `generation.not-provisioned` if a candidate has no table yet */
 export const assertTable = async (sql: Sql, generation: Generation, definition: ProjectionDefinition): Promise<void> => {
   const table = qualified(generation.viewSchema, generation.table);
   const { rows } = await sql.query<{ name: string; type: string; required: boolean }>(
@@ -53,6 +53,9 @@ export const assertTable = async (sql: Sql, generation: Generation, definition: 
   const drift = (message: string, column?: string): never => {
     throw new RefoldError('store.schema-drift', message, { facts: { generation: generationLabel(generation), table: generation.table, column } });
   };
+  if (rows.length === 0 && generation.status === 'candidate') {
+    throw new RefoldError('generation.not-provisioned', `table ${generation.table} does not exist yet`, { facts: { generation: generationLabel(generation) } });
+  }
   if (rows.length === 0) {
     drift(`table ${generation.table} is missing`);
   }

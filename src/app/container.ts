@@ -1,0 +1,92 @@
+import 'reflect-metadata';
+import { hostname, userInfo } from 'node:os';
+import { container as root, instanceCachingFactory, type DependencyContainer, type InjectionToken } from 'tsyringe';
+import { systemClock, type Clock } from '../kernel/clock';
+import { silentLogger, type Logger } from '../kernel/logger';
+import { PostgresPool } from '../platform/postgres/pool';
+import { AvroSerde } from '../events/adapters/avro/serde';
+import { KafkaEventLog } from '../events/adapters/kafka/kafka-event-log';
+import { PostgresEventLog } from '../events/adapters/postgres/postgres-event-log';
+import { PostgresSchemaRegistry } from '../events/adapters/postgres/schema-registry';
+import type { EventLog } from '../events/event-log';
+import type { EventSerde } from '../events/event-serde';
+import type { SchemaRegistry } from '../events/schema-registry';
+import { PostgresCatalog } from '../projections/adapters/postgres/catalog';
+import { PostgresReadModelStore } from '../projections/adapters/postgres/store';
+import type { GenerationCatalog, StoreKind } from '../projections/generations';
+import type { ReadModelStore } from '../projections/read-model-store';
+import { PostgresHolds } from '../replay/adapters/postgres/holds';
+import { PostgresReplayJournal } from '../replay/adapters/postgres/journal';
+import { PostgresSwitch } from '../replay/adapters/postgres/switch';
+import { ReplayCoordinator } from '../replay/coordinator';
+import type { ReplayParts } from '../replay/parts';
+import type { StoreSwitch } from '../replay/ports';
+import type { Configuration } from './configuration';
+import type { App } from './define-app';
+
+/** A configuration whose addresses are known. */
+export interface Addresses {
+  readonly postgresUrl: string;
+  readonly kafkaBrokers: readonly string[];
+}
+
+const token = <T>(name: string): InjectionToken<T> => Symbol(`refold:${name}`);
+
+/** What an application is made of; register another value in the container to replace a part. */
+export const TOKENS = {
+  clock: token<Clock>('clock'),
+  logger: token<Logger>('logger'),
+  pool: token<PostgresPool>('pool'),
+  log: token<EventLog>('log'),
+  registry: token<SchemaRegistry>('registry'),
+  serde: token<EventSerde>('serde'),
+  catalog: token<GenerationCatalog>('catalog'),
+  stores: token<ReadonlyMap<StoreKind, ReadModelStore>>('stores'),
+  switches: token<ReadonlyMap<StoreKind, StoreSwitch>>('switches'),
+  replayObserver: token<NonNullable<ReplayParts['observe']>>('replay-observer'),
+  coordinator: token<ReplayCoordinator>('coordinator'),
+} as const;
+
+/** One child container per connected application: parts are made when first asked for, each once. */
+export const createContainer = (app: App, configuration: Configuration, addresses: Addresses): DependencyContainer => {
+  const container = root.createChildContainer();
+  const part = <T>(name: InjectionToken<T>, make: (c: DependencyContainer) => T): void => {
+    container.register(name, { useFactory: instanceCachingFactory(make) });
+  };
+  part(TOKENS.clock, () => systemClock);
+  part(TOKENS.logger, () => silentLogger);
+  part(TOKENS.pool, () => new PostgresPool({ url: addresses.postgresUrl, max: 16, applicationName: `refold ${app.name}` }));
+  part(TOKENS.log, (c): EventLog => {
+    const shared = { clock: c.resolve(TOKENS.clock), logger: c.resolve(TOKENS.logger) };
+    return configuration.log === 'kafka'
+      ? new KafkaEventLog({ ...shared, brokers: addresses.kafkaBrokers, clientId: app.name })
+      : new PostgresEventLog({ ...shared, pool: c.resolve(TOKENS.pool), app: app.name });
+  });
+  part(TOKENS.registry, (c) => new PostgresSchemaRegistry({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.serde, (c) => new AvroSerde({ types: app.events, registry: c.resolve(TOKENS.registry), source: app.name, clock: c.resolve(TOKENS.clock) }));
+  part(TOKENS.catalog, (c) => new PostgresCatalog({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.stores, (c) => new Map<StoreKind, ReadModelStore>([['postgres', new PostgresReadModelStore({ pool: c.resolve(TOKENS.pool) })]]));
+  part(TOKENS.switches, (c) => new Map<StoreKind, StoreSwitch>([['postgres', new PostgresSwitch({ pool: c.resolve(TOKENS.pool), app: app.name })]]));
+  part(TOKENS.replayObserver, () => () => undefined);
+  part(TOKENS.coordinator, (c) => coordinatorOf(app, configuration, c));
+  return container;
+};
+
+const coordinatorOf = (app: App, configuration: Configuration, c: DependencyContainer): ReplayCoordinator => {
+  const pool = c.resolve(TOKENS.pool);
+  return new ReplayCoordinator({
+    app: app.name,
+    catalog: c.resolve(TOKENS.catalog),
+    journal: new PostgresReplayJournal(pool, app.name),
+    holds: new PostgresHolds(pool),
+    stores: c.resolve(TOKENS.stores),
+    switches: c.resolve(TOKENS.switches),
+    log: c.resolve(TOKENS.log),
+    definitions: app.projections,
+    descriptions: app.descriptions,
+    viewSchema: configuration.viewSchema,
+    clock: c.resolve(TOKENS.clock),
+    by: `${userInfo().username}@${hostname()}`,
+    observe: c.resolve(TOKENS.replayObserver),
+  });
+};

@@ -1,0 +1,52 @@
+// What users import. Our own code imports the files themselves.
+export { defineApp, type App, type AppOptions } from './app/define-app';
+export { connect, type ConnectedApp, type ConnectOptions } from './app/connect';
+export { resolveConfiguration, type Configuration, type WorkerOptions } from './app/configuration';
+export { Worker } from './app/worker';
+export { Decimal } from './kernel/decimal';
+export { durationMs, type Duration } from './kernel/duration';
+export { ERROR_CODES, RefoldError, isRefoldError, type ErrorCode, type ErrorFacts } from './kernel/errors';
+export { silentLogger, type LogFacts, type Logger, type LogLevel } from './kernel/logger';
+export { systemClock, type Clock } from './kernel/clock';
+export { EventType, defineEventType, type EventClass, type EventTypeOptions, type FromAvro, type Upcaster } from './events/event-type';
+export type { EventMetadata } from './events/event-serde';
+export type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, Subscription, TopicSpec } from './events/event-log';
+export { partitionId, type PartitionId, type Position, type PositionVector, type TopicPartition } from './events/position';
+export type { SchemaRegistry, RegisteredSchema } from './events/schema-registry';
+export {
+  bigint,
+  boolean,
+  count,
+  decimal,
+  integer,
+  json,
+  max,
+  min,
+  sum,
+  text,
+  timestamp,
+  windowEnd,
+  windowStart,
+  type Column,
+  type ColumnType,
+  type KeyColumn,
+  type Measure,
+  type NullableColumn,
+  type ValueColumn,
+  type WindowColumn,
+} from './projections/columns';
+export { readModel, type Contribution, type IsMergeable, type Key, type Problem, type ReadModel, type Row } from './projections/read-model';
+export {
+  On,
+  Projection,
+  projection,
+  type AnyProjection,
+  type OnOptions,
+  type Outcome,
+  type ProjectionOptions,
+  type ProjectionShape,
+  type ProjectionValue,
+} from './projections/projection';
+export { tumbling, type Window } from './projections/windows/tumbling';
+export type { Checkpoint, Counters, Generation, GenerationStatus, StoreKind, StoppedBy } from './projections/generations';
+export type { Database, ReadOnly } from './projections/adapters/postgres/reader';

@@ -1,0 +1,45 @@
+// What is inferred, to the letter.
+import type { Contribution, Decimal, EventClass, FromAvro, IsMergeable, Key, Outcome, ProjectionValue, Row, RefoldError, ErrorCode } from '../../src/index';
+import { customerHourly, everyColumn, orderSummary, orderSummaryV2, type Connected, type OrderErased, type OrderPlaced, type OrderShipped } from './sample';
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const is = <T extends true>(): T | undefined => undefined;
+
+is<
+  Equal<
+    Row<typeof orderSummary>,
+    {
+      readonly order_id: string;
+      readonly customer_id: string;
+      readonly status: 'placed' | 'shipped';
+      readonly amount: Decimal;
+      readonly note: string | null;
+      readonly changed_at: Date;
+    }
+  >
+>();
+is<Equal<Key<typeof orderSummary>, { readonly order_id: string }>>();
+is<Equal<IsMergeable<typeof orderSummary>, false>>();
+is<Equal<IsMergeable<typeof customerHourly>, true>>();
+is<Equal<Row<typeof customerHourly>['orders'], bigint>>();
+is<Equal<Row<typeof customerHourly>['items'], bigint>>();
+is<Equal<Row<typeof customerHourly>['revenue'], Decimal>>();
+is<Equal<Row<typeof customerHourly>['largest'], Decimal>>();
+is<Equal<Row<typeof customerHourly>['first_note'], string | null>>();
+is<Equal<Contribution<typeof customerHourly>['group'], { readonly customer_id: string }>>();
+is<Equal<Contribution<typeof customerHourly>['measures']['orders'], number | bigint | undefined>>();
+is<Equal<Contribution<typeof customerHourly>['measures']['largest'], Decimal>>();
+is<Equal<Outcome<typeof orderSummary>, Row<typeof orderSummary> | undefined>>();
+is<Equal<Row<typeof everyColumn>, { readonly k: bigint; readonly i: number; readonly b: boolean; readonly j: { a: 1 }; readonly n: Date | null }>>();
+is<Equal<FromAvro<{ type: 'record'; fields: [{ name: 'a'; type: ['null', { type: 'array'; items: 'long' }] }] }>, { readonly a: readonly bigint[] | null }>>();
+is<Equal<FromAvro<{ type: 'bytes'; logicalType: 'decimal'; precision: 4; scale: 2 }>, Decimal>>();
+is<Equal<typeof orderSummaryV2, ProjectionValue<typeof orderSummary, OrderPlaced | OrderShipped | OrderErased>>>();
+is<EventClass<OrderPlaced> extends abstract new (...args: never[]) => OrderPlaced ? true : false>();
+is<Equal<RefoldError['code'], ErrorCode>>();
+
+export const use = async (shop: Connected): Promise<void> => {
+  const rows = await shop.query('order_summary');
+  is<Equal<(typeof rows)[number], Row<typeof orderSummary>>>();
+  const picked = await shop.db.selectFrom('customer_hourly').select(['customer_id', 'revenue']).where('orders', '>', 3n).execute();
+  is<Equal<typeof picked, { customer_id: string; revenue: Decimal }[]>>();
+};

@@ -1,0 +1,176 @@
+import { defineApp } from '../../../src/app/define-app';
+import { defineEventType, EventType } from '../../../src/events/event-type';
+import { count, integer, text, timestamp, windowStart } from '../../../src/projections/columns';
+import { projection, type AnyProjection } from '../../../src/projections/projection';
+import { readModel } from '../../../src/projections/read-model';
+import { tumbling } from '../../../src/projections/windows/tumbling';
+import { RefoldError } from '../../../src/kernel/errors';
+import {
+  CustomerDaily,
+  customerDaily,
+  customerDailyV2,
+  OrderErased,
+  orderSummary,
+  OrderNoted,
+  OrderPlaced,
+  OrderSummary,
+  shopEvents,
+} from '../../support/shop';
+import { definitionOf } from '../../support/harness';
+
+@EventType({ name: 'shop.Elsewhere', version: 1, topic: 'elsewhere', key: (e) => e.id, schema: { type: 'record', fields: [{ name: 'id', type: 'string' }] } })
+class Elsewhere {
+  constructor(readonly id: string) {}
+}
+
+const faultsOf = (define: () => unknown): string => {
+  try {
+    define();
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'definition.invalid' });
+    return (error as RefoldError).message;
+  }
+  throw new Error('nothing was refused');
+};
+const withProjections = (...projections: readonly AnyProjection[]): string =>
+  faultsOf(() => defineApp({ name: 'shop', events: [...shopEvents, Elsewhere], projections }));
+
+describe('defineApp', () => {
+  it('takes classes and values and says the topics', () => {
+    const app = defineApp({
+      name: 'shop',
+      events: [...shopEvents],
+      projections: [OrderSummary, CustomerDaily, customerDailyV2],
+      topics: { orders: { partitions: 3 } },
+    });
+    expect(app.topics).toEqual([{ topic: 'orders', partitions: 3 }]);
+    expect(app.projections.map(({ name, version, kind }) => [name, version, kind])).toEqual([
+      ['order-summary', 1, 'row-fold'],
+      ['customer-daily', 1, 'merged'],
+      ['customer-daily', 2, 'merged'],
+    ]);
+    expect(defineApp({ name: 'shop', events: [...shopEvents], projections: [] }).topics[0]!.partitions).toBe(4);
+  });
+
+  it('reports everything wrong at once', () => {
+    class Undecorated {}
+    const message = faultsOf(() =>
+      defineApp({
+        name: 'My Shop',
+        events: [OrderPlaced, OrderPlaced, Undecorated],
+        projections: [CustomerDaily, CustomerDaily, OrderSummary],
+        topics: { nowhere: { partitions: 0 } },
+      }),
+    );
+    expect(message).toContain('the name "My Shop" must be lower-case');
+    expect(message).toContain('event type shop.OrderPlaced is registered twice');
+    expect(message).toContain('class Undecorated is not an event type: decorate it with @EventType');
+    expect(message).toContain('projection customer-daily v1 is defined twice');
+    expect(message).toContain('it handles shop.OrderShipped, which is not registered');
+    expect(message).toContain('topic nowhere is not the topic of any event type');
+    expect(message).toContain('topic nowhere: its number of partitions must be a whole number from 1');
+  });
+
+  it.each([
+    ['no handler', projection({ name: 'p', version: 1, into: orderSummary }), 'it handles no event'],
+    [
+      'two handlers of one event',
+      projection({ name: 'p', version: 1, into: orderSummary })
+        .on(OrderErased, () => undefined)
+        .on(OrderErased, () => undefined),
+      'handles shop.OrderErased twice',
+    ],
+    ['a bad name', projection({ name: 'P P', version: 1, into: orderSummary }).on(OrderErased, () => undefined), 'its name must be'],
+    ['a bad version', projection({ name: 'p', version: 0, into: orderSummary }).on(OrderErased, () => undefined), 'its version must be'],
+    ['no store', projection({ name: 'p', version: 1, into: orderSummary, store: [] }).on(OrderErased, () => undefined), 'it needs a store'],
+    [
+      'rows from two topics',
+      projection({ name: 'p', version: 1, into: orderSummary })
+        .on(OrderErased, () => undefined)
+        .on(Elsewhere, () => undefined),
+      'folded from one topic',
+    ],
+    [
+      'rows with two keys',
+      projection({ name: 'p', version: 1, into: readModel('two', { a: text().key(), b: text().key() }) }).on(OrderErased, () => undefined),
+      'exactly one key column',
+    ],
+    [
+      'rows keyed by time',
+      projection({ name: 'p', version: 1, into: readModel('t', { a: timestamp().key() }) }).on(OrderErased, () => undefined),
+      'exactly one key column',
+    ],
+    [
+      'a window over rows',
+      projection({ name: 'p', version: 1, into: orderSummary, window: tumbling('1 day') }).on(OrderErased, () => undefined),
+      'needs measures',
+    ],
+    [
+      'a window without its start',
+      projection({ name: 'p', version: 1, into: readModel('n', { a: text().key(), n: count() }), window: tumbling('1 day') }).on(OrderErased, () => undefined),
+      'exactly one windowStart()',
+    ],
+    [
+      'window columns without a window',
+      projection({ name: 'p', version: 1, into: customerDaily }).on(OrderErased, () => undefined),
+      'window columns need a window',
+    ],
+  ])('refuses %s', (_, given, fault) => {
+    expect(withProjections(given as AnyProjection)).toContain(fault);
+  });
+
+  it('refuses event types whose schema or versions cannot be used', () => {
+    class Odd {
+      constructor(readonly id: string) {}
+    }
+    const define = (version: number, schema: unknown, upcasters = {}): string => {
+      defineEventType(Odd, { name: 'shop.Odd', version, topic: 'orders', key: (e) => e.id, schema, upcasters });
+      return faultsOf(() => defineApp({ name: 'shop', events: [Odd], projections: [] }));
+    };
+    expect(define(1, { type: 'record', fields: [{ name: 'id', type: 'strong' }] })).toContain('event type shop.Odd:');
+    expect(define(3, { type: 'record', fields: [{ name: 'id', type: 'string' }] }, { 2: (f: object) => f })).toContain('there is no upcaster from version 1');
+    expect(define(0, { type: 'record', fields: [{ name: 'id', type: 'string' }] })).toContain('its version must be a whole number');
+  });
+
+  it('refuses two projections that fill one read model, and a class without @Projection', () => {
+    const other = projection({ name: 'other', version: 1, into: orderSummary }).on(OrderErased, () => undefined);
+    expect(withProjections(OrderSummary, other)).toContain('read model order_summary is filled by two projections');
+    expect(withProjections(class Plain { readonly into = orderSummary; })).toContain('class Plain is not a projection: Decorate the class with @Projection'); // prettier-ignore
+  });
+
+  it('read models refuse at run time what the compiler cannot see', () => {
+    expect(faultsOf(() => readModel('x'.repeat(41), { a: text().key() }))).toContain('1 to 40 bytes');
+    const columns: Record<string, never> = { a: text() as never };
+    expect(faultsOf(() => readModel('m', columns as never))).toContain('needs a key');
+    expect(faultsOf(() => readModel('m', { a: text().key(), b: text(), n: count() }))).toContain('must be part of the key');
+  });
+});
+
+describe('the definition hash', () => {
+  const base = projection({ name: 'p', version: 1, into: orderSummary }).on(OrderErased, () => undefined);
+
+  it('does not change with the handlers code, the order of handlers or the version', () => {
+    const same = projection({ name: 'p', version: 7, into: orderSummary }).on(OrderErased, (event) => void event);
+    expect(definitionOf(same).hash).toBe(definitionOf(base).hash);
+    expect(definitionOf(same).sourceHash).not.toBe(definitionOf(base).sourceHash);
+  });
+
+  it.each([
+    [
+      'columns',
+      projection({ name: 'p', version: 1, into: readModel('order_summary', { order_id: text().key(), n: integer() }) }).on(OrderErased, () => undefined),
+    ],
+    ['event types', base.on(OrderNoted, (_, row) => row)],
+    ['missing', projection({ name: 'p', version: 1, into: orderSummary }).on(OrderErased, { missing: 'skip' }, () => undefined)],
+  ])('changes with the %s', (_, changed) => {
+    expect(definitionOf(changed).hash).not.toBe(definitionOf(base).hash);
+  });
+
+  it('changes with the window', () => {
+    const model = readModel('n', { a: text().key(), w: windowStart(), n: count() });
+    const hashes = ['1 day', '1 hour'].map(
+      (size) => definitionOf(projection({ name: 'p', version: 1, into: model, window: tumbling(size) }).on(OrderErased, () => undefined)).hash,
+    );
+    expect(new Set(hashes).size).toBe(2);
+  });
+});

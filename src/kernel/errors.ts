@@ -74,6 +74,11 @@ export const ERROR_CODES = {
   'store.failed': entry('The database refused a statement.', 'Read the cause named in the message.'),
   'store.not-migrated': entry('The control schema is missing or older than this version of refold.', 'Run `refold migrate`.'),
   'store.too-new': entry('The control schema was made by a newer version of refold.', 'Upgrade refold in this process.'),
+  'store.not-provisioned': entry(
+    'The table of a generation does not exist yet.',
+    'Nothing: whoever created the generation makes its table next; if that process died, give its command again.',
+    true,
+  ),
   'store.schema-drift': entry(
     'A table differs from what its read model declares.',
     'Undo the change to the table named in the message, or replay the projection.',
@@ -111,7 +116,11 @@ export const ERROR_CODES = {
     'The code of a projection differs from what its generation was built with.',
     'Undo the change, or raise the version of the projection and start a replay.',
   ),
-  'generation.not-provisioned': entry('The table of a candidate generation does not exist yet.', 'Nothing: the worker begins as soon as the replay has made it.', true),
+  'generation.not-provisioned': entry(
+    'The table of a candidate generation does not exist yet.',
+    'Nothing: the worker begins as soon as the replay has made it.',
+    true,
+  ),
   'generation.fenced': entry('Another worker owns this partition now; the batch was refused whole.', 'Nothing: the worker asks for its positions again.', true),
   'generation.not-running': entry('A generation was retired while a worker still folded it.', 'Nothing: the worker stops folding it.'),
   'hold.timed-out': entry(

@@ -1,0 +1,150 @@
+import { connect, type ConnectedApp } from '../../../src/app/connect';
+import { TOKENS } from '../../../src/app/container';
+import { defineApp } from '../../../src/app/define-app';
+import { Decimal } from '../../../src/kernel/decimal';
+import { systemClock } from '../../../src/kernel/clock';
+import type { PostgresPool } from '../../../src/platform/postgres/pool';
+import type { StoreKind } from '../../../src/projections/generations';
+import { PostgresHolds } from '../../../src/replay/adapters/postgres/holds';
+import { PostgresReplayJournal } from '../../../src/replay/adapters/postgres/journal';
+import { PostgresSwitch } from '../../../src/replay/adapters/postgres/switch';
+import { ReplayCoordinator } from '../../../src/replay/coordinator';
+import type { ReplayObserver, ReplayOptions, ReplayParts } from '../../../src/replay/parts';
+import { CustomerDaily, OrderPlaced, OrderSummary, customerDailyV2, shopEvents } from '../../support/shop';
+import { until } from '../../support/harness';
+import { freshDatabase } from '../../support/services';
+
+export const shopV1 = defineApp({ name: 'shop', events: [...shopEvents], projections: [OrderSummary, CustomerDaily] });
+export const shopV2 = defineApp({ name: 'shop', events: [...shopEvents], projections: [OrderSummary, CustomerDaily, customerDailyV2] });
+
+/** Orders by number: every tenth is of 0.00, which only version 1 counts. */
+export const orders = (from: number, to: number): OrderPlaced[] =>
+  Array.from({ length: to - from }, (_, i) => {
+    const n = from + i;
+    const amount = Decimal.parse(n % 10 === 0 ? '0.00' : `${String(1 + (n % 90))}.25`);
+    return new OrderPlaced(`o${String(n)}`, `c${String(n % 23)}`, amount, new Date(Date.UTC(2026, 0, 1) + n * 3_600_000));
+  });
+
+export interface CoordinatorSettings {
+  readonly options?: Partial<ReplayOptions>;
+  readonly observe?: ReplayObserver;
+  readonly by?: string;
+  readonly definitions?: ReplayParts['definitions'];
+}
+
+/** A coordinator over the parts of a connection, with short pauses. */
+export const coordinatorOver = (connection: ConnectedApp, settings: CoordinatorSettings = {}): ReplayCoordinator => {
+  const { container, app } = connection;
+  const pool = container.resolve(TOKENS.pool);
+  return new ReplayCoordinator({
+    app: app.name,
+    catalog: container.resolve(TOKENS.catalog),
+    journal: new PostgresReplayJournal(pool, app.name),
+    holds: new PostgresHolds(pool),
+    stores: container.resolve(TOKENS.stores),
+    switches: new Map<StoreKind, PostgresSwitch>([['postgres', new PostgresSwitch({ pool, app: app.name })]]),
+    log: container.resolve(TOKENS.log),
+    definitions: settings.definitions ?? app.projections,
+    clock: systemClock,
+    by: settings.by ?? 'test',
+    ...(settings.observe === undefined ? {} : { observe: settings.observe }),
+    options: { pollMs: 10, ...settings.options },
+  });
+};
+
+/** What the coordinator needs from the worker before it is asked. */
+export interface WorkerHandle {
+  stop(): Promise<void>;
+}
+
+/** A database with the shop's history folded by version 1, and a worker that folds both versions. */
+export interface World {
+  readonly url: string;
+  readonly shop: ConnectedApp;
+  readonly pool: PostgresPool;
+  coordinator(settings?: CoordinatorSettings): ReplayCoordinator;
+  work(): WorkerHandle;
+  /** `name v2.r1 status` of every generation of the projection, in order of creation. */
+  generations(projection?: string): Promise<readonly string[]>;
+  total(): Promise<{ readonly rows: number; readonly orders: number; readonly revenue: string }>;
+  close(): Promise<void>;
+}
+
+export interface WorldSettings {
+  readonly name: string;
+  readonly orders: number;
+  /** The application beside whose version 1 its other versions are known to the worker. */
+  readonly app?: typeof shopV2;
+}
+
+const startWorker = (connection: ConnectedApp, name: string): WorkerHandle => {
+  const worker = connection.worker({ name, options: { pollMs: 20, waitMs: 20, announceMs: 200 } });
+  const ended = worker.run();
+  ended.catch(() => undefined); // `stop` reports it
+  return {
+    stop: async () => {
+      worker.stop();
+      await ended;
+    },
+  };
+};
+
+const firstBuild = async (url: string, count: number): Promise<void> => {
+  const connection = (await connect(shopV1, { configuration: { postgresUrl: url }, environment: {} })) as unknown as ConnectedApp;
+  try {
+    await connection.migrate();
+    await connection.emit(orders(0, count));
+    const worker = startWorker(connection, 'first');
+    await until(async () => (await connection.generations()).filter(({ generation }) => generation.status === 'active').length === 2, 'version 1 is active');
+    await worker.stop();
+  } finally {
+    await connection.close();
+  }
+};
+
+export const openWorld = async (settings: WorldSettings): Promise<World> => {
+  const database = await freshDatabase(settings.name);
+  await firstBuild(database.url, settings.orders);
+  const shop = (await connect(settings.app ?? shopV2, { configuration: { postgresUrl: database.url }, environment: {} })) as unknown as ConnectedApp;
+  await shop.emit([]);
+  const pool = shop.container.resolve(TOKENS.pool);
+  const workers: WorkerHandle[] = [];
+  let named = 0;
+  const work = (): WorkerHandle => {
+    named += 1;
+    const worker = startWorker(shop, `worker-${String(named)}`);
+    workers.push(worker);
+    return worker;
+  };
+  work();
+  await until(async () => (await pool.query(`SELECT 1 FROM refold.workers WHERE worker = 'worker-1'`)).rows.length === 1, 'the worker has announced itself');
+  return {
+    url: database.url,
+    shop,
+    pool,
+    work,
+    coordinator: (given) => coordinatorOver(shop, given),
+    generations: async (projection = 'customer-daily') => {
+      const { rows } = await pool.query<{ label: string }>(
+        `SELECT 'v' || version || '.r' || run || ' ' || status AS label FROM refold.generations WHERE projection = $1 ORDER BY generation_id`,
+        [projection],
+      );
+      return rows.map(({ label }) => label);
+    },
+    total: async () => {
+      const { rows } = await pool.query<{ rows: number; orders: string; revenue: string }>(
+        'SELECT count(*) AS rows, sum(orders) AS orders, sum(revenue)::text AS revenue FROM customer_daily',
+      );
+      return { rows: rows[0]!.rows, orders: Number(rows[0]!.orders), revenue: rows[0]!.revenue };
+    },
+    close: async () => {
+      for (const worker of workers) {
+        await worker.stop();
+      }
+      await shop.close();
+      await database.drop();
+    },
+  };
+};
+
+export const DAILY_V2 = [{ name: 'customer-daily', version: 2 }] as const;

@@ -30,19 +30,36 @@ export interface CoordinatorSettings {
   readonly observe?: ReplayObserver;
   readonly by?: string;
   readonly definitions?: ReplayParts['definitions'];
+  /** Once set, nothing reaches the database any more: not even the lifting of a hold or the release of a lease. */
+  readonly death?: { dead: boolean };
 }
+
+const mortal = <T extends object>(part: T, death: { readonly dead: boolean } | undefined): T =>
+  death === undefined
+    ? part
+    : new Proxy(part, {
+        get: (target, name) => {
+          const value: unknown = Reflect.get(target, name, target);
+          if (typeof value !== 'function') {
+            return value;
+          }
+          const method = value as (...args: unknown[]) => unknown;
+          return (...args: unknown[]): unknown => (death.dead ? Promise.reject(new Error('this process is dead')) : method.apply(target, args));
+        },
+      });
 
 /** A coordinator over the parts of a connection, with short pauses. */
 export const coordinatorOver = (connection: ConnectedApp, settings: CoordinatorSettings = {}): ReplayCoordinator => {
   const { container, app } = connection;
+  const { death } = settings;
   const pool = container.resolve(TOKENS.pool);
   return new ReplayCoordinator({
     app: app.name,
     catalog: container.resolve(TOKENS.catalog),
-    journal: new PostgresReplayJournal(pool, app.name),
-    holds: new PostgresHolds(pool),
+    journal: mortal(new PostgresReplayJournal(pool, app.name), death),
+    holds: mortal(new PostgresHolds(pool), death),
     stores: container.resolve(TOKENS.stores),
-    switches: new Map<StoreKind, PostgresSwitch>([['postgres', new PostgresSwitch({ pool, app: app.name })]]),
+    switches: new Map<StoreKind, PostgresSwitch>([['postgres', mortal(new PostgresSwitch({ pool, app: app.name }), death)]]),
     log: container.resolve(TOKENS.log),
     definitions: settings.definitions ?? app.projections,
     clock: systemClock,

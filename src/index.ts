@@ -1,6 +1,7 @@
 // What users import. Our own code imports the files themselves.
 export { defineApp, type App, type AppOptions } from './app/define-app';
-export { connect, type ConnectedApp, type ConnectOptions } from './app/connect';
+export { connect, type ConnectedApp, type ConnectOptions, type Database, type ReadOnly } from './app/connect';
+export { TOKENS } from './app/container';
 export { resolveConfiguration, type Configuration, type WorkerOptions } from './app/configuration';
 export { Worker } from './app/worker';
 export { Decimal } from './kernel/decimal';
@@ -49,4 +50,3 @@ export {
 } from './projections/projection';
 export { tumbling, type Window } from './projections/windows/tumbling';
 export type { Checkpoint, Counters, Generation, GenerationStatus, StoreKind, StoppedBy } from './projections/generations';
-export type { Database, ReadOnly } from './projections/adapters/postgres/reader';

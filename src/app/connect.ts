@@ -17,6 +17,8 @@ import type { App } from './define-app';
 import { acquireServices } from './services/services';
 import { Worker } from './worker';
 
+export type { Database, ReadOnly };
+
 export interface ConnectOptions {
   /** Lies over the defaults and under the environment. */
   readonly configuration?: Partial<Configuration>;

@@ -120,8 +120,10 @@ interface Extreme {
   <T extends Comparable>(of: NullableColumn<T | null>): Measure<T | null, T | null>;
 }
 
-const extreme = (law: 'min' | 'max'): Extreme =>
-  ((of: { readonly definition: ColumnDefinition }) => measure(law, of.definition.type, of.definition.nullable)) as Extreme;
+const extreme =
+  (law: 'min' | 'max'): Extreme =>
+  (of: { readonly definition: ColumnDefinition }) =>
+    measure(law, of.definition.type, of.definition.nullable);
 
 /** Smallest value; text is compared by code point. */
 export const min: Extreme = extreme('min');

@@ -20,7 +20,8 @@ type Wrong<R, W> =
         ? [R[K]] extends [W[K]]
           ? never
           : `'${K}' has the wrong type (if it is a literal, annotate the return type)`
-        : {} extends Pick<W, K>
+        : // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- the empty type is how to ask whether a key is optional
+          {} extends Pick<W, K>
           ? never
           : `'${K}' is missing`;
     }[keyof W & string]

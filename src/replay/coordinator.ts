@@ -1,7 +1,7 @@
 import { RefoldError } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
 import type { Generation } from '../projections/generations';
-import { switchOver } from './cutover';
+import { keepFailure, switchOver } from './cutover';
 import { activateFirst, ensureFirstGenerations } from './first-generation';
 import { catchUp, followToHeads } from './follow';
 import { leased } from './lease';
@@ -70,7 +70,7 @@ export class ReplayCoordinator {
 
   /** Does exactly one step, if one can be done; answers whether the replay moved. @throws RefoldError as the step does */
   async advance(id: number): Promise<boolean> {
-    return leased(this.#c, id, async (lease) => this.#step(lease, await this.#c.journal.get(id)));
+    return this.#stepping(id, async (lease) => this.#step(lease, await this.#c.journal.get(id)));
   }
 
   /**
@@ -78,7 +78,7 @@ export class ReplayCoordinator {
    * @throws RefoldError `replay.lease-held`, `replay.wrong-state` (aborted), and what a step or a stopped partition says
    */
   async runUntil(id: number, goal: 'ready' | 'done', { signal, onProgress }: RunOptions = {}): Promise<ReplayStatus> {
-    return leased(this.#c, id, async (lease) => {
+    return this.#stepping(id, async (lease) => {
       let stoppedSince: number | undefined;
       for (;;) {
         const replay = await this.#c.journal.get(id);
@@ -154,6 +154,16 @@ export class ReplayCoordinator {
   /** Makes the control schema say what the markers beside the views say; answers what was corrected. */
   reconcile(): Promise<readonly string[]> {
     return reconcile(this.#c.switches);
+  }
+
+  /** Keeps what a step failed with, for those who look at the status later. */
+  #stepping<T>(id: number, work: (lease: Lease) => Promise<T>): Promise<T> {
+    return leased(this.#c, id, (lease) =>
+      work(lease).catch(async (error: unknown) => {
+        await keepFailure(this.#c, lease, error);
+        throw error;
+      }),
+    );
   }
 
   async #step(lease: Lease, replay: Replay): Promise<boolean> {

@@ -6,9 +6,21 @@ import { move, tell, transitionOf, type Coordination } from './parts';
 import type { GenerationPair, Hold, Lease, SwitchResult } from './ports';
 import { requireWorkers } from './preflight';
 import type { Replay, ReplayFailure } from './replay';
-import { requirePhaseAfter, type Direction } from './states';
+import { isOpen, requirePhaseAfter, type Direction } from './states';
 
 export const failureOf = ({ code, message, remedy }: RefoldError): ReplayFailure => ({ code, message, remedy });
+
+/** Writes the error of a step that changed nothing beside the state it stays in, once. */
+export const keepFailure = async (c: Coordination, lease: Lease, error: unknown): Promise<void> => {
+  if (!isRefoldError(error) || error.code === 'replay.lease-held' || error.code === 'replay.unknown') {
+    return;
+  }
+  const replay = await c.journal.get(lease.replayId);
+  if (replay.error?.message !== error.message && isOpen(replay.state)) {
+    const phase = { state: replay.state, direction: replay.direction };
+    await c.journal.transition(lease, { from: phase, to: phase, by: c.by, facts: { code: error.code }, error: failureOf(error) });
+  }
+};
 
 const switchStores = async (c: Coordination, lease: Lease, replay: Replay, pairs: readonly GenerationPair[], hold: Hold): Promise<SwitchResult> => {
   const stores = pairsByStore(c, pairs);

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { types } from 'node:util';
 import { createJiti } from 'jiti';
 import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
 import type { Configuration } from '../configuration';
@@ -34,7 +35,7 @@ const findFile = (given: string | undefined, cwd: string): string => {
 
 /** The line of the user's code that threw, where the stack has one. */
 const placeOf = (error: unknown): string | undefined => {
-  const frames = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : [];
+  const frames = types.isNativeError(error) ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : [];
   return frames
     .find((line) => !/node_modules|node:|\(<anonymous>\)/.test(line))
     ?.trim()
@@ -49,7 +50,8 @@ const importDefault = async (file: string): Promise<unknown> => {
     if (isRefoldError(error)) {
       throw error;
     }
-    throw new RefoldError('config.app-failed', `the application module threw: ${messageOf(error).split('\nRequire stack')[0] ?? ''}`, {
+    const message = types.isNativeError(error) ? error.message : messageOf(error); // also of another realm, where instanceof says no
+    throw new RefoldError('config.app-failed', `the application module threw: ${message.split('\nRequire stack')[0] ?? ''}`, {
       facts: { file, at: placeOf(error) },
       cause: error,
     });

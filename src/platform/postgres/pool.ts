@@ -1,11 +1,18 @@
-import { Pool, types, type PoolClient, type PoolConfig, type QueryResult } from 'pg';
+import { Pool, types, type PoolClient, type PoolConfig } from 'pg';
 import type { RefoldError } from '../../kernel/errors';
 import { translatePostgresError } from './errors';
+
+/** What a statement answered. The driver's own types stay inside. */
+export interface Rows<R> {
+  readonly rows: R[];
+  /** Rows read or changed. */
+  readonly rowCount: number | null;
+}
 
 /** Anything that runs parameterised SQL: a pool, or one connection inside a transaction. */
 export interface Sql {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- rows are what the statement says; each caller names the type
-  query<R extends object = any>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>>;
+  query<R extends object = any>(text: string, values?: readonly unknown[]): Promise<Rows<R>>;
   /** Rows as arrays of the database's own text, nothing parsed: for values that have to stay exact. */
   rawRows(text: string, values?: readonly unknown[]): Promise<readonly RawRow[]>;
 }
@@ -50,7 +57,7 @@ export interface PostgresOptions {
  * Columns of read models are read as text and converted by their own codec.
  */
 const parsers: PoolConfig['types'] = {
-  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+  getTypeParser: ((oid: number, format?: 'text' | 'binary'): unknown =>
     oid === types.builtins.INT8 && format !== 'binary' ? Number : types.getTypeParser(oid, format)) as typeof types.getTypeParser,
 };
 
@@ -69,12 +76,12 @@ export class PostgresPool implements Sql {
       connectionTimeoutMillis: 10_000,
       types: parsers,
     });
-    this.#sql = sqlOver(this.#pool as unknown as Querying);
+    this.#sql = sqlOver(this.#pool);
     // An idle connection that dies is replaced at the next use, which reports the failure if the database is gone.
     this.#pool.on('error', () => undefined);
   }
 
-  query<R extends object>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>> {
+  query<R extends object>(text: string, values?: readonly unknown[]): Promise<Rows<R>> {
     return this.#sql.query<R>(text, values);
   }
 
@@ -99,7 +106,7 @@ export class PostgresPool implements Sql {
   }
 
   /** Lends one connection, for what needs the same session: transactions, LISTEN, advisory locks. */
-  async session<T>(work: (sql: Sql, client: PoolClient) => Promise<T>): Promise<T> {
+  async session<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     let client: PoolClient;
     try {
       client = await this.#pool.connect();
@@ -117,7 +124,7 @@ export class PostgresPool implements Sql {
       }
     });
     try {
-      return await work(sql, client);
+      return await work(sql);
     } finally {
       client.off('error', onError);
       client.release(failure);

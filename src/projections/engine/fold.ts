@@ -3,25 +3,9 @@ import type { ProjectionDefinition } from '../definition';
 import { NO_COUNTS, type Counters } from '../generations';
 import type { Advance, BatchCommit, StampedRow } from '../read-model-store';
 import type { DecodedBatch, DecodedRecord, Failure } from './decoded';
+import type { Fold } from './fold-step';
 import { MergeFold } from './merge-fold';
 import { RowFold } from './row-fold';
-
-/** What became of one record; a record counts once, whatever the number of its events. */
-export type Fate = 'applied' | 'filtered' | 'late';
-
-/** Where a record lies, and the stream time of its partition including the record itself. */
-export interface RecordPlace {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-  readonly streamTime: number;
-}
-
-/** One way of folding. `record` changes nothing if it throws: a record is folded whole or not at all. */
-export interface Fold {
-  record(record: DecodedRecord, place: RecordPlace): Fate;
-  writes(): Pick<BatchCommit, 'upserts' | 'deletes' | 'merges' | 'late'>;
-}
 
 /** Where a partition stands before the batch. */
 export interface Standing {

@@ -1,7 +1,7 @@
 import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
 import type { DecodedEvent } from '../../events/event-serde';
 import type { Handler, ProjectionDefinition } from '../definition';
-import type { RecordPlace } from './fold';
+import type { RecordPlace } from './fold-step';
 
 const factsOf = (definition: ProjectionDefinition, event: DecodedEvent, place: RecordPlace) => ({
   projection: `${definition.name} v${String(definition.version)}`,

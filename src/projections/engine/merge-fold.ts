@@ -2,11 +2,11 @@ import { RefoldError } from '../../kernel/errors';
 import type { ProjectionDefinition } from '../definition';
 import { broughtMeasure, measureOfNothing, mergeMeasure } from '../measures';
 import { ContributionValue } from '../read-model';
-import type { BatchCommit, LateContribution, Merge } from '../read-model-store';
+import type { LateContribution, Merge } from '../read-model-store';
 import { canonicalValue, keyText } from '../values';
 import { isOpen, windowOf, type WindowBounds } from '../windows/tumbling';
 import type { DecodedRecord } from './decoded';
-import type { Fate, Fold, RecordPlace } from './fold';
+import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
 import { atEvent, handlerOf } from './handling';
 
 interface Group {
@@ -60,7 +60,7 @@ export class MergeFold implements Fold {
     return accepted.length > 0 ? 'applied' : late.length > 0 ? 'late' : 'filtered';
   }
 
-  writes(): Pick<BatchCommit, 'upserts' | 'deletes' | 'merges' | 'late'> {
+  writes(): FoldWrites {
     const { measures } = this.#definition.model;
     const merges = [...this.#groups.values()]
       .sort((a, b) => (a.id < b.id ? -1 : 1)) // one order in every worker, so that their locks never cross

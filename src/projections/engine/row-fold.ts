@@ -1,10 +1,10 @@
 import { RefoldError } from '../../kernel/errors';
 import type { DecodedEvent } from '../../events/event-serde';
 import type { ProjectionDefinition } from '../definition';
-import type { BatchCommit, Stamp, StampedRow } from '../read-model-store';
+import type { Stamp, StampedRow } from '../read-model-store';
 import { canonicalRow, keyText } from '../values';
 import type { DecodedRecord } from './decoded';
-import type { Fate, Fold, RecordPlace } from './fold';
+import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
 import { atEvent, handlerOf } from './handling';
 
 interface Touched {
@@ -42,7 +42,7 @@ export class RowFold implements Fold {
     return fate;
   }
 
-  writes(): Pick<BatchCommit, 'upserts' | 'deletes' | 'merges' | 'late'> {
+  writes(): FoldWrites {
     const upserts: StampedRow[] = [];
     const deletes: string[] = [];
     for (const [key, { row, stamp }] of this.#touched) {

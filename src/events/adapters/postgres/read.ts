@@ -1,6 +1,4 @@
-import { types } from 'pg';
 import type { PostgresPool } from '../../../platform/postgres/pool';
-import { translatePostgresError } from '../../../platform/postgres/errors';
 import type { Headers, LogRecord } from '../../event-log';
 import type { Position } from '../../position';
 
@@ -11,29 +9,17 @@ SELECT record_offset, appended_ms, key, value, headers FROM refold.log_records
 /** `\x0a0b` to bytes. The driver's binary mode decodes every column as UTF-8 and so destroys bytes: text it is. */
 const bytea = (text: string): Buffer => Buffer.from(text.slice(2), 'hex');
 
-const parsers = {
-  getTypeParser: (oid: number) => (oid === types.builtins.BYTEA ? bytea : oid === types.builtins.INT8 ? Number : (text: string) => text),
-};
-
-type Row = [offset: number, appendedMs: number, key: Buffer, value: Buffer | null, headers: string];
-
 /** At most `maxRecords` records of one partition with offsets in `[from, below)`, in order. @throws RefoldError `store.unreachable`, `store.failed` */
-export const readRecords = (pool: PostgresPool, app: string, from: Position, below: number, maxRecords: number): Promise<LogRecord[]> =>
-  pool.session(async (_sql, client) => {
-    const { topic, partition } = from;
-    try {
-      const values = [app, topic, partition, from.offset, below, maxRecords];
-      const { rows } = await client.query<Row>({ text: READ, values, rowMode: 'array', types: parsers });
-      return rows.map(([offset, timestamp, key, value, headers]) => ({
-        topic,
-        partition,
-        offset,
-        timestamp,
-        key,
-        value,
-        headers: headers === '{}' ? {} : (JSON.parse(headers) as Headers),
-      }));
-    } catch (error) {
-      throw translatePostgresError(error);
-    }
-  });
+export const readRecords = async (pool: PostgresPool, app: string, from: Position, below: number, maxRecords: number): Promise<LogRecord[]> => {
+  const { topic, partition } = from;
+  const rows = await pool.rawRows(READ, [app, topic, partition, from.offset, below, maxRecords]);
+  return rows.map(([offset, timestamp, key, value, headers]) => ({
+    topic,
+    partition,
+    offset: Number(offset),
+    timestamp: Number(timestamp),
+    key: bytea(key!),
+    value: value === null ? null : bytea(value!),
+    headers: headers === '{}' ? {} : (JSON.parse(headers!) as Headers),
+  }));
+};

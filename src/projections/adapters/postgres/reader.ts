@@ -21,7 +21,7 @@ const { NUMERIC, INT8 } = types.builtins;
 const exact: Readonly<Record<number, (text: string) => unknown>> = { [NUMERIC]: Decimal.parse, [INT8]: BigInt };
 
 /** Parsers that keep digits: numeric as Decimal, int8 as bigint. */
-const getTypeParser = ((oid: number, format?: 'text' | 'binary') =>
+const getTypeParser = ((oid: number, format?: 'text' | 'binary'): unknown =>
   (format === 'binary' ? undefined : exact[oid]) ?? types.getTypeParser(oid, format)) as typeof types.getTypeParser;
 
 /** SQLSTATE of a relation that does not exist: the view of a read model comes with its first activation. */
@@ -54,7 +54,7 @@ const translatingPool = (pool: Pool, models: ReadonlySet<string>): KyselyPool =>
         const member: unknown = Reflect.get(target, property);
         return typeof member === 'function' ? (member.bind(target) as unknown) : member;
       },
-    }) as unknown as PostgresPoolClient;
+    });
   },
   end: () => pool.end(),
 });

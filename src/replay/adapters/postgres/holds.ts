@@ -1,4 +1,5 @@
 import { RefoldError } from '../../../kernel/errors';
+import { sqlState } from '../../../platform/postgres/errors';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import type { Hold, Holds, HoldTarget, Straggler } from '../../ports';
 
@@ -34,6 +35,30 @@ export const liftHold = async (sql: Sql, hold: Hold): Promise<void> => {
   ]);
 };
 
+const LOCK_NOT_AVAILABLE = '55P03';
+
+const placeIn = async (sql: Sql, pairs: readonly (readonly [number, number])[], boundMs: number): Promise<Hold> => {
+  const ids = [...new Set(pairs.flat())];
+  await sql.query(`SELECT set_config('lock_timeout', $1, true)`, [`${String(boundMs)}ms`]);
+  // Batches lock in the same order. Taking the locks and reading are two statements: the second sees what the first waited for.
+  await sql.query(`SELECT 1 FROM refold.checkpoints WHERE generation_id = ANY($1) ORDER BY generation_id, topic, partition FOR UPDATE`, [ids]);
+  const { rows } = await sql.query<{ generation_id: number; topic: string; partition: number; hold_at: number; token: string }>(
+    `WITH pair AS (SELECT p.a, p.b FROM unnest($1::bigint[], $2::bigint[]) AS p(a, b)),
+              goal AS (SELECT a, b, c.topic, c.partition, max(c.next_offset) AS at
+                         FROM pair JOIN refold.checkpoints c ON c.generation_id IN (a, b) GROUP BY a, b, c.topic, c.partition),
+              until AS MATERIALIZED (SELECT clock_timestamp() + make_interval(secs => $3) AS at)
+         UPDATE refold.checkpoints c SET hold_at = goal.at, hold_until = until.at
+           FROM goal, until WHERE c.generation_id IN (goal.a, goal.b) AND c.topic = goal.topic AND c.partition = goal.partition
+         RETURNING c.generation_id, c.topic, c.partition, c.hold_at, c.hold_until::text AS token`,
+    [pairs.map(([a]) => a), pairs.map(([, b]) => b), boundMs / 1000],
+  );
+  const targets = rows.map((row): HoldTarget => ({ generationId: row.generation_id, topic: row.topic, partition: row.partition, at: row.hold_at }));
+  if (rows[0] === undefined) {
+    throw new RefoldError('internal.invariant', 'generations without checkpoints cannot be held', { facts: { generations: ids.map(String) } });
+  }
+  return { token: rows[0].token, targets };
+};
+
 /** Holds written into the checkpoints, obeyed by every batch's compare-and-set. */
 export class PostgresHolds implements Holds {
   readonly #pool: PostgresPool;
@@ -43,26 +68,15 @@ export class PostgresHolds implements Holds {
   }
 
   async place(pairs: readonly (readonly [number, number])[], boundMs: number): Promise<Hold> {
-    const ids = [...new Set(pairs.flat())];
-    return this.#pool.transaction(async (sql) => {
-      // Batches lock in the same order. Taking the locks and reading are two statements: the second sees what the first waited for.
-      await sql.query(`SELECT 1 FROM refold.checkpoints WHERE generation_id = ANY($1) ORDER BY generation_id, topic, partition FOR UPDATE`, [ids]);
-      const { rows } = await sql.query<{ generation_id: number; topic: string; partition: number; hold_at: number; token: string }>(
-        `WITH pair AS (SELECT p.a, p.b FROM unnest($1::bigint[], $2::bigint[]) AS p(a, b)),
-              goal AS (SELECT a, b, c.topic, c.partition, max(c.next_offset) AS at
-                         FROM pair JOIN refold.checkpoints c ON c.generation_id IN (a, b) GROUP BY a, b, c.topic, c.partition),
-              until AS MATERIALIZED (SELECT clock_timestamp() + make_interval(secs => $3) AS at)
-         UPDATE refold.checkpoints c SET hold_at = goal.at, hold_until = until.at
-           FROM goal, until WHERE c.generation_id IN (goal.a, goal.b) AND c.topic = goal.topic AND c.partition = goal.partition
-         RETURNING c.generation_id, c.topic, c.partition, c.hold_at, c.hold_until::text AS token`,
-        [pairs.map(([a]) => a), pairs.map(([, b]) => b), boundMs / 1000],
-      );
-      const targets = rows.map((row): HoldTarget => ({ generationId: row.generation_id, topic: row.topic, partition: row.partition, at: row.hold_at }));
-      if (rows[0] === undefined) {
-        throw new RefoldError('internal.invariant', 'generations without checkpoints cannot be held', { facts: { generations: ids.map(String) } });
+    try {
+      return await this.#pool.transaction((sql) => placeIn(sql, pairs, boundMs));
+    } catch (error) {
+      if (sqlState(error) !== LOCK_NOT_AVAILABLE) {
+        throw error;
       }
-      return { token: rows[0].token, targets };
-    });
+      const facts = { generations: [...new Set(pairs.flat())].map(String), waitedMs: boundMs };
+      throw new RefoldError('hold.timed-out', 'a transaction that does not end keeps a checkpoint locked', { facts, cause: error });
+    }
   }
 
   async stragglers(hold: Hold): Promise<readonly Straggler[]> {

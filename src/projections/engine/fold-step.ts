@@ -1,0 +1,22 @@
+import type { BatchCommit } from '../read-model-store';
+import type { DecodedRecord } from './decoded';
+
+/** What became of one record; a record counts once, whatever the number of its events. */
+export type Fate = 'applied' | 'filtered' | 'late';
+
+/** Where a record lies, and the stream time of its partition including the record itself. */
+export interface RecordPlace {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly streamTime: number;
+}
+
+/** What folding a batch writes, apart from the advances. */
+export type FoldWrites = Pick<BatchCommit, 'upserts' | 'deletes' | 'merges' | 'late'>;
+
+/** One way of folding. `record` changes nothing if it throws: a record is folded whole or not at all. */
+export interface Fold {
+  record(record: DecodedRecord, place: RecordPlace): Fate;
+  writes(): FoldWrites;
+}

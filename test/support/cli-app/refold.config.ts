@@ -51,4 +51,4 @@ export const before = defineApp({ name: 'cli-shop', events: [OrderPlaced], proje
 
 const app = defineApp({ name: 'cli-shop', events: [OrderPlaced], projections: [Orders, customersV1, customersV2], topics: { orders: { partitions: 2 } } });
 
-export default { app, log: 'postgres' };
+export default { app };

@@ -1,0 +1,3 @@
+import { before } from './refold.config';
+
+export default { app: before };

@@ -1,0 +1,28 @@
+import { cli } from '../../support/cli';
+
+const COMMANDS = [
+  '',
+  'run',
+  'migrate',
+  'projections',
+  'projections list',
+  'replay',
+  'replay start',
+  'replay status',
+  'replay diff',
+  'replay cutover',
+  'replay rollback',
+  'replay retire',
+  'replay abort',
+  'replay list',
+];
+
+it.each(COMMANDS)('refold %s --help', async (command) => {
+  const { code, stdout, stderr } = await cli([...command.split(' ').filter((word) => word !== ''), '--help']);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toMatchSnapshot();
+});
+
+it('says its version', async () => {
+  expect(await cli(['--version'])).toEqual({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), stderr: '' });
+});

@@ -1,3 +1,4 @@
+import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { runCli } from '../../src/app/cli/run-cli';
 import type { Terminal } from '../../src/app/cli/terminal';
@@ -57,4 +58,13 @@ export const answerOf = (run: CliRun): any => {
     throw new Error(`stdout is not one line: ${run.stdout}`);
   }
   return JSON.parse(lines[0]!);
+};
+
+/** A port of this machine on which nobody listens. */
+export const closedPort = async (): Promise<number> => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 };

@@ -20,7 +20,8 @@ export interface LoadedApp {
  * The package as the application imports it must be the one that runs the command, else classes like Decimal exist twice.
  * The same two folders up in `src` and in `dist`.
  */
-const OURSELVES = path.join(__dirname, '..', '..', `index${path.extname(__filename)}`);
+const ours = (entry: string): string => path.join(__dirname, '..', '..', `${entry}${path.extname(__filename)}`);
+const OURSELVES = { refold: ours('index'), 'refold/testing': ours('testing') };
 
 const findFile = (given: string | undefined, cwd: string): string => {
   const candidates = given === undefined ? APP_FILES : [given];
@@ -43,7 +44,7 @@ const placeOf = (error: unknown): string | undefined => {
 };
 
 const importDefault = async (file: string): Promise<unknown> => {
-  const jiti = createJiti(file, { alias: { refold: OURSELVES } });
+  const jiti = createJiti(file, { alias: OURSELVES });
   try {
     return await jiti.import(file, { default: true });
   } catch (error) {

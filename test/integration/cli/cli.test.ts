@@ -2,7 +2,7 @@ import { Decimal } from '../../../src/kernel/decimal';
 import type { ListedProjection } from '../../../src/app/cli/projections-command';
 import type { Replay } from '../../../src/replay/replay';
 import { connect } from '../../../src/app/connect';
-import { answerOf, cli, startCli, type CliOptions, type CliRun, type RunningCli } from '../../support/cli';
+import { answerOf, cli, closedPort, startCli, type CliOptions, type CliRun, type RunningCli } from '../../support/cli';
 import fixture, { OrderPlaced } from '../../support/cli-app/refold.config';
 import { until } from '../../support/harness';
 import { describeWithPostgres, freshDatabase, type TestDatabase } from '../../support/services';
@@ -49,6 +49,12 @@ describeWithPostgres('the command line over a real database', () => {
     expect(answerOf(first)).toEqual({ applied: expect.arrayContaining(['0001_control']), topics: [{ topic: 'orders', partitions: 2 }] });
     const second = await run('migrate');
     expect(second).toEqual({ code: 0, stdout: 'the control schema is up to date\ntopics: orders (2 partitions)\n', stderr: '' });
+  });
+
+  it('says that a broker does not answer', async () => {
+    const { code, stdout, stderr } = await run(`migrate --brokers 127.0.0.1:${String(await closedPort())}`);
+    expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
+    expect(stderr).toMatch(/^error \[log\.unreachable\] .*\n {2}→ Check the addresses and that the broker or database runs\.\n$/);
   });
 
   it('lists what is in the code before anything is built', async () => {

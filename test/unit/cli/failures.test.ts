@@ -1,20 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { RefoldError } from '../../../src/kernel/errors';
 import { exitCodeOf, failureOf, failureText, jsonLine } from '../../../src/app/cli/failure';
-import { CLI_APP, answerOf, cli } from '../../support/cli';
-
-/** A port of this machine on which nobody listens. */
-const closedPort = async (): Promise<number> => {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-};
+import { CLI_APP, answerOf, cli, closedPort } from '../../support/cli';
 
 describe('wrong usage: exit code 2', () => {
   it.each([

@@ -90,14 +90,15 @@ interface Found {
   readonly row: string;
 }
 
-const compare = (model: string, found: readonly Found[], expected: ReadonlyMap<string, string>): readonly string[] => {
+/** Pure: what is wrong with the rows of one view, in words. */
+export const differences = (model: string, found: readonly Found[], expected: ReadonlyMap<string, string>): readonly string[] => {
   const seen = new Set<string>();
   const wrong: string[] = [];
   for (const { key, row } of found) {
-    const right = seen.has(key) ? undefined : expected.get(key);
+    const right = seen.has(key) ? 'nothing more of it' : (expected.get(key) ?? 'nothing');
     seen.add(key);
     if (row !== right) {
-      wrong.push(`${model} ${key}: the view has ${row}, the file says ${right ?? 'nothing'}`);
+      wrong.push(`${model} ${key}: the view has ${row}, the file says ${right}`);
     }
   }
   for (const [key, row] of expected) {
@@ -117,7 +118,7 @@ export const checkViews = async (url: string, expected: Expected): Promise<Check
     const { rows: orders } = await client.query<Found>(ORDER_SUMMARY);
     const { rows: days } = await client.query<Found>(CUSTOMER_DAILY);
     await client.query('COMMIT');
-    const wrong = [...compare('order_summary', orders, expected.orderSummary), ...compare('customer_daily', days, expected.customerDaily)];
+    const wrong = [...differences('order_summary', orders, expected.orderSummary), ...differences('customer_daily', days, expected.customerDaily)];
     const hash = createHash('sha256');
     [...orders, ...days].forEach(({ row }) => hash.update(`${row}\n`));
     return {

@@ -11,6 +11,9 @@ const WRONG_ARGUMENTS = 2;
 /** As shells report a process that a signal has ended: 128 and its number. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
+/** One Ctrl-C may arrive twice, from the terminal and from npm. */
+const IMPATIENCE_MS = 1_000;
+
 const explain = (error: RefoldError): void => {
   process.stderr.write(`\n[${error.code}] ${error.message}\n  ${error.remedy}\n`);
 };
@@ -32,11 +35,16 @@ const conclude = (screen: Screen, result: DemoResult, began: number): void => {
   screen.line(`${result.agrees ? 'Everything agrees.' : 'It does NOT agree.'} ${seconds(Date.now() - began)} in all, on the ${result.log} log.`);
 };
 
-/** Rejects with the name of a signal that asks the process to end. */
+/** Rejects with the name of a signal that asks the process to end. A person who asks again does not want to wait. */
 const interrupted = (): Promise<never> =>
   new Promise((_, reject) => {
+    let first: number | undefined;
     for (const signal of Object.keys(SIGNALS) as (keyof typeof SIGNALS)[]) {
       process.on(signal, () => {
+        if (first !== undefined && Date.now() - first > IMPATIENCE_MS) {
+          process.exit(SIGNALS[signal]);
+        }
+        first ??= Date.now();
         reject(new Error(signal));
       });
     }
@@ -48,7 +56,7 @@ const perform = async (given: DemoArguments, screen: Screen, releasers: Releaser
     `refold on real orders: replay, compare, switch. Starting ${given.log === 'kafka' && given.brokers.length === 0 ? 'PostgreSQL and Kafka' : 'PostgreSQL'} ...`,
   );
   const stage = await openStage(given, releasers);
-  const result = await play(stage, screen);
+  const result = await Promise.race([play(stage, screen), stage.failed]);
   const complete = { ...result, seconds: { ...result.seconds, total: (Date.now() - began) / 1000 } };
   conclude(screen, complete, began);
   return complete;
@@ -87,14 +95,16 @@ const main = async (): Promise<number> => {
     return 0;
   }
   const releasers = new Releasers();
+  const screen = openScreen(given.json ? process.stderr : process.stdout);
   let code: number;
   let result: DemoResult | undefined;
   try {
-    const performance = perform(given, openScreen(given.json ? process.stderr : process.stdout), releasers);
+    const performance = perform(given, screen, releasers);
     performance.catch(() => undefined); // after an interruption nobody waits for it any more
     result = await Promise.race([performance, interrupted()]);
     code = result.agrees ? 0 : 1;
   } catch (error) {
+    screen.mute();
     code = failed(error, given.json);
   }
   try {

@@ -19,6 +19,8 @@ export interface Screen {
   heading(text: string): void;
   table(rows: readonly Readonly<Record<string, unknown>>[]): void;
   bar(label: string): Bar;
+  /** Says nothing any more, so that what still runs does not write over what the end has to say. */
+  mute(): void;
 }
 
 const cell = (value: unknown): string =>
@@ -41,7 +43,15 @@ const drawn = (share: number): string => {
 };
 
 export const openScreen = (stream: NodeJS.WriteStream): Screen => {
-  const line = (text = ''): void => void stream.write(`${text}\n`);
+  let muted = false;
+  const write = (text: string): void => {
+    if (!muted) {
+      stream.write(text);
+    }
+  };
+  const line = (text = ''): void => {
+    write(`${text}\n`);
+  };
   const bar = (label: string): Bar => {
     let shown = 0;
     return {
@@ -50,14 +60,14 @@ export const openScreen = (stream: NodeJS.WriteStream): Screen => {
           .toString()
           .padStart(3)} %`;
         if (stream.isTTY) {
-          stream.write(`\r\x1b[2K  ${label}  ${drawn(share)} ${percent}  ${text}`);
+          write(`\r\x1b[2K  ${label}  ${drawn(share)} ${percent}  ${text}`);
         } else if (share >= shown + SHARE_OF_LINES && share < 1) {
           shown = share;
           line(`  ${label}  ${percent}  ${text}`);
         }
       },
       done: (text) => {
-        stream.write(stream.isTTY ? '\r\x1b[2K' : '');
+        write(stream.isTTY ? '\r\x1b[2K' : '');
         line(`  ${label}  ${text}`);
       },
     };
@@ -65,6 +75,9 @@ export const openScreen = (stream: NodeJS.WriteStream): Screen => {
   return {
     line,
     bar,
+    mute: () => {
+      muted = true;
+    },
     heading: (text) => {
       line();
       line(text);

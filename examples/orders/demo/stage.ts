@@ -1,9 +1,9 @@
-import { mkdtempSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { connect, type App, type Configuration, type ConnectedApp } from 'refold';
 import { acquireServices } from '../../../src/app/services/services';
-import { Releasers } from '../../../src/kernel/lifecycle';
+import type { Releasers } from '../../../src/kernel/lifecycle';
 import { app } from '../refold.config';
 import type { DemoArguments } from './arguments';
 import { deploy, type Deployment } from './deployment';
@@ -19,6 +19,8 @@ export interface Stage {
   readonly postgresUrl: string;
   /** Starts a worker process with the application of a configuration file. */
   deploy(config: string, worker?: Configuration['worker']): Deployment;
+  /** Rejects when a worker ends without being told to; never resolves. */
+  readonly failed: Promise<never>;
 }
 
 /**
@@ -30,13 +32,21 @@ export const openStage = async ({ log, brokers }: Pick<DemoArguments, 'log' | 'b
   if (own) {
     await requireNoTopic(brokers);
   }
-  const services = await acquireServices({
-    folder: mkdtempSync(path.join(tmpdir(), 'refold-demo-')),
+  const acquiring = acquireServices({
+    folder: path.join(tmpdir(), `refold-demo-${randomBytes(6).toString('hex')}`),
     want: { postgres: true, kafka: log === 'kafka' && !own },
     environment: {},
     ephemeral: true,
+    durable: log === 'postgres', // a broker that has to keep nothing ends at once
   });
-  releasers.push(() => services.release());
+  // Before they are there: an interruption meanwhile waits for them, else their folder would be left behind.
+  releasers.push(() =>
+    acquiring.then(
+      (services) => services.release(),
+      () => undefined,
+    ),
+  );
+  const services = await acquiring;
   const postgresUrl = services.postgresUrl!;
   const configuration = { postgresUrl, log, kafkaBrokers: own ? brokers : (services.kafkaBrokers ?? []) } as const;
   if (own) {
@@ -45,11 +55,18 @@ export const openStage = async ({ log, brokers }: Pick<DemoArguments, 'log' | 'b
   const connected = await connect(app, { configuration, environment: {} });
   releasers.push(() => connected.close());
   await connected.migrate();
+  let fail: (error: unknown) => void;
+  const failed = new Promise<never>((_, reject) => (fail = reject));
+  failed.catch(() => undefined); // whoever waits for it hears of it
   return {
     connected,
     postgresUrl,
+    failed,
     deploy: (config, worker = {}) => {
       const deployment = deploy(config, { ...configuration, worker });
+      deployment.failed.catch((error: unknown) => {
+        fail(error);
+      });
       releasers.push(() => deployment.stop());
       return deployment;
     },

@@ -42,8 +42,8 @@ const timed = async <T>(scene: Scene, phase: string, work: () => Promise<T>): Pr
 };
 
 /** Events folded and events there are, over all generations. */
-const folded = async ({ log, generations }: Orders): Promise<{ readonly done: number; readonly total: number; readonly active: number }> => {
-  const [heads, states] = [await log.heads(['orders']), await generations()];
+const folded = async (connected: Orders): Promise<{ readonly done: number; readonly total: number; readonly active: number }> => {
+  const [heads, states] = [await connected.log.heads(['orders']), await connected.generations()];
   const inLog = heads.reduce((sum, { stable }) => sum + stable, 0);
   const done = states.flatMap(({ checkpoints }) => checkpoints).reduce((sum, { next }) => sum + next, 0);
   return { done, total: inLog * states.length, active: states.filter(({ generation }) => generation.status === 'active').length };
@@ -182,8 +182,8 @@ const check = async ({ stage, screen }: Scene, version: number, expected: Expect
 
 /** The deployment that knows both versions takes over from the one that knows version 1 alone, as a rolling deployment does. */
 const rollOut = async ({ stage, screen }: Scene, v1: Deployment): Promise<number> => {
-  const both = stage.deploy('refold.config.ts', { maxRate: REPLAY_RATE, replayBatch: REPLAY_BATCH });
-  const id = await Promise.race([startReplay(stage.connected), both.failed]);
+  stage.deploy('refold.config.ts', { maxRate: REPLAY_RATE, replayBatch: REPLAY_BATCH });
+  const id = await startReplay(stage.connected);
   await v1.stop();
   screen.line(`  a worker with version 1 and version 2 has taken over; replay ${id} of customer-daily v2 is planned`);
   return id;
@@ -215,11 +215,11 @@ export const play = async (stage: Stage, screen: Screen): Promise<DemoResult> =>
 
   screen.heading('2. Read models: order_summary (a row per order), customer_daily (a row per customer and day)');
   const v1 = stage.deploy('refold.v1.config.ts');
-  await timed(scene, 'build', () => Promise.race([buildReadModels(scene), v1.failed]));
+  await timed(scene, 'build', () => buildReadModels(scene));
   await showRows(scene);
 
   screen.heading('3. customer-daily v1 counts orders of 0.00 as purchases: version 2 is deployed beside it and replayed');
-  const id = await timed(scene, 'deploy', () => Promise.race([rollOut(scene, v1)]));
+  const id = await timed(scene, 'deploy', () => rollOut(scene, v1));
   await timed(scene, 'replay', () => replay(scene, id, latest));
 
   screen.heading('4. The diff: what readers would see change');

@@ -1,0 +1,78 @@
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { describeWithKafka, describeWithPostgres } from '../support/services';
+
+interface Run {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const ROOT = path.join(__dirname, '..', '..');
+
+const demo = (...given: readonly string[]): Promise<Run> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [path.join(ROOT, 'examples', 'orders', 'run.cjs'), 'demo.ts', ...given], {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let [stdout, stderr] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, stdout, stderr }));
+  });
+
+/** Both logs lead to the same rows, so to the same checksum. */
+const CHECKSUM = '7095d1c4500a3a9249f4a43870197b59e2f6bca96a331f63546471303c5626c6';
+
+const counters = { read: 69_659, applied: 69_659, filtered: 0, late: 0, parked: 0, discarded: 0, errata: 0, control: 0, balanced: true };
+
+const expectAgreement = ({ code, stdout, stderr }: Run, log: string): void => {
+  const lines = stdout.trimEnd().split('\n');
+  expect({ code, lines: lines.length, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, lines: 1, stderr: '' });
+  expect(JSON.parse(lines[0]!)).toMatchObject({
+    agrees: true,
+    disagreements: [],
+    log,
+    orders: 69_659,
+    customers: 23_570,
+    changedRows: 80,
+    sumOrdersBefore: 69_659,
+    sumOrdersAfter: 69_579,
+    revenueBefore: '2500315.63',
+    revenueAfter: '2500315.63',
+    late: 0,
+    counters: { 'order-summary v1.r1': counters, 'customer-daily v1.r1': counters, 'customer-daily v2.r1': counters },
+    checksum: CHECKSUM,
+  });
+  for (const chapter of ['1. History', '2. Read models', '3. ', '4. The diff', '5. Cutover', '6. Rollback', '7. The independent check', 'Everything agrees.']) {
+    expect(stderr).toContain(chapter);
+  }
+};
+
+describeWithPostgres('npm run demo', () => {
+  it('imports, builds, replays, compares, switches, switches back, and agrees with the file', async () => {
+    expectAgreement(await demo('--json'), 'postgres');
+  }, 150_000);
+
+  it('says what is wrong with an argument', async () => {
+    const { code, stdout, stderr } = await demo('--log', 'redis');
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/\[config.invalid\] --log is "redis"[^]*Usage:/);
+  });
+
+  it('says that a broker is dead, without a stack trace', async () => {
+    const { code, stdout, stderr } = await demo('--log', 'kafka', '--brokers', '127.0.0.1:1', '--json');
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ agrees: false, error: { code: 'log.unreachable' } });
+    expect(stderr).toMatch(/\[log.unreachable\].*127.0.0.1:1/);
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+});
+
+describeWithKafka('npm run demo -- --log kafka', () => {
+  it('does the same on a broker', async () => {
+    expectAgreement(await demo('--log', 'kafka', '--json'), 'kafka');
+  }, 200_000);
+});

@@ -160,7 +160,7 @@ export class ReplayCoordinator {
   #stepping<T>(id: number, work: (lease: Lease) => Promise<T>): Promise<T> {
     return leased(this.#c, id, (lease) =>
       work(lease).catch(async (error: unknown) => {
-        await keepFailure(this.#c, lease, error);
+        await keepFailure(this.#c, lease, error).catch(() => undefined); // the error of the step says more
         throw error;
       }),
     );

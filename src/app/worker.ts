@@ -196,7 +196,7 @@ export class Worker {
   async #failed(generation: Generation, error: unknown): Promise<void> {
     const { logger, options, clock } = this.#parts;
     const facts = { generation: generationLabel(generation), error: messageOf(error), code: isRefoldError(error) ? error.code : undefined };
-    if (isRefoldError(error, 'generation.not-running')) {
+    if (isRefoldError(error, 'generation.not-running') || !(await this.#isFollowed(generation))) {
       logger.log('info', 'a generation is not followed any more', facts);
       return;
     }
@@ -214,6 +214,16 @@ export class Worker {
     logger.log('error', 'folding failed; the worker stops', facts);
     this.#fatal ??= error instanceof Error ? error : new RefoldError('internal.invariant', messageOf(error), { cause: error });
     this.stop();
+  }
+
+  /** A generation may be retired, and its table dropped, between two looks at the desired state. */
+  async #isFollowed({ id }: Generation): Promise<boolean> {
+    try {
+      return (await this.#parts.catalog.list()).some((g) => g.id === id && FOLLOWING.includes(g.status));
+    } catch (error) {
+      this.#parts.logger.log('warn', 'the status of a failed generation could not be read', { error: messageOf(error) });
+      return true;
+    }
   }
 
   async #end(): Promise<void> {

@@ -17,7 +17,7 @@ describeWithPostgres('first generations', () => {
     await database.drop();
   });
   const open = async (app: typeof shopV1 | typeof shopV2): Promise<ConnectedApp> =>
-    (await connect(app as never, { configuration: { postgresUrl: database.url }, environment: {} })) as unknown as ConnectedApp;
+    await connect(app as never, { configuration: { postgresUrl: database.url }, environment: {} });
   const announce = async (connection: ConnectedApp, worker: string): Promise<void> => {
     const announced = connection.app.projections.map(({ name, version, hash }) => ({ projection: name, version, definitionHash: hash }));
     await connection.container.resolve(TOKENS.catalog).announce({ worker, host: 'here', pid: 1, announced });

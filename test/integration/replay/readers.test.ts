@@ -73,4 +73,26 @@ describeWithPostgres('readers of a view that is switched', () => {
     expect(floor.revenue).toBeGreaterThan(0);
     await pool.close();
   });
+
+  it('go on under a worker that loses one generation after the other while events arrive', async () => {
+    const coordinator = world.coordinator();
+    let written = Number((await world.pool.query<{ n: number }>('SELECT count(*) AS n FROM order_summary')).rows[0]!.n);
+    const stop = new AbortController();
+    const write = async (): Promise<void> => {
+      while (!stop.signal.aborted) {
+        await world.shop.emit(orders(written, written + 20));
+        written += 20;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    };
+    const writing = write();
+    for (let round = 0; round < 3; round += 1) {
+      const { id } = await coordinator.start({ projections: DAILY_V2, again: true });
+      await coordinator.runUntil(id, round % 2 === 0 ? 'done' : 'ready');
+      await (round % 2 === 0 ? coordinator.retire(id) : coordinator.abort(id));
+    }
+    stop.abort();
+    await writing;
+    await until(async () => (await world.total()).orders === written * 0.9, 'the worker still folds');
+  });
 });

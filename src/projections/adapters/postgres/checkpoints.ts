@@ -45,7 +45,10 @@ export const readCheckpoints = async (sql: Sql, generationId: number): Promise<r
   return rows.map(checkpointOf);
 };
 
-/** Raises the epochs of the partitions, if the generation is still followed; answers their checkpoints. */
+/**
+ * Raises the epochs of the partitions, if the generation is still followed; answers their checkpoints. The generation's
+ * row is locked too: a claim that waited for a retirement has to see the status it left.
+ */
 export const claimCheckpoints = async (
   sql: Sql,
   generationId: number,
@@ -57,7 +60,7 @@ export const claimCheckpoints = async (
           locked AS MATERIALIZED (
             SELECT c.ctid AS at FROM refold.checkpoints c JOIN refold.generations g USING (generation_id)
             WHERE c.generation_id = $1 AND g.status IN ('candidate', 'active', 'standby') AND (c.topic, c.partition) IN (SELECT topic, partition FROM wanted)
-            ORDER BY c.topic, c.partition FOR UPDATE OF c)
+            ORDER BY c.topic, c.partition FOR UPDATE OF c FOR SHARE OF g)
      UPDATE refold.checkpoints SET epoch = epoch + 1, owner = $4, updated_at = now()
      WHERE generation_id = $1 AND (topic, partition) IN (SELECT topic, partition FROM wanted) AND EXISTS (SELECT FROM locked)
      RETURNING ${COLUMNS}`,

@@ -94,6 +94,8 @@ export class PostgresSwitch implements StoreSwitch {
   async activateFirst(generation: Generation): Promise<FirstActivation> {
     const activation = await this.#pool.transaction((sql) => this.#activateIn(sql, generation));
     if (activation === 'superseded') {
+      // In a transaction of its own: checkpoints are locked before generations, the activation has locked its generation already.
+      await this.#pool.transaction((sql) => retireGeneration(sql, generation));
       await this.drop(generation);
     }
     return activation;
@@ -113,7 +115,6 @@ export class PostgresSwitch implements StoreSwitch {
       [this.#app, generation.projection, generation.store, generation.id, JSON.stringify(generation.headsAtStart)],
     );
     if (rows[0]!.other) {
-      await retireGeneration(sql, generation);
       return 'superseded';
     }
     if (!rows[0]!.reached) {

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describeWithKafka, describeWithPostgres } from '../support/services';
 
@@ -10,18 +12,36 @@ interface Run {
 
 const ROOT = path.join(__dirname, '..', '..');
 
-const demo = (...given: readonly string[]): Promise<Run> =>
+/** Where this run of the demo puts what it needs. */
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'refold-e2e-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs the demo; interrupts it, where that is wanted, as soon as it has said something. */
+const demo = (given: readonly string[], interruptAt?: string): Promise<Run> =>
   new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [path.join(ROOT, 'examples', 'orders', 'run.cjs'), 'demo.ts', ...given], {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, TMPDIR: folder },
     });
     let [stdout, stderr] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+      if (interruptAt !== undefined && stderr.includes(interruptAt)) {
+        child.kill('SIGINT');
+      }
+    });
     child.once('error', reject);
     child.once('close', (code) => resolve({ code, stdout, stderr }));
   });
+
+const leftBehind = (): readonly string[] => readdirSync(folder).filter((name) => name.startsWith('refold'));
 
 /** Both logs lead to the same rows, so to the same checksum. */
 const CHECKSUM = '7095d1c4500a3a9249f4a43870197b59e2f6bca96a331f63546471303c5626c6';
@@ -49,21 +69,29 @@ const expectAgreement = ({ code, stdout, stderr }: Run, log: string): void => {
   for (const chapter of ['1. History', '2. Read models', '3. ', '4. The diff', '5. Cutover', '6. Rollback', '7. The independent check', 'Everything agrees.']) {
     expect(stderr).toContain(chapter);
   }
+  expect(leftBehind()).toEqual([]);
 };
 
 describeWithPostgres('npm run demo', () => {
   it('imports, builds, replays, compares, switches, switches back, and agrees with the file', async () => {
-    expectAgreement(await demo('--json'), 'postgres');
+    expectAgreement(await demo(['--json']), 'postgres');
   }, 150_000);
 
+  it('stops what it started when it is interrupted, and leaves nothing behind', async () => {
+    const { code, stdout, stderr } = await demo(['--json'], '2. Read models');
+    expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+    expect(stderr).toContain('Interrupted');
+    expect(leftBehind()).toEqual([]);
+  });
+
   it('says what is wrong with an argument', async () => {
-    const { code, stdout, stderr } = await demo('--log', 'redis');
+    const { code, stdout, stderr } = await demo(['--log', 'redis']);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toMatch(/\[config.invalid\] --log is "redis"[^]*Usage:/);
   });
 
   it('says that a broker is dead, without a stack trace', async () => {
-    const { code, stdout, stderr } = await demo('--log', 'kafka', '--brokers', '127.0.0.1:1', '--json');
+    const { code, stdout, stderr } = await demo(['--log', 'kafka', '--brokers', '127.0.0.1:1', '--json']);
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ agrees: false, error: { code: 'log.unreachable' } });
     expect(stderr).toMatch(/\[log.unreachable\].*127.0.0.1:1/);
@@ -73,6 +101,6 @@ describeWithPostgres('npm run demo', () => {
 
 describeWithKafka('npm run demo -- --log kafka', () => {
   it('does the same on a broker', async () => {
-    expectAgreement(await demo('--log', 'kafka', '--json'), 'kafka');
+    expectAgreement(await demo(['--log', 'kafka', '--json']), 'kafka');
   }, 200_000);
 });

@@ -3,8 +3,11 @@ import { Kafka, logLevel, type Admin } from 'kafkajs';
 import { RefoldError } from 'refold';
 
 const TOPIC = 'orders';
-/** Consumer groups of the application `orders`. */
-const GROUPS = 'orders.';
+/** Consumer groups of the application's projections begin so. */
+const GROUPS = /^orders\.(order-summary|customer-daily)\.postgres\./;
+
+const groupsOf = async (admin: Admin): Promise<readonly string[]> =>
+  (await admin.listGroups()).groups.map(({ groupId }) => groupId).filter((group) => GROUPS.test(group));
 
 const withAdmin = async <T>(brokers: readonly string[], work: (admin: Admin) => Promise<T>): Promise<T> => {
   const retry = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 4 };
@@ -21,25 +24,28 @@ const withAdmin = async <T>(brokers: readonly string[], work: (admin: Admin) => 
   }
 };
 
-/** @throws RefoldError `log.unreachable`, `log.topic-not-empty` */
-export const requireNoTopic = (brokers: readonly string[]): Promise<void> =>
+/**
+ * Answers what takes away whatever the demo will have made on the broker.
+ * @throws RefoldError `log.unreachable`, `log.topic-not-empty`
+ */
+export const claimBroker = (brokers: readonly string[]): Promise<() => Promise<void>> =>
   withAdmin(brokers, async (admin) => {
     if ((await admin.listTopics()).includes(TOPIC)) {
       throw new RefoldError('log.topic-not-empty', `the broker has a topic named ${TOPIC} already; the demo does not touch what it did not make`, {
         facts: { topic: TOPIC, brokers },
-        remedy: `Remove that topic if nobody needs it, or use another broker.`,
+        remedy: 'Remove that topic if nobody needs it, or use another broker.',
       });
     }
+    const foreign = new Set(await groupsOf(admin));
+    return () => clear(brokers, foreign);
   });
 
-/** Removes what the demo made. */
-export const removeTopic = (brokers: readonly string[]): Promise<void> =>
+const clear = (brokers: readonly string[], foreign: ReadonlySet<string>): Promise<void> =>
   withAdmin(brokers, async (admin) => {
     if ((await admin.listTopics()).includes(TOPIC)) {
       await admin.deleteTopics({ topics: [TOPIC] });
     }
-    const { groups } = await admin.listGroups();
-    const ours = groups.map(({ groupId }) => groupId).filter((group) => group.startsWith(GROUPS));
+    const ours = (await groupsOf(admin)).filter((group) => !foreign.has(group));
     if (ours.length > 0) {
       await admin.deleteGroups(ours);
     }

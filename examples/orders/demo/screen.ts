@@ -1,6 +1,7 @@
 // What the demo writes for people. A terminal gets a bar that moves; a file or pipe gets a line now and then.
 
-const WIDTH = 30;
+/** With the text beside it the bar fits into 80 columns. */
+const WIDTH = 16;
 /** Without a terminal a bar is a line for each such share. */
 const SHARE_OF_LINES = 0.25;
 
@@ -60,7 +61,8 @@ export const openScreen = (stream: NodeJS.WriteStream): Screen => {
           .toString()
           .padStart(3)} %`;
         if (stream.isTTY) {
-          write(`\r\x1b[2K  ${label}  ${drawn(share)} ${percent}  ${text}`);
+          // A line that wrapped could not be drawn over.
+          write(`\r\x1b[2K${`  ${label}  ${drawn(share)} ${percent}  ${text}`.slice(0, stream.columns - 1)}`);
         } else if (share >= shown + SHARE_OF_LINES && share < 1) {
           shown = share;
           line(`  ${label}  ${percent}  ${text}`);

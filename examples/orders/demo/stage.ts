@@ -7,7 +7,7 @@ import type { Releasers } from '../../../src/kernel/lifecycle';
 import { app } from '../refold.config';
 import type { DemoArguments } from './arguments';
 import { deploy, type Deployment } from './deployment';
-import { removeTopic, requireNoTopic } from './own-broker';
+import { claimBroker } from './own-broker';
 
 type Projections = typeof app extends App<infer P> ? P : never;
 export type Orders = ConnectedApp<Projections>;
@@ -29,9 +29,7 @@ export interface Stage {
  */
 export const openStage = async ({ log, brokers }: Pick<DemoArguments, 'log' | 'brokers'>, releasers: Releasers): Promise<Stage> => {
   const own = brokers.length > 0;
-  if (own) {
-    await requireNoTopic(brokers);
-  }
+  const clearBroker = own ? await claimBroker(brokers) : undefined;
   const acquiring = acquireServices({
     folder: path.join(tmpdir(), `refold-demo-${randomBytes(6).toString('hex')}`),
     want: { postgres: true, kafka: log === 'kafka' && !own },
@@ -49,8 +47,8 @@ export const openStage = async ({ log, brokers }: Pick<DemoArguments, 'log' | 'b
   const services = await acquiring;
   const postgresUrl = services.postgresUrl!;
   const configuration = { postgresUrl, log, kafkaBrokers: own ? brokers : (services.kafkaBrokers ?? []) } as const;
-  if (own) {
-    releasers.push(() => removeTopic(brokers));
+  if (clearBroker !== undefined) {
+    releasers.push(clearBroker);
   }
   const connected = await connect(app, { configuration, environment: {} });
   releasers.push(() => connected.close());

@@ -70,7 +70,7 @@ const buildReadModels = async ({ stage, screen }: Scene): Promise<void> => {
   await until(async () => {
     const { done, total, active } = await folded(stage.connected);
     if (total > 0) {
-      bar.update(done / total, `${thousands(done)} of ${thousands(total)} events folded`);
+      bar.update(done / total, `${thousands(done)} of ${thousands(total)} events`);
     }
     return active === 2 ? true : undefined;
   }, 'both read models are active');
@@ -125,7 +125,7 @@ const replay = async ({ stage, screen }: Scene, id: number, latest: readonly Ord
       const to = progress.find(({ side }) => side === 'to');
       if (to !== undefined) {
         const left = to.secondsLeft === undefined ? '' : `, ${to.secondsLeft.toFixed(0)} s left`;
-        bar.update(to.share, `${thousands(to.done)} of ${thousands(to.total)} events${left}; meanwhile ${thousands(arrived)} new orders`);
+        bar.update(to.share, `${thousands(to.done)} events${left}, ${thousands(arrived)} new orders`);
       }
       if (state === 'catching-up') {
         nearTheHead.abort();

@@ -12,16 +12,9 @@ const NOT_YET_RAISED: readonly string[] = [
   'log.append-failed',
   'log.rewound',
   'log.topic-not-empty',
-  'store.name-taken',
   'generation.definition-changed',
   'generation.not-provisioned',
   'generation.fenced',
-  'replay.log-incomplete',
-  'replay.lease-held',
-  'replay.stopped',
-  'cutover.incompatible-columns',
-  'cutover.lock-timeout',
-  'cutover.behind',
 ];
 
 const textOf = (folder: string, left: (path: string) => boolean): string =>

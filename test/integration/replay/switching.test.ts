@@ -225,6 +225,30 @@ describeWithPostgres('switching', () => {
     await world.coordinator().abort(id);
   });
 
+  it('refuses a switch to a generation that is not at the position of the hold', async () => {
+    const id = await ready(2);
+    const move = async (by: number): Promise<void> => {
+      await world.pool.query(
+        `UPDATE refold.checkpoints SET next_offset = next_offset + $1, read_count = read_count + $1, applied_count = applied_count + $1, epoch = epoch + $1
+          WHERE partition = 1 AND generation_id = (SELECT generation_id FROM refold.generations WHERE projection = 'customer-daily' AND status = 'candidate')`,
+        [by],
+      );
+    };
+    const coordinator = world.coordinator({
+      options: { holdAttempts: 1 },
+      observe: async ({ step }) => {
+        if (step === 'cutting-over:held') {
+          await move(-1);
+        }
+      },
+    });
+    await expect(coordinator.cutover(id)).rejects.toMatchObject({ code: 'cutover.behind', facts: { topic: 'orders', partition: 1 } });
+    await move(1);
+    expect(await world.coordinator().status(id)).toMatchObject({ state: 'ready', error: { code: 'cutover.behind' } });
+    expect((await world.total()).orders).toBe(120);
+    await world.coordinator().abort(id);
+  });
+
   it('sets the statuses to what the marker beside the view says', async () => {
     const id = await ready(2);
     await world.coordinator().cutover(id);

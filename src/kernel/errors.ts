@@ -74,11 +74,6 @@ export const ERROR_CODES = {
   'store.failed': entry('The database refused a statement.', 'Read the cause named in the message.'),
   'store.not-migrated': entry('The control schema is missing or older than this version of refold.', 'Run `refold migrate`.'),
   'store.too-new': entry('The control schema was made by a newer version of refold.', 'Upgrade refold in this process.'),
-  'store.not-provisioned': entry(
-    'The table of a generation does not exist yet.',
-    'Nothing: whoever created the generation makes its table next; if that process died, give its command again.',
-    true,
-  ),
   'store.schema-drift': entry(
     'A table differs from what its read model declares.',
     'Undo the change to the table named in the message, or replay the projection.',

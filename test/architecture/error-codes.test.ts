@@ -13,7 +13,6 @@ const NOT_YET_RAISED: readonly string[] = [
   'log.rewound',
   'log.topic-not-empty',
   'generation.definition-changed',
-  'generation.not-provisioned',
   'generation.fenced',
 ];
 

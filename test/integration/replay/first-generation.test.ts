@@ -70,6 +70,11 @@ describeWithPostgres('first generations', () => {
     await coordinator.ensureFirstGenerations();
     const pool = shop.container.resolve(TOKENS.pool);
     await pool.query('DROP TABLE order_summary__v1_r1');
+    const summary = (await shop.generations()).map(({ generation }) => generation).find(({ model }) => model === 'order_summary')!;
+    const definition = shop.app.projections.find(({ name }) => name === 'order-summary')!;
+    const store = shop.container.resolve(TOKENS.stores).get('postgres')!;
+    await expect(store.open(summary, definition)).rejects.toMatchObject({ code: 'generation.not-provisioned' });
+    await expect(store.open({ ...summary, status: 'active' }, definition)).rejects.toMatchObject({ code: 'store.schema-drift' });
     await coordinatorOver(shop).ensureFirstGenerations();
     expect((await pool.query(`SELECT to_regclass('order_summary__v1_r1')::text AS t`)).rows).toEqual([{ t: 'order_summary__v1_r1' }]);
   });

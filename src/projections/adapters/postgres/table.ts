@@ -57,7 +57,7 @@ export const assertTable = async (sql: Sql, generation: Generation, definition: 
     throw new RefoldError('generation.not-provisioned', `table ${generation.table} does not exist yet`, { facts: { generation: generationLabel(generation) } });
   }
   if (rows.length === 0) {
-    throw new RefoldError('store.not-provisioned', `table ${generation.table} does not exist`, { facts: { generation: generationLabel(generation) } });
+    drift(`table ${generation.table} is missing`);
   }
   for (const column of definition.model.columns) {
     const actual = found.get(column.name) ?? drift(`column ${column.name} is missing`, column.name);

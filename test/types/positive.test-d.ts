@@ -1,6 +1,7 @@
 // What is inferred, to the letter.
 import type { Contribution, Decimal, EventClass, FromAvro, IsMergeable, Key, Outcome, ProjectionValue, Row, RefoldError, ErrorCode } from '../../src/index';
-import { customerHourly, everyColumn, orderSummary, orderSummaryV2, type Connected, type OrderErased, type OrderPlaced, type OrderShipped } from './sample';
+import type { customerHourly, everyColumn, orderSummary, orderSummaryV2 } from './sample';
+import { type Connected, type OrderErased, type OrderPlaced, type OrderShipped } from './sample';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const is = <T extends true>(): T | undefined => undefined;

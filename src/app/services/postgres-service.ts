@@ -14,7 +14,8 @@ import type { RunningService, ServiceSurroundings } from './running-service';
 const START_BOUND_MS = 60_000;
 /** After a fast shutdown was asked for; a busy server writes its last checkpoint in that time. */
 const STOP_BOUND_MS = 20_000;
-const USER = 'refold';
+// Not named like the control schema: "$user" comes first in the search path, and would hide read models behind its tables.
+const USER = 'postgres';
 
 interface Cluster {
   readonly password: string;

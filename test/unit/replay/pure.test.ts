@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { Generation } from '../../../src/projections/generations';
 import { missingFirsts } from '../../../src/replay/first-generation';
 import { preflight, type PreflightFacts } from '../../../src/replay/preflight';
-import type { lagOf} from '../../../src/replay/progress';
+import type { lagOf } from '../../../src/replay/progress';
 import { progressOf, rateOf, reachedHeads } from '../../../src/replay/progress';
 import { differingRows, isIdentical, type RowDiff } from '../../../src/replay/verdict';
 import { definitionOf } from '../../support/harness';

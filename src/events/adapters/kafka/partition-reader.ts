@@ -57,6 +57,7 @@ export class PartitionReader {
   readonly #cluster: Cluster;
   readonly #topics = new Set<string>();
   #connected: Promise<void> | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     kafka: Kafka,
@@ -65,8 +66,22 @@ export class PartitionReader {
     this.#cluster = createCluster(kafka);
   }
 
-  /** What the leaders answer; waits `maxWaitMs` if there is nothing new. Errors are the library's. */
-  async fetch(positions: readonly Position[], maxWaitMs: number): Promise<ReadonlyMap<string, FetchedPartition>> {
+  /**
+   * What the leaders answer; waits `maxWaitMs` if there is nothing new. Errors are the library's.
+   * Calls take turns: two at once make the library open connections of which it closes only one.
+   */
+  fetch(positions: readonly Position[], maxWaitMs: number): Promise<ReadonlyMap<string, FetchedPartition>> {
+    const answer = this.#turn.then(() => this.#fetch(positions, maxWaitMs));
+    this.#turn = answer.catch(() => undefined); // its caller hears of the failure
+    return answer;
+  }
+
+  async close(): Promise<void> {
+    await this.#turn;
+    await this.#cluster.disconnect();
+  }
+
+  async #fetch(positions: readonly Position[], maxWaitMs: number): Promise<ReadonlyMap<string, FetchedPartition>> {
     try {
       await this.#know([...new Set(positions.map(({ topic }) => topic))]);
       const answers = await Promise.all([...this.#byLeader(positions)].map(([nodeId, own]) => this.#fetchFrom(nodeId, own, maxWaitMs)));
@@ -77,10 +92,6 @@ export class PartitionReader {
       }
       throw error;
     }
-  }
-
-  async close(): Promise<void> {
-    await this.#cluster.disconnect();
   }
 
   async #know(topics: readonly string[]): Promise<void> {

@@ -80,7 +80,7 @@ export const openReader = <DB>(options: {
   });
   pool.on('error', () => undefined); // an idle connection died; the next query reports a database that is gone
   const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool: translatingPool(pool, new Set(options.models)) }) });
-  const db = (options.viewSchema === 'public' ? kysely : kysely.withSchema(options.viewSchema)) as unknown as ReadOnly<DB>;
+  const db = kysely.withSchema(options.viewSchema) as unknown as ReadOnly<DB>;
   return { db, close: () => kysely.destroy() };
 };
 

@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto';
+import type { App } from '../../../src/app/define-app';
+import { defineApp } from '../../../src/app/define-app';
+import type { ConnectedApp } from '../../../src/app/connect';
+import { defineEventType } from '../../../src/events/event-type';
+import { Decimal } from '../../../src/kernel/decimal';
+import { count, decimal, integer, max, sum, text, timestamp, windowEnd, windowStart } from '../../../src/projections/columns';
+import { projection } from '../../../src/projections/projection';
+import { readModel } from '../../../src/projections/read-model';
+import { tumbling } from '../../../src/projections/windows/tumbling';
+
+// An application over a topic of any name, so that tests can share a broker, with rows that are inserted, changed and
+// deleted, and with windows. `expectedRows` folds the same facts by hand, apart from the framework.
+
+const DAY = 86_400_000;
+
+export class Deposited {
+  constructor(
+    readonly account: string,
+    readonly branch: string,
+    readonly amount: Decimal,
+    readonly at: Date,
+  ) {}
+}
+export class Closed {
+  constructor(
+    readonly account: string,
+    readonly at: Date,
+  ) {}
+}
+
+export const accounts = readModel('accounts', { account: text().key(), branch: text(), balance: decimal(18, 2), deposits: integer(), changed_at: timestamp() });
+export const branchDaily = readModel('branch_daily', {
+  branch: text().key(),
+  window_start: windowStart(),
+  window_end: windowEnd(),
+  deposits: count(),
+  total: sum(decimal(18, 2)),
+  largest: max(decimal(12, 2)),
+});
+
+const daily = (version: number) =>
+  projection({ name: 'branch-daily', version, into: branchDaily, window: tumbling('1 day', { grace: '3650 days' }) }).on(Deposited, (e) =>
+    branchDaily.contribution({ branch: e.branch }, { deposits: version === 1 || e.amount.unscaled % 10n !== 0n ? 1 : 0, total: e.amount, largest: e.amount }),
+  );
+
+/** Topic names are given at run time, so the classes get their event types here. */
+export const ledger = (topic: string): App => {
+  const string = (name: string) => ({ name, type: 'string' });
+  const at = { name: 'at', type: { type: 'long', logicalType: 'timestamp-millis' } };
+  const amount = { name: 'amount', type: { type: 'bytes', logicalType: 'decimal', precision: 12, scale: 2 } };
+  defineEventType(Deposited, {
+    name: 'ledger.Deposited',
+    version: 1,
+    topic,
+    key: (e) => e.account,
+    time: (e) => e.at,
+    schema: { type: 'record', fields: [string('account'), string('branch'), amount, at] },
+  });
+  defineEventType(Closed, {
+    name: 'ledger.Closed',
+    version: 1,
+    topic,
+    key: (e) => e.account,
+    time: (e) => e.at,
+    schema: { type: 'record', fields: [string('account'), at] },
+  });
+  const balances = projection({ name: 'accounts', version: 1, into: accounts })
+    .on(Deposited, (e, row) => ({
+      account: e.account,
+      branch: e.branch,
+      balance: row === undefined ? e.amount : row.balance.plus(e.amount),
+      deposits: (row?.deposits ?? 0) + 1,
+      changed_at: e.at,
+    }))
+    .on(Closed, () => undefined);
+  return defineApp({ name: 'ledger', events: [Deposited, Closed], projections: [balances, daily(1), daily(2)], topics: { [topic]: { partitions: 4 } } });
+};
+
+/** `ledger` before version 2 of the daily projection was written. */
+export const ledgerV1 = (topic: string): App => {
+  const app = ledger(topic);
+  return { ...app, projections: app.projections.filter(({ version }) => version === 1) };
+};
+
+/** Small deterministic generator (mulberry32), so that a seed tells the whole story. */
+export const randomFrom = (seed: number): (() => number) => {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+};
+
+export const history = (length: number, seed: number): readonly (Deposited | Closed)[] => {
+  const random = randomFrom(seed);
+  return Array.from({ length }, (_, n) => {
+    const account = `a${String(Math.floor(random() * 500))}`;
+    const at = new Date(Date.UTC(2026, 0, 1) + n * 60_000);
+    return random() < 0.05
+      ? new Closed(account, at)
+      : new Deposited(account, `b${String(Math.floor(random() * 20))}`, new Decimal(BigInt(Math.floor(random() * 10_000)), 2), at);
+  });
+};
+
+const money = (cents: bigint): string => new Decimal(cents, 2).toString();
+
+/** The rows of both read models, computed by one plain pass. */
+export const expectedRows = (facts: readonly (Deposited | Closed)[], version = 1): { readonly accounts: unknown[]; readonly daily: unknown[] } => {
+  const byAccount = new Map<string, { branch: string; cents: bigint; deposits: number; at: Date }>();
+  const byDay = new Map<string, { branch: string; start: number; deposits: bigint; cents: bigint; largest: bigint }>();
+  for (const fact of facts) {
+    if (fact instanceof Closed) {
+      byAccount.delete(fact.account);
+      continue;
+    }
+    const { account, branch, amount, at } = fact;
+    const before = byAccount.get(account);
+    byAccount.set(account, { branch, cents: (before?.cents ?? 0n) + amount.unscaled, deposits: (before?.deposits ?? 0) + 1, at });
+    const start = Math.floor(at.getTime() / DAY) * DAY;
+    const id = `${branch}\0${String(start)}`;
+    const day = byDay.get(id) ?? { branch, start, deposits: 0n, cents: 0n, largest: amount.unscaled };
+    const counted = version === 1 || amount.unscaled % 10n !== 0n ? 1n : 0n;
+    const largest = amount.unscaled > day.largest ? amount.unscaled : day.largest;
+    byDay.set(id, { branch, start, deposits: day.deposits + counted, cents: day.cents + amount.unscaled, largest });
+  }
+  const inOrder = <T>(map: Map<string, T>): [string, T][] => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    accounts: inOrder(byAccount).map(([account, row]) => ({
+      account,
+      branch: row.branch,
+      balance: money(row.cents),
+      deposits: row.deposits,
+      changed_at: row.at.toISOString(),
+    })),
+    daily: inOrder(byDay).map(([, row]) => ({
+      branch: row.branch,
+      window_start: new Date(row.start).toISOString(),
+      window_end: new Date(row.start + DAY).toISOString(),
+      deposits: row.deposits.toString(),
+      total: money(row.cents),
+      largest: money(row.largest),
+    })),
+  };
+};
+
+const plain = (rows: readonly object[]): unknown[] =>
+  JSON.parse(JSON.stringify(rows, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))) as unknown[];
+
+/** What readers see, in the form of `expectedRows`. */
+export const shownRows = async (connection: ConnectedApp): Promise<{ readonly accounts: unknown[]; readonly daily: unknown[] }> => ({
+  accounts: plain(await connection.query('accounts' as never)),
+  daily: plain(await connection.query('branch_daily' as never)),
+});
+
+export const checksum = (rows: unknown): string => createHash('sha256').update(JSON.stringify(rows)).digest('hex');

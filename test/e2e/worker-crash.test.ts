@@ -1,0 +1,89 @@
+import { randomBytes } from 'node:crypto';
+import { connect, type ConnectedApp } from '../../src/app/connect';
+import { describeWithKafka, describeWithPostgres, freshDatabase, kafkaBrokers, type TestDatabase } from '../support/services';
+import { totals, until } from '../support/harness';
+import { checksum, expectedRows, history, ledgerV1, randomFrom, shownRows } from './support/ledger';
+import { endAll, ending, spawnWorker } from './support/processes';
+import type { WorkerOrder } from './support/worker-process';
+
+const SEED = Number(process.env['REFOLD_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const KILLS = 10;
+const BATCH = 50;
+
+const suite = (brokers: () => Promise<readonly string[]>): void => {
+  const facts = history(8_000, SEED);
+  const expected = expectedRows(facts);
+  let database: TestDatabase;
+  let connection: ConnectedApp;
+  let order: WorkerOrder;
+
+  beforeEach(async () => {
+    process.stderr.write(`seed ${String(SEED)} (REFOLD_TEST_SEED repeats it)\n`);
+    database = await freshDatabase('worker-crash');
+    const topic = `ledger-${randomBytes(4).toString('hex')}`;
+    const list = await brokers();
+    order = { topic, postgresUrl: database.url, kafkaBrokers: list, onlyV1: true, batch: BATCH, killAfterCommits: undefined, killDelayMs: 0 };
+    connection = await connect(ledgerV1(topic), {
+      configuration: { postgresUrl: database.url, kafkaBrokers: list, log: list.length > 0 ? 'kafka' : 'postgres' },
+      environment: {},
+    });
+    await connection.migrate();
+    for (let i = 0; i < facts.length; i += 2_000) {
+      await connection.emit(facts.slice(i, i + 2_000));
+    }
+  });
+  afterEach(async () => {
+    await endAll();
+    await connection.close();
+    await database.drop();
+  });
+
+  const everythingIsFolded = async (): Promise<boolean> => {
+    const generations = await connection.generations();
+    const active = generations.filter(({ generation }) => generation.status === 'active');
+    return active.length === 2 && active.every(({ checkpoints }) => totals(checkpoints)['applied']! + totals(checkpoints)['filtered']! === facts.length);
+  };
+
+  const everyRowIsRight = async (): Promise<void> => {
+    const shown = await shownRows(connection);
+    expect(shown).toEqual(expected);
+    expect(checksum(shown)).toBe(checksum(expected));
+    for (const { checkpoints } of await connection.generations()) {
+      const { read, applied, filtered, late, parked, discarded, errata, control } = totals(checkpoints);
+      expect(applied! + filtered! + late! + parked! + discarded! + errata! + control!).toBe(read);
+      expect(late).toBe(0);
+    }
+  };
+
+  it(`kill -9 at ${String(KILLS)} seeded points of the history: the same rows`, async () => {
+    const random = randomFrom(SEED);
+    // two generations of some 160 batches each: the points lie all over the history
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      const worker = spawnWorker({ ...order, killAfterCommits: 1 + Math.floor(random() * 24), killDelayMs: Math.floor(random() * 12) });
+      expect(await ending(worker)).toBe('SIGKILL');
+    }
+    const last = spawnWorker(order);
+    await until(everythingIsFolded, 'everything is folded', 60_000);
+    last.kill('SIGTERM');
+    expect(await ending(last)).toBe(0);
+    await everyRowIsRight();
+  }, 180_000);
+
+  it('two workers share the partitions, one is killed: the same rows', async () => {
+    const survivor = spawnWorker({ ...order, batch: 20 });
+    const victim = spawnWorker({ ...order, batch: 20, killAfterCommits: 12, killDelayMs: 3 });
+    expect(await ending(victim)).toBe('SIGKILL');
+    await until(everythingIsFolded, 'everything is folded', 60_000);
+    survivor.kill('SIGTERM');
+    expect(await ending(survivor)).toBe(0);
+    await everyRowIsRight();
+  }, 120_000);
+};
+
+describeWithPostgres('a worker dies, the log in Postgres', () => {
+  suite(() => Promise.resolve([]));
+});
+
+describeWithKafka('a worker dies, the log in Kafka', () => {
+  suite(kafkaBrokers);
+});

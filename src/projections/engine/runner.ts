@@ -57,6 +57,13 @@ export interface RunnerParts {
   readonly options?: Partial<RunnerOptions> | undefined;
 }
 
+/** What was claimed for one assignment. */
+interface Claim {
+  readonly assignment: number;
+  readonly standings: Map<PartitionId, Standing>;
+  readonly decisions: readonly Decision[];
+}
+
 /**
  * Folds one generation: takes batches across partitions, decodes, loads the rows they touch, folds, and commits rows
  * and checkpoint together. Steps are pure functions; this class only sequences them.
@@ -66,8 +73,8 @@ export class Runner {
   readonly #options: RunnerOptions;
   #generation: Generation;
   readonly #abort = new AbortController();
-  readonly #standings = new Map<PartitionId, Standing>();
-  #decisions: readonly Decision[] = [];
+  /** The newest; batches in work keep theirs, because positions are asked for meanwhile. */
+  #claim: Claim | undefined;
   #store: GenerationStore | undefined;
   #subscription: Subscription | undefined;
   #fences = 0;
@@ -90,7 +97,7 @@ export class Runner {
     const subscription = await log.subscribe({
       group: generation.group,
       topics: generation.topics,
-      positions: (assignment) => this.#claim(assignment),
+      positions: (assignment) => this.#begin(assignment),
       sessionTimeoutMs: this.#options.sessionTimeoutMs,
     });
     this.#subscription = subscription;
@@ -98,9 +105,10 @@ export class Runner {
       while (!this.#abort.signal.aborted) {
         const { waitMs, replayBatch, liveBatch } = this.#options;
         const maxRecords = this.#generation.status === 'candidate' ? replayBatch : liveBatch;
-        const { batches } = await subscription.poll({ maxRecords, waitMs, signal: this.#abort.signal });
-        if (batches.length > 0) {
-          await this.#takeIn(batches);
+        const { assignment, batches } = await subscription.poll({ maxRecords, waitMs, signal: this.#abort.signal });
+        const claim = this.#claim;
+        if (batches.length > 0 && claim?.assignment === assignment.number) {
+          await this.#takeIn(claim, batches);
         }
       }
     } finally {
@@ -118,9 +126,8 @@ export class Runner {
     this.#abort.abort();
   }
 
-  async #claim(assignment: Assignment): Promise<ReadonlyMap<PartitionId, number>> {
+  async #begin(assignment: Assignment): Promise<ReadonlyMap<PartitionId, number>> {
     const { generation, log, worker, observe } = this.#parts;
-    this.#standings.clear();
     const checkpoints = await this.#store!.claim(assignment.partitions, worker);
     const known = new Set(checkpoints.map(partitionId));
     const unknown = assignment.partitions.find((partition) => !known.has(partitionId(partition)));
@@ -131,21 +138,21 @@ export class Runner {
       });
     }
     await checkFingerprints(log, generation, checkpoints);
-    this.#decisions = await this.#store!.decisions(checkpoints);
-    for (const checkpoint of checkpoints) {
-      this.#standings.set(partitionId(checkpoint), { epoch: checkpoint.epoch, streamTime: checkpoint.streamTime });
-    }
+    const standings = new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), { epoch: checkpoint.epoch, streamTime: checkpoint.streamTime }]));
+    const decisions = await this.#store!.decisions(checkpoints);
+    this.#claim = { assignment: assignment.number, standings, decisions };
     observe?.({ kind: 'assigned', assignment });
     return new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), checkpoint.next]));
   }
 
-  async #takeIn(batches: readonly LogBatch[]): Promise<void> {
+  async #takeIn(claim: Claim, batches: readonly LogBatch[]): Promise<void> {
     const started = this.#parts.clock.now();
     const { decoder } = this.#parts;
     await decoder.prepare(batches.flatMap(({ records }) => records));
-    const results = batches.map((batch) => decodeBatch(batch, decoder, this.#decisions));
+    const results = batches.map((batch) => decodeBatch(batch, decoder, claim.decisions));
     const failures = results.flatMap(({ failure }) => failure ?? []);
     const folded = await this.#foldAll(
+      claim,
       results.map(({ decoded }) => decoded),
       failures,
     );
@@ -155,18 +162,20 @@ export class Runner {
   }
 
   /** Folds and commits, in several transactions where a hold cuts the batch. `false`: fenced, everything was thrown away. */
-  async #foldAll(batches: readonly DecodedBatch[], undecodable: readonly Failure[]): Promise<boolean> {
-    let rest = batches;
+  async #foldAll(claim: Claim, batches: readonly DecodedBatch[], undecodable: readonly Failure[]): Promise<boolean> {
+    let rest = batches.filter(({ from, next }) => next > from);
     let failed: readonly Failure[] = undecodable;
     let cuts: ReadonlyMap<PartitionId, number> = new Map();
+    let probing = false;
     while (rest.length > 0 && !this.#abort.signal.aborted) {
       const now = rest.map((batch) => cutBatch(batch, cuts.get(partitionId(batch)) ?? batch.next)).filter(({ from, next }) => next > from);
       if (now.length === 0) {
         await this.#parts.clock.sleep(this.#options.holdRetryMs, this.#abort.signal);
-        cuts = new Map();
+        cuts = new Map(rest.map((batch) => [partitionId(batch), batch.from + 1])); // asking costs one offset, not the whole batch again
+        probing = true;
         continue;
       }
-      const { commit, failures } = await this.#fold(now);
+      const { commit, failures } = await this.#fold(claim, now);
       const result = await this.#store!.commit(commit);
       if (result.status === 'held') {
         this.#parts.observe?.({ kind: 'held' });
@@ -174,30 +183,32 @@ export class Runner {
         continue;
       }
       if (result.status === 'fenced') {
-        await this.#fenced();
+        await this.#fenced(claim);
         return false;
       }
-      await this.#committed(commit.advances);
+      await this.#committed(claim, commit.advances);
+      cuts = probing ? new Map() : cuts;
+      probing = false;
       failed = [...failed.filter((one) => !failures.some((earlier) => samePartition(earlier, one))), ...failures];
       const reached = new Map(now.map((batch) => [partitionId(batch), failures.some((failure) => samePartition(failure, batch)) ? Infinity : batch.next]));
       rest = rest.map((batch) => restOfBatch(batch, reached.get(partitionId(batch)) ?? batch.from)).filter(({ from, next }) => next > from);
     }
     for (const failure of this.#abort.signal.aborted ? [] : failed) {
-      await this.#stopPartition(failure);
+      await this.#stopPartition(claim, failure);
     }
     return true;
   }
 
-  async #fold(batches: readonly DecodedBatch[]): Promise<ReturnType<typeof foldBatches>> {
+  async #fold(claim: Claim, batches: readonly DecodedBatch[]): Promise<ReturnType<typeof foldBatches>> {
     const { definition } = this.#parts;
     const loaded = await this.#store!.load(touchedKeys(definition, batches));
-    return foldBatches(definition, batches, this.#standings, loaded);
+    return foldBatches(definition, batches, claim.standings, loaded);
   }
 
-  async #committed(advances: readonly Advance[]): Promise<void> {
+  async #committed(claim: Claim, advances: readonly Advance[]): Promise<void> {
     this.#fences = 0;
     for (const { topic, partition, epoch, streamTime } of advances) {
-      this.#standings.set(partitionId({ topic, partition }), { epoch, streamTime });
+      claim.standings.set(partitionId({ topic, partition }), { epoch, streamTime });
     }
     this.#parts.observe?.({ kind: 'committed', advances });
     await this.#tellGroup(advances.map(({ topic, partition, next }) => ({ topic, partition, offset: next })));
@@ -216,17 +227,20 @@ export class Runner {
   }
 
   /** Somebody else claimed a partition: begin again from the checkpoints, the sooner the less it happens. */
-  async #fenced(): Promise<void> {
+  async #fenced(claim: Claim): Promise<void> {
     this.#fences += 1;
     this.#parts.observe?.({ kind: 'fenced' });
+    if (this.#claim !== claim) {
+      return; // we claimed anew ourselves, and what comes next belongs to that
+    }
     await this.#parts.clock.sleep(backoffMs(this.#fences, 50, 2_000, Math.random), this.#abort.signal);
     this.#subscription!.restart();
   }
 
-  async #stopPartition(failure: Failure): Promise<void> {
+  async #stopPartition(claim: Claim, failure: Failure): Promise<void> {
     const { generation, logger, observe } = this.#parts;
     const { topic, partition, offset, error } = failure;
-    const standing = this.#standings.get(partitionId(failure));
+    const standing = claim.standings.get(partitionId(failure));
     const code = isRefoldError(error) ? error.code : 'internal.invariant';
     const remedy = isRefoldError(error) ? error.remedy : '';
     const stop = { topic, partition, offset, code, message: messageOf(error), remedy };

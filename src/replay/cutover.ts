@@ -73,11 +73,15 @@ const giveUp = async (c: Coordination, lease: Lease, replay: Replay, error: unkn
 };
 
 /**
- * Moves readers of all members to the other side in one step, forward or back; goes on with an interrupted one.
+ * Moves readers of all members to the other side in one step, forward or back; goes on with an interrupted one. A cutover
+ * that is done stays done.
  * @throws RefoldError `replay.wrong-state`, `replay.no-worker`, `hold.timed-out`, `cutover.incompatible-columns`, `cutover.lock-timeout`
  */
 export const switchOver = async (c: Coordination, lease: Lease, given: Replay, direction: Direction): Promise<void> => {
   const event = direction === 'forward' ? 'cutover' : 'rollback';
+  if (event === 'cutover' && given.state === 'done') {
+    return; // it was done already, perhaps by a process that died before it could say so
+  }
   const interrupted = given.state === 'cutting-over' && given.direction === direction;
   let replay = given;
   if (!interrupted) {

@@ -56,7 +56,7 @@ export const chooseReplay = (replays: readonly Replay[], command: ReplayCommand 
   const found = meant(replays, command);
   const [only] = found;
   if (only === undefined) {
-    const facts = { states: replays.slice(0, 5).map(({ id, state }) => `${String(id)} ${state}`) };
+    const facts = replays.length === 0 ? {} : { states: replays.slice(0, 5).map(({ id, state }) => `${String(id)} ${state}`) };
     throw new RefoldError('replay.unknown', command === 'look' ? 'there is no replay yet' : `there is no replay for which ${command} is legal`, { facts });
   }
   if (found.length > 1) {

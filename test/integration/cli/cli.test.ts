@@ -155,7 +155,9 @@ describeWithPostgres('the command line over a real database', () => {
       stdout: 'replay 1 is done\nreaders see customers v2.r1 (postgres)\nnext: refold replay rollback 1, refold replay retire 1\n',
       stderr: '',
     });
-    const wrong = await run('replay cutover 1');
+    const again = await run('replay cutover 1');
+    expect(again.stdout).toContain('replay 1 is done');
+    const wrong = await run('replay abort 1');
     expect(wrong.code).toBe(1);
     expect(wrong.stderr).toContain('error [replay.wrong-state]');
     const back = await run('replay rollback');

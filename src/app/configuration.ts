@@ -51,6 +51,25 @@ const fromEnvironment = (environment: Environment): Partial<Configuration> => {
   };
 };
 
+/** Zero would fold nothing. */
+const AT_LEAST_ONE: readonly string[] = ['replayBatch', 'liveBatch', 'sessionTimeoutMs'] satisfies readonly (keyof WorkerOptions)[];
+
+const checkedWorker = (given: Partial<WorkerOptions>): WorkerOptions => {
+  const worker = resolveOptions('worker', WORKER_DEFAULTS, given);
+  const wrong = Object.entries(worker).find(([name, value]: [string, unknown]) => {
+    const least = AT_LEAST_ONE.includes(name) ? 1 : 0;
+    return typeof value !== 'number' || !Number.isFinite(value) || value < least;
+  });
+  if (wrong !== undefined) {
+    const [name, value] = wrong;
+    throw new RefoldError(
+      'config.invalid',
+      `worker: ${name} is ${JSON.stringify(value)}; it has to be a number from ${AT_LEAST_ONE.includes(name) ? '1' : '0'}`,
+    );
+  }
+  return worker;
+};
+
 const checked = (configuration: Configuration): Configuration => {
   const log = configuration.log || (configuration.kafkaBrokers.length > 0 ? 'kafka' : 'postgres');
   if (log !== 'postgres' && log !== 'kafka') {
@@ -59,7 +78,7 @@ const checked = (configuration: Configuration): Configuration => {
   if (configuration.postgresUrl !== '' && !/^postgres(ql)?:\/\//.test(configuration.postgresUrl)) {
     throw new RefoldError('config.invalid', 'the address of Postgres must begin with postgres://');
   }
-  return { ...configuration, log, worker: resolveOptions('worker', WORKER_DEFAULTS, configuration.worker) };
+  return { ...configuration, log, worker: checkedWorker(configuration.worker) };
 };
 
 /**

@@ -112,7 +112,15 @@ const assemble = <P extends readonly AnyProjection[]>(
   releasers.push(() => log.close());
   const serde = container.resolve(TOKENS.serde);
   let started: Promise<void> | undefined;
-  const ready = (): Promise<void> => (started ??= assertMigrated(pool).then(() => serde.start()));
+  const ready = (): Promise<void> => {
+    started ??= assertMigrated(pool)
+      .then(() => serde.start())
+      .catch((error: unknown) => {
+        started = undefined; // the next call asks again: it may have been migrated, or come back, meanwhile
+        throw error;
+      });
+    return started;
+  };
   return {
     app,
     configuration,
@@ -158,6 +166,7 @@ const queryModel = async <P extends readonly AnyProjection[], N extends keyof Da
 const workerOf = (app: App, configuration: Configuration, container: DependencyContainer, settings: WorkerSettings): Worker => {
   const coordinator = container.resolve(TOKENS.coordinator);
   return new Worker({
+    ready: () => assertMigrated(container.resolve(TOKENS.pool)),
     definitions: app.projections,
     catalog: container.resolve(TOKENS.catalog),
     stores: container.resolve(TOKENS.stores),

@@ -21,6 +21,8 @@ export interface FirstGenerations {
 }
 
 export interface WorkerParts {
+  /** Rejects if there is no control schema that this code can work with. */
+  readonly ready: () => Promise<void>;
   readonly definitions: readonly ProjectionDefinition[];
   readonly catalog: GenerationCatalog;
   readonly stores: ReadonlyMap<StoreKind, ReadModelStore>;
@@ -63,10 +65,12 @@ export class Worker {
 
   /**
    * Works until `stop` is called.
-   * @throws RefoldError `generation.definition-changed` at the start if the code of a generation that is followed has
-   *   changed; later whatever ended a runner and cannot be retried
+   * @throws RefoldError at the start `store.not-migrated`, `store.too-new`, `store.unreachable`, and
+   *   `generation.definition-changed` if the code of a generation that is followed has changed; later whatever ended a
+   *   runner and cannot be retried
    */
   async run(): Promise<void> {
+    await this.#parts.ready();
     try {
       (await this.#following()).forEach(({ generation, definition }) => {
         assertSameDefinition(generation, definition);

@@ -1,5 +1,5 @@
 import { DatabaseError } from 'pg';
-import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
+import { RefoldError, isRefoldError, messageOf, type ErrorCode } from '../../kernel/errors';
 
 /** SQLSTATE of a translated error, where the database gave one. */
 export const sqlState = (error: unknown): string | undefined => {
@@ -10,9 +10,20 @@ export const sqlState = (error: unknown): string | undefined => {
 /** Classes in which the server is not able to serve rather than unwilling: connection, shutdown, out of resources. */
 const UNREACHABLE = /^(08|57P|53|28)/;
 
+/** No such table, and it is one of the control schema: every statement names those with their schema. */
+const isControlSchemaMissing = ({ code, message }: DatabaseError): boolean => code === '42P01' && /\brefold\./.test(message);
+
+const codeOf = (error: DatabaseError): ErrorCode => {
+  if (isControlSchemaMissing(error)) {
+    return 'store.not-migrated';
+  }
+  return UNREACHABLE.test(error.code ?? '') ? 'store.unreachable' : 'store.failed';
+};
+
 /**
- * Errors of the driver in refold's words. Connection failures are `store.unreachable`; everything the database
- * refused is `store.failed` with its SQLSTATE. The message names no password: drivers' messages hold none.
+ * Errors of the driver in refold's words. Connection failures are `store.unreachable`, a missing control schema is
+ * `store.not-migrated`; everything else the database refused is `store.failed` with its SQLSTATE. The message names no
+ * password: drivers' messages hold none.
  */
 export const translatePostgresError = (error: unknown): RefoldError => {
   if (isRefoldError(error)) {
@@ -20,8 +31,7 @@ export const translatePostgresError = (error: unknown): RefoldError => {
   }
   if (error instanceof DatabaseError) {
     const facts = { sqlstate: error.code, table: error.table, column: error.column, constraint: error.constraint, detail: error.detail };
-    const code = UNREACHABLE.test(error.code ?? '') ? 'store.unreachable' : 'store.failed';
-    return new RefoldError(code, `postgres: ${error.message}`, { facts, cause: error });
+    return new RefoldError(codeOf(error), `postgres: ${error.message}`, { facts, cause: error });
   }
   const socket = error as { readonly code?: unknown; readonly address?: unknown; readonly port?: unknown };
   const facts = {

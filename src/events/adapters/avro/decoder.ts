@@ -60,10 +60,13 @@ export class AvroDecoder implements EventDecoder {
         continue;
       }
       const id = value.readInt32BE(1);
-      if (id !== last && this.#mayWant(headers[CE.type]) && this.#schemas.get(id) === undefined) {
-        missing.add(id);
+      if (id === last || !this.#mayWant(headers[CE.type])) {
+        continue;
       }
       last = id;
+      if (this.#schemas.get(id) === undefined) {
+        missing.add(id);
+      }
     }
     if (missing.size > 0) {
       await this.#schemas.fetch(missing);

@@ -56,7 +56,7 @@ const AT_LEAST_ONE: readonly string[] = ['replayBatch', 'liveBatch', 'sessionTim
 
 const checkedWorker = (given: Partial<WorkerOptions>): WorkerOptions => {
   const worker = resolveOptions('worker', WORKER_DEFAULTS, given);
-  const wrong = Object.entries(worker).find(([name, value]: [string, unknown]) => {
+  const wrong = Object.entries<unknown>({ ...worker }).find(([name, value]) => {
     const least = AT_LEAST_ONE.includes(name) ? 1 : 0;
     return typeof value !== 'number' || !Number.isFinite(value) || value < least;
   });

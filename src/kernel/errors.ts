@@ -116,7 +116,6 @@ export const ERROR_CODES = {
     'Nothing: the worker begins as soon as the replay has made it.',
     true,
   ),
-  'generation.fenced': entry('Another worker owns this partition now; the batch was refused whole.', 'Nothing: the worker asks for its positions again.', true),
   'generation.not-running': entry('A generation was retired while a worker still folded it.', 'Nothing: the worker stops folding it.'),
   'hold.timed-out': entry(
     'A worker did not arrive at the common position in time; the hold was lifted.',

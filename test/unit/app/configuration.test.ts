@@ -38,7 +38,7 @@ describe('configuration', () => {
 
   it('what is not given, or empty in the environment, leaves the lower layer', () => {
     expect(resolveConfiguration(file, { REFOLD_POSTGRES_URL: '', REFOLD_KAFKA_BROKERS: ' , ', REFOLD_LOG: '' })).toMatchObject(file);
-    expect(resolveConfiguration(file, {}, { log: undefined } as Partial<Configuration>)).toMatchObject(file);
+    expect(resolveConfiguration(file, {}, { log: undefined })).toMatchObject(file);
     expect(resolveConfiguration({ worker: { liveBatch: 7 } }).worker).toEqual({ ...WORKER_DEFAULTS, liveBatch: 7 });
   });
 

@@ -82,6 +82,7 @@ describe('the application module', () => {
     expect(stderr).toMatch(
       /^error \[config\.app-failed\] the application module threw: Cannot read properties of undefined \(reading 'length'\) \(.*refold\.config\.ts:2:\d+.*\)\n {2}→ Correct the module/,
     );
+    expect(answerOf(await cli(['migrate', '--json'], { cwd: folder })).error).toMatchObject({ code: 'config.app-failed', retryable: false });
   });
 
   it('has a mistake in its syntax, or imports what is not there', async () => {

@@ -1,6 +1,6 @@
 import { RefoldError } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
-import { RUNNER_DEFAULTS, type RunnerOptions } from '../projections/engine/runner';
+import { RUNNER_DEFAULTS, type RunnerOptions } from '../projections/engine/runner-parts';
 
 export interface WorkerOptions extends RunnerOptions {
   /** How often the desired state is looked at, in milliseconds. */

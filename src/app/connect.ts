@@ -5,7 +5,7 @@ import { assertMigrated, migrate } from '../platform/postgres/migrate';
 import type { EventLog } from '../events/event-log';
 import type { EventMetadata } from '../events/event-serde';
 import type { Position } from '../events/position';
-import type { RunnerEvent } from '../projections/engine/runner';
+import type { RunnerEvent } from '../projections/engine/runner-parts';
 import type { Checkpoint, Generation } from '../projections/generations';
 import type { AnyProjection } from '../projections/projection';
 import { openReader, readView, type Database, type ReadOnly } from '../projections/adapters/postgres/reader';

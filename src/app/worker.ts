@@ -7,8 +7,9 @@ import { backoffMs } from '../kernel/retry';
 import type { EventLog } from '../events/event-log';
 import type { EventSerde } from '../events/event-serde';
 import { projectionKey, type ProjectionDefinition } from '../projections/definition';
-import { assertSameDefinition, Runner, type RunnerEvent } from '../projections/engine/runner';
-import { FOLLOWING, generationLabel, type Generation, type GenerationCatalog, type StoreKind } from '../projections/generations';
+import { assertSameDefinition, Runner } from '../projections/engine/runner';
+import type { RunnerEvent } from '../projections/engine/runner-parts';
+import { FOLLOWING, generationLabel, type Generation, type GenerationCatalog, type GenerationStatus, type StoreKind } from '../projections/generations';
 import type { ReadModelStore } from '../projections/read-model-store';
 import type { WorkerOptions } from './configuration';
 
@@ -54,7 +55,9 @@ export class Worker {
   readonly #refused = new Set<number>();
   readonly #failures = new Map<number, number>();
   readonly #abort = new AbortController();
-  #announcedAt = Number.NEGATIVE_INFINITY;
+  /** Generations that readers do not see and whose folding failed for good here. */
+  readonly #givenUp = new Set<number>();
+  readonly #said = new Set<string>();
   #fatal: unknown;
 
   constructor(parts: WorkerParts) {
@@ -71,10 +74,13 @@ export class Worker {
    */
   async run(): Promise<void> {
     await this.#parts.ready();
+    let announcing: Promise<void> | undefined;
     try {
       (await this.#following()).forEach(({ generation, definition }) => {
         assertSameDefinition(generation, definition);
       });
+      await this.#announce();
+      announcing = this.#keepAnnouncing();
       let failures = 0;
       while (!this.#abort.signal.aborted) {
         try {
@@ -90,6 +96,8 @@ export class Worker {
         await this.#parts.clock.sleep(failures === 0 ? this.#parts.options.pollMs : backoffMs(failures, 250, 5_000, Math.random), this.#abort.signal);
       }
     } finally {
+      this.stop();
+      await announcing;
       await this.#end();
     }
     if (this.#fatal !== undefined) {
@@ -103,16 +111,13 @@ export class Worker {
   }
 
   async #tick(): Promise<void> {
-    const { clock, options, first } = this.#parts;
-    if (clock.now() - this.#announcedAt >= options.announceMs) {
-      await this.#announce();
-    }
-    await first.ensure();
+    const { first } = this.#parts;
+    await this.#unlessRefused('a first generation could not be made', () => first.ensure());
     const following = await this.#following();
     for (const { generation, definition } of following) {
       this.#follow(generation, definition);
       if (generation.firstBuild && generation.status === 'candidate') {
-        await first.activate(generation);
+        await this.#unlessRefused(`${generationLabel(generation)} could not become active`, () => first.activate(generation));
       }
     }
     const wanted = new Set(following.map(({ generation }) => generation.id));
@@ -126,7 +131,37 @@ export class Worker {
   async #announce(): Promise<void> {
     const announced = this.#parts.definitions.map(({ name, version, hash }) => ({ projection: name, version, definitionHash: hash }));
     await this.#parts.catalog.announce({ worker: this.name, host: hostname(), pid: process.pid, announced });
-    this.#announcedAt = this.#parts.clock.now();
+  }
+
+  /** On a timer of its own: a worker that is busy, or waits for the log, is alive all the same. */
+  async #keepAnnouncing(): Promise<void> {
+    const { clock, options, logger } = this.#parts;
+    for (;;) {
+      await clock.sleep(options.announceMs, this.#abort.signal);
+      if (this.#abort.signal.aborted) {
+        return;
+      }
+      try {
+        await this.#announce();
+      } catch (error) {
+        logger.log('warn', 'the worker could not announce itself; trying again', { error: messageOf(error) });
+      }
+    }
+  }
+
+  /** One projection that cannot begin does not stop the others: its error is said once. */
+  async #unlessRefused(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!isRefoldError(error) || error.retryable) {
+        throw error;
+      }
+      if (!this.#said.has(error.message)) {
+        this.#said.add(error.message);
+        this.#parts.logger.log('error', what, { code: error.code, error: error.message, remedy: error.remedy });
+      }
+    }
   }
 
   async #following(): Promise<readonly { readonly generation: Generation; readonly definition: ProjectionDefinition }[]> {
@@ -142,6 +177,9 @@ export class Worker {
     const running = this.#running.get(generation.id);
     if (running !== undefined) {
       running.runner.update(generation);
+      return;
+    }
+    if (this.#givenUp.has(generation.id)) {
       return;
     }
     if (generation.definitionHash !== definition.hash) {
@@ -215,15 +253,20 @@ export class Worker {
       await clock.sleep(backoffMs(failures, 250, 10_000, Math.random), this.#abort.signal);
       return;
     }
+    if (!(await this.#isFollowed(generation, ['active']))) {
+      this.#givenUp.add(generation.id);
+      logger.log('error', 'folding failed; this worker goes on without the generation, which readers do not see', facts);
+      return;
+    }
     logger.log('error', 'folding failed; the worker stops', facts);
     this.#fatal ??= error instanceof Error ? error : new RefoldError('internal.invariant', messageOf(error), { cause: error });
     this.stop();
   }
 
   /** A generation may be retired, and its table dropped, between two looks at the desired state. */
-  async #isFollowed({ id }: Generation): Promise<boolean> {
+  async #isFollowed({ id }: Generation, statuses: readonly GenerationStatus[] = FOLLOWING): Promise<boolean> {
     try {
-      return (await this.#parts.catalog.list()).some((g) => g.id === id && FOLLOWING.includes(g.status));
+      return (await this.#parts.catalog.list()).some((g) => g.id === id && statuses.includes(g.status));
     } catch (error) {
       this.#parts.logger.log('warn', 'the status of a failed generation could not be read', { error: messageOf(error) });
       return true;

@@ -71,6 +71,15 @@ export const ERROR_CODES = {
     'Read the cause; the process ends so that its supervisor can start it again.',
   ),
   'store.unreachable': entry('The database did not answer.', 'Check the address, the password and that it runs.', true),
+  'store.value-refused': entry(
+    'The database cannot hold a value that a handler computed.',
+    'Correct the handler or widen the column in a new version of the projection; the partition goes on from the position named.',
+  ),
+  'store.conflict': entry(
+    'A transaction lost against another one (deadlock, serialization or a lock that was not to be had) and was rolled back.',
+    'Nothing if refold repeats it; else give the same command again, and look for long transactions of others if it stays.',
+    true,
+  ),
   'store.failed': entry('The database refused a statement.', 'Read the cause named in the message.'),
   'store.not-migrated': entry('The control schema is missing or older than this version of refold.', 'Run `refold migrate`.'),
   'store.too-new': entry('The control schema was made by a newer version of refold.', 'Upgrade refold in this process.'),
@@ -151,6 +160,11 @@ export const ERROR_CODES = {
   'cutover.lock-timeout': entry(
     'The view could not be locked in time because of long-running statements of others.',
     'Wait for the statements to end, then give the same command again.',
+    true,
+  ),
+  'cutover.old-snapshots': entry(
+    'Transactions of others began before the candidate was built and would see its table empty.',
+    'Wait for the transactions named to end, or end them; then give the same command again.',
     true,
   ),
   'cutover.behind': entry('The generation to switch to is not held at the position of the other one.', 'Give the same command again.', true),

@@ -5,6 +5,11 @@ import type { NamedColumn } from './read-model';
 
 const INT4 = 2 ** 31;
 const INT8 = 2n ** 63n;
+/** Years 1 to 9999: what every store and ISO 8601 with four digits can hold. */
+const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00.000Z');
+const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z');
+
+const isStorableText = (value: string): boolean => !value.includes('\0') && value.isWellFormed();
 
 /** Order of text by code point, which is also the order of its UTF-8 bytes; JavaScript's own is by UTF-16 unit. */
 export const compareText = (a: string, b: string): number => {
@@ -23,6 +28,13 @@ export const compareText = (a: string, b: string): number => {
 
 const byLengthThenText = (a: string, b: string): number => Buffer.byteLength(a) - Buffer.byteLength(b) || compareText(a, b);
 
+const storable = (text: string): string => {
+  if (!isStorableText(text)) {
+    throw new RangeError('JSON cannot hold NUL or half a surrogate pair');
+  }
+  return text;
+};
+
 /** JSON as `jsonb` gives it back: keys by length, then by bytes; what JSON cannot hold is dropped. */
 export const canonicalJson = (value: unknown): unknown => {
   const sorted = (node: unknown): unknown => {
@@ -31,9 +43,9 @@ export const canonicalJson = (value: unknown): unknown => {
     }
     if (node !== null && typeof node === 'object') {
       const entries = Object.entries(node).sort(([a], [b]) => byLengthThenText(a, b));
-      return Object.fromEntries(entries.map(([key, child]) => [key, sorted(child)]));
+      return Object.fromEntries(entries.map(([key, child]) => [storable(key), sorted(child)]));
     }
-    return node;
+    return typeof node === 'string' ? storable(node) : node;
   };
   const text = JSON.stringify(value) as string | undefined;
   return text === undefined ? null : sorted(JSON.parse(text));
@@ -52,14 +64,14 @@ const canonicalDecimal: Canonical = (value, type) => {
 
 /** The value as it will be read back from any store, or `undefined` if it does not fit the type. */
 const CANONICAL: Readonly<Record<ColumnType['kind'], Canonical>> = {
-  text: (value) => (typeof value === 'string' && !value.includes('\0') && value.isWellFormed() ? value : undefined),
+  text: (value) => (typeof value === 'string' && isStorableText(value) ? value : undefined),
   integer: (value) => (typeof value === 'number' && Number.isInteger(value) && value >= -INT4 && value < INT4 ? value + 0 : undefined),
   bigint: (value) => {
     const exact = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value;
     return typeof exact === 'bigint' && exact >= -INT8 && exact < INT8 ? exact : undefined;
   },
   boolean: (value) => (typeof value === 'boolean' ? value : undefined),
-  timestamp: (value) => (value instanceof Date && !Number.isNaN(value.getTime()) ? new Date(value.getTime()) : undefined),
+  timestamp: (value) => (value instanceof Date && value.getTime() >= FIRST_INSTANT && value.getTime() <= LAST_INSTANT ? new Date(value.getTime()) : undefined),
   json: (value) => (value === undefined ? undefined : canonicalJson(value)),
   decimal: canonicalDecimal,
 };
@@ -98,6 +110,17 @@ export const canonicalValue = (column: NamedColumn, value: unknown): unknown => 
 };
 
 export const typeLabel = (type: ColumnType): string => (type.kind === 'decimal' ? `decimal(${String(type.precision)}, ${String(type.scale)})` : type.kind);
+
+/** Whether a key column can hold the value that a record key says; always in its one canonical form. */
+export const isKeyOf = (type: ColumnType, key: string): boolean => {
+  if (type.kind === 'text') {
+    return isStorableText(key);
+  }
+  if (!/^(0|-?[1-9]\d{0,18})$/.test(key)) {
+    return false;
+  }
+  return CANONICAL[type.kind](type.kind === 'integer' ? Number(key) : BigInt(key), type) !== undefined;
+};
 
 /** A value as text: equal texts, equal values. Used for keys. */
 export const keyText = (value: unknown): string => (value instanceof Date ? String(value.getTime()) : String(value));

@@ -3,7 +3,7 @@ import type { App } from '../../src/app/define-app';
 import type { WorkerOptions } from '../../src/app/configuration';
 import type { PostgresPool } from '../../src/platform/postgres/pool';
 import { TOKENS } from '../../src/app/container';
-import type { RunnerEvent } from '../../src/projections/engine/runner';
+import type { RunnerEvent } from '../../src/projections/engine/runner-parts';
 import type { Checkpoint } from '../../src/projections/generations';
 import type { Worker } from '../../src/app/worker';
 import { caughtUp, until } from './harness';

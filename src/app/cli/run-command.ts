@@ -1,5 +1,5 @@
 import { partitionId } from '../../events/position';
-import type { RunnerEvent } from '../../projections/engine/runner';
+import type { RunnerEvent } from '../../projections/engine/runner-parts';
 import { generationLabel, type Generation } from '../../projections/generations';
 import type { Logger } from '../../kernel/logger';
 import type { Action } from './session';

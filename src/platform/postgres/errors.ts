@@ -7,8 +7,14 @@ export const sqlState = (error: unknown): string | undefined => {
   return cause instanceof DatabaseError ? cause.code : undefined;
 };
 
-/** Classes in which the server is not able to serve rather than unwilling: connection, shutdown, out of resources. */
-const UNREACHABLE = /^(08|57P|53|28)/;
+/** The server is not able to serve rather than unwilling: connection, shutdown, out of resources, ended because it idled in a transaction. */
+const UNREACHABLE = /^(08|57P|53|28|25P03)/;
+
+/** Rolled back because of somebody else: deadlock, serialization, a lock that was not to be had. */
+const CONFLICT = /^(40|55P03)/;
+
+/** What was written does not fit: data exceptions (22), and constraints other than uniqueness, which tells of a race. */
+const VALUE_REFUSED = /^(22|23502|23503|23514)/;
 
 /** No such table, and it is one of the control schema: every statement names those with their schema. */
 const isControlSchemaMissing = ({ code, message }: DatabaseError): boolean => code === '42P01' && /\brefold\./.test(message);
@@ -17,13 +23,19 @@ const codeOf = (error: DatabaseError): ErrorCode => {
   if (isControlSchemaMissing(error)) {
     return 'store.not-migrated';
   }
-  return UNREACHABLE.test(error.code ?? '') ? 'store.unreachable' : 'store.failed';
+  if (VALUE_REFUSED.test(error.code ?? '')) {
+    return 'store.value-refused';
+  }
+  if (UNREACHABLE.test(error.code ?? '')) {
+    return 'store.unreachable';
+  }
+  return CONFLICT.test(error.code ?? '') ? 'store.conflict' : 'store.failed';
 };
 
 /**
  * Errors of the driver in refold's words. Connection failures are `store.unreachable`, a missing control schema is
- * `store.not-migrated`; everything else the database refused is `store.failed` with its SQLSTATE. The message names no
- * password: drivers' messages hold none.
+ * `store.not-migrated`, a transaction that lost against another one is `store.conflict`; everything else the database
+ * refused is `store.failed` with its SQLSTATE. The message names no password: drivers' messages hold none.
  */
 export const translatePostgresError = (error: unknown): RefoldError => {
   if (isRefoldError(error)) {

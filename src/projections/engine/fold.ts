@@ -4,6 +4,7 @@ import { NO_COUNTS, type Counters } from '../generations';
 import type { Advance, BatchCommit, StampedRow } from '../read-model-store';
 import type { DecodedBatch, DecodedRecord, Failure } from './decoded';
 import type { Fold } from './fold-step';
+import { isKeyOf } from '../values';
 import { MergeFold } from './merge-fold';
 import { RowFold } from './row-fold';
 
@@ -63,11 +64,14 @@ export const touchedKeys = (definition: ProjectionDefinition, batches: readonly 
   if (definition.kind === 'merged') {
     return [];
   }
+  const { type } = definition.model.keys[0]!;
   const keys = new Set<string>();
   for (const { records } of batches) {
     for (const { events } of records) {
       for (const { key } of events) {
-        keys.add(key);
+        if (isKeyOf(type, key)) {
+          keys.add(key);
+        }
       }
     }
   }

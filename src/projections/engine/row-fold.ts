@@ -2,7 +2,7 @@ import { RefoldError } from '../../kernel/errors';
 import type { DecodedEvent } from '../../events/event-serde';
 import type { ProjectionDefinition } from '../definition';
 import type { Stamp, StampedRow } from '../read-model-store';
-import { canonicalRow, keyText } from '../values';
+import { canonicalRow, isKeyOf, keyText, typeLabel } from '../values';
 import type { DecodedRecord } from './decoded';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
 import { atEvent, handlerOf } from './handling';
@@ -58,6 +58,10 @@ export class RowFold implements Fold {
   /** The changed row, or `undefined` where the event does not touch one. */
   #apply(event: DecodedEvent, current: Touched | undefined, place: RecordPlace): Touched | undefined {
     const { fold, missing } = handlerOf(this.#definition, event);
+    const { type } = this.#definition.model.keys[0]!;
+    if (!isKeyOf(type, event.key)) {
+      throw new RefoldError('row.key-mismatch', `the record key ${JSON.stringify(event.key)} cannot be a key of type ${typeLabel(type)}`);
+    }
     if (current !== undefined && (current.stamp.partition !== place.partition || current.stamp.topic !== place.topic)) {
       throw new RefoldError('key.moved', `the row of key ${event.key} was built from ${current.stamp.topic}/${String(current.stamp.partition)}`);
     }

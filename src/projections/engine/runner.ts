@@ -1,68 +1,27 @@
-import type { Clock } from '../../kernel/clock';
 import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
-import type { Logger } from '../../kernel/logger';
 import { backoffMs } from '../../kernel/retry';
-import { type Assignment, type EventLog, type LogBatch, type Subscription } from '../../events/event-log';
-import type { EventDecoder } from '../../events/event-serde';
-import { partitionId, type PartitionId, type Position } from '../../events/position';
+import type { Assignment, LogBatch, Subscription } from '../../events/event-log';
+import { partitionId, type PartitionId } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
 import { generationLabel, type Generation } from '../generations';
-import type { Advance, Decision, GenerationStore, ReadModelStore } from '../read-model-store';
+import type { Advance, CommitResult, Decision, GenerationStore } from '../read-model-store';
 import { checkFingerprints } from './continuity';
-import { cutBatch, decodeBatch, restOfBatch, type DecodedBatch, type Failure } from './decoded';
-import { foldBatches, touchedKeys, type Standing } from './fold';
+import { decodeBatch, type DecodedBatch, type Failure } from './decoded';
+import { foldBatches, touchedKeys, type FoldResult, type Standing } from './fold';
+import { GroupOffsets } from './group-offsets';
+import { Pending, halves } from './pending';
+import { RUNNER_DEFAULTS, type RunnerOptions, type RunnerParts } from './runner-parts';
 
-/** What a runner tells its observer; the hook for metrics and tests. */
-export type RunnerEvent =
-  | { readonly kind: 'assigned'; readonly assignment: Assignment }
-  | { readonly kind: 'committed'; readonly advances: readonly Advance[] }
-  | { readonly kind: 'held' }
-  | { readonly kind: 'fenced' }
-  | { readonly kind: 'stopped'; readonly failure: Failure };
-
-export interface RunnerOptions {
-  /** Most records folded in one transaction while the generation is rebuilt. */
-  readonly replayBatch: number;
-  /** The same when it is live; what has arrived is folded at once, so batches are small when little arrives. */
-  readonly liveBatch: number;
-  /** Events per second at most, over all partitions; 0: no limit. */
-  readonly maxRate: number;
-  readonly sessionTimeoutMs: number;
-  /** How long to wait for records before looking around again, in milliseconds. */
-  readonly waitMs: number;
-  /** How long to wait before a batch refused by a hold is tried again, in milliseconds. */
-  readonly holdRetryMs: number;
-}
-
-export const RUNNER_DEFAULTS: RunnerOptions = {
-  replayBatch: 5_000,
-  liveBatch: 1_000,
-  maxRate: 0,
-  sessionTimeoutMs: 10_000,
-  waitMs: 250,
-  holdRetryMs: 15,
-};
-
-export interface RunnerParts {
-  readonly generation: Generation;
-  readonly definition: ProjectionDefinition;
-  readonly log: EventLog;
-  readonly decoder: EventDecoder;
-  readonly store: ReadModelStore;
-  /** Name of this worker; becomes the owner of the checkpoints. */
-  readonly worker: string;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly observe?: ((event: RunnerEvent) => void) | undefined;
-  readonly options?: Partial<RunnerOptions> | undefined;
-}
-
-/** What was claimed for one assignment. */
+/** What was claimed for one assignment, and what of it is in work. */
 interface Claim {
   readonly assignment: number;
   readonly standings: Map<PartitionId, Standing>;
   readonly decisions: readonly Decision[];
+  readonly pending: Pending;
 }
+
+/** While a generation is slowed down it never sleeps longer than this after a batch, so that holds are obeyed in time. */
+const LONGEST_THROTTLE_MS = 200;
 
 /**
  * Folds one generation: takes batches across partitions, decodes, loads the rows they touch, folds, and commits rows
@@ -76,7 +35,6 @@ export class Runner {
   /** The newest; batches in work keep theirs, because positions are asked for meanwhile. */
   #claim: Claim | undefined;
   #store: GenerationStore | undefined;
-  #subscription: Subscription | undefined;
   #fences = 0;
 
   constructor(parts: RunnerParts) {
@@ -100,18 +58,13 @@ export class Runner {
       positions: (assignment) => this.#begin(assignment),
       sessionTimeoutMs: this.#options.sessionTimeoutMs,
     });
-    this.#subscription = subscription;
+    const offsets = new GroupOffsets(subscription, generation.group, this.#parts.logger);
     try {
       while (!this.#abort.signal.aborted) {
-        const { waitMs, replayBatch, liveBatch } = this.#options;
-        const maxRecords = this.#generation.status === 'candidate' ? replayBatch : liveBatch;
-        const { assignment, batches } = await subscription.poll({ maxRecords, waitMs, signal: this.#abort.signal });
-        const claim = this.#claim;
-        if (batches.length > 0 && claim?.assignment === assignment.number) {
-          await this.#takeIn(claim, batches);
-        }
+        await this.#round(subscription, offsets);
       }
     } finally {
+      await offsets.settled();
       await subscription.close();
     }
   }
@@ -140,104 +93,155 @@ export class Runner {
     await checkFingerprints(log, generation, checkpoints);
     const standings = new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), { epoch: checkpoint.epoch, streamTime: checkpoint.streamTime }]));
     const decisions = await this.#store!.decisions(checkpoints);
-    this.#claim = { assignment: assignment.number, standings, decisions };
+    this.#claim = { assignment: assignment.number, standings, decisions, pending: new Pending() };
     observe?.({ kind: 'assigned', assignment });
     return new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), checkpoint.next]));
   }
 
+  /** Takes in what has arrived and folds what may be folded. */
+  async #round(subscription: Subscription, offsets: GroupOffsets): Promise<void> {
+    const { clock } = this.#parts;
+    const { waitMs, holdRetryMs } = this.#options;
+    const started = clock.now();
+    const maxRecords = this.#batchSize();
+    const waiting = this.#claim?.pending;
+    if ((waiting?.records ?? 0) >= maxRecords) {
+      await clock.sleep(holdRetryMs, this.#abort.signal); // enough is held already: nothing more is taken in
+    } else {
+      const wait = (waiting?.size ?? 0) > 0 ? holdRetryMs : waitMs;
+      const { assignment, batches } = await subscription.poll({ maxRecords, waitMs: wait, signal: this.#abort.signal });
+      if (batches.length > 0 && this.#claim?.assignment === assignment.number) {
+        await this.#takeIn(this.#claim, batches);
+      }
+    }
+    const claim = this.#claim;
+    if (claim !== undefined && claim.pending.size > 0) {
+      const folded = await this.#foldPending(subscription, offsets, claim);
+      await this.#throttle(folded, started);
+    }
+  }
+
+  #batchSize(): number {
+    const { replayBatch, liveBatch, maxRate } = this.#options;
+    if (this.#generation.status !== 'candidate') {
+      return liveBatch;
+    }
+    return maxRate === 0 ? replayBatch : Math.max(1, Math.min(replayBatch, Math.floor((maxRate * LONGEST_THROTTLE_MS) / 1_000)));
+  }
+
   async #takeIn(claim: Claim, batches: readonly LogBatch[]): Promise<void> {
-    const started = this.#parts.clock.now();
     const { decoder } = this.#parts;
     await decoder.prepare(batches.flatMap(({ records }) => records));
-    const results = batches.map((batch) => decodeBatch(batch, decoder, claim.decisions));
-    const failures = results.flatMap(({ failure }) => failure ?? []);
-    const folded = await this.#foldAll(
-      claim,
-      results.map(({ decoded }) => decoded),
-      failures,
-    );
-    if (folded) {
-      await this.#throttle(batches, started);
+    for (const batch of batches) {
+      const { decoded, failure } = decodeBatch(batch, decoder, claim.decisions);
+      claim.pending.add(decoded, failure);
     }
   }
 
-  /** Folds and commits, in several transactions where a hold cuts the batch. `false`: fenced, everything was thrown away. */
-  async #foldAll(claim: Claim, batches: readonly DecodedBatch[], undecodable: readonly Failure[]): Promise<boolean> {
-    let rest = batches.filter(({ from, next }) => next > from);
-    let failed: readonly Failure[] = undecodable;
-    let cuts: ReadonlyMap<PartitionId, number> = new Map();
-    let probing = false;
-    while (rest.length > 0 && !this.#abort.signal.aborted) {
-      const now = rest.map((batch) => cutBatch(batch, cuts.get(partitionId(batch)) ?? batch.next)).filter(({ from, next }) => next > from);
-      if (now.length === 0) {
-        await this.#parts.clock.sleep(this.#options.holdRetryMs, this.#abort.signal);
-        cuts = new Map(rest.map((batch) => [partitionId(batch), batch.from + 1])); // asking costs one offset, not the whole batch again
-        probing = true;
-        continue;
-      }
-      const { commit, failures } = await this.#fold(claim, now);
-      const result = await this.#store!.commit(commit);
-      if (result.status === 'held') {
-        this.#parts.observe?.({ kind: 'held' });
-        cuts = new Map([...cuts, ...result.holds]);
-        continue;
-      }
-      if (result.status === 'fenced') {
-        await this.#fenced(claim);
-        return false;
-      }
-      await this.#committed(claim, commit.advances);
-      cuts = probing ? new Map() : cuts;
-      probing = false;
-      failed = [...failed.filter((one) => !failures.some((earlier) => samePartition(earlier, one))), ...failures];
-      const reached = new Map(now.map((batch) => [partitionId(batch), failures.some((failure) => samePartition(failure, batch)) ? Infinity : batch.next]));
-      rest = rest.map((batch) => restOfBatch(batch, reached.get(partitionId(batch)) ?? batch.from)).filter(({ from, next }) => next > from);
+  /** Folds up to the holds that are known, asks whether they were lifted, records the failures reached; answers the records folded. */
+  async #foldPending(subscription: Subscription, offsets: GroupOffsets, claim: Claim): Promise<number> {
+    const { pending } = claim;
+    const before = pending.records;
+    const result = await this.#commit(offsets, claim, pending.ready());
+    if (result.status === 'held') {
+      pending.heldToo(result.holds);
     }
-    for (const failure of this.#abort.signal.aborted ? [] : failed) {
-      await this.#stopPartition(claim, failure);
+    const probed = result.status === 'committed' ? await this.#commit(offsets, claim, pending.probe()) : result;
+    if (probed.status !== 'fenced' && probed !== result) {
+      pending.held(probed.status === 'held' ? probed.holds : new Map());
     }
-    return true;
+    if (probed.status === 'held') {
+      this.#parts.observe?.({ kind: 'held' });
+    }
+    if (probed.status === 'fenced') {
+      pending.clear();
+      await this.#fenced(subscription, claim);
+      return 0;
+    }
+    const folded = before - pending.records;
+    for (const failure of pending.settle()) {
+      await this.#stopPartition(subscription, claim, failure);
+    }
+    return folded;
   }
 
-  async #fold(claim: Claim, batches: readonly DecodedBatch[]): Promise<ReturnType<typeof foldBatches>> {
+  /**
+   * Folds and commits batches. Where the database refuses a value, the batch is halved until the record is found whose
+   * rows it cannot take; that record fails, the others are committed.
+   */
+  async #commit(offsets: GroupOffsets, claim: Claim, given: readonly DecodedBatch[]): Promise<CommitResult> {
+    const batches = given.filter((batch) => !claim.pending.isGivenUp(batch));
+    if (batches.length === 0) {
+      return { status: 'committed' };
+    }
+    let folded: FoldResult;
+    try {
+      folded = await this.#fold(claim, batches);
+      const result = await this.#store!.commit(folded.commit);
+      if (result.status !== 'committed') {
+        return result;
+      }
+    } catch (error) {
+      if (!isRefoldError(error, 'store.value-refused')) {
+        throw error;
+      }
+      return this.#findRefused(offsets, claim, batches, error);
+    }
+    this.#committed(offsets, claim, folded.commit.advances);
+    folded.failures.forEach((failure) => {
+      claim.pending.failed(failure);
+    });
+    return { status: 'committed' };
+  }
+
+  async #findRefused(offsets: GroupOffsets, claim: Claim, batches: readonly DecodedBatch[], error: RefoldError): Promise<CommitResult> {
+    const records = batches.flatMap((batch) => batch.records.map(({ offset }) => ({ topic: batch.topic, partition: batch.partition, offset })));
+    const [only] = records;
+    if (only === undefined) {
+      throw error; // no record is to blame
+    }
+    if (records.length === 1) {
+      const facts = { ...error.facts, ...only, generation: generationLabel(this.#generation) };
+      claim.pending.failed({ ...only, error: new RefoldError(error.code, error.summary, { facts, cause: error.cause }) });
+      return { status: 'committed' };
+    }
+    for (const half of halves(batches)) {
+      const result = await this.#commit(offsets, claim, half);
+      if (result.status !== 'committed') {
+        return result;
+      }
+    }
+    return { status: 'committed' };
+  }
+
+  async #fold(claim: Claim, batches: readonly DecodedBatch[]): Promise<FoldResult> {
     const { definition } = this.#parts;
     const loaded = await this.#store!.load(touchedKeys(definition, batches));
     return foldBatches(definition, batches, claim.standings, loaded);
   }
 
-  async #committed(claim: Claim, advances: readonly Advance[]): Promise<void> {
+  #committed(offsets: GroupOffsets, claim: Claim, advances: readonly Advance[]): void {
     this.#fences = 0;
-    for (const { topic, partition, epoch, streamTime } of advances) {
+    for (const { topic, partition, next, epoch, streamTime } of advances) {
       claim.standings.set(partitionId({ topic, partition }), { epoch, streamTime });
+      claim.pending.committed(partitionId({ topic, partition }), next);
     }
     this.#parts.observe?.({ kind: 'committed', advances });
-    await this.#tellGroup(advances.map(({ topic, partition, next }) => ({ topic, partition, offset: next })));
+    offsets.tell(advances.map(({ topic, partition, next }) => ({ topic, partition, offset: next })));
   }
 
-  /** Offsets in the group are for outside tools alone, so a failure to write them stops nothing. */
-  async #tellGroup(positions: readonly Position[]): Promise<void> {
-    try {
-      await this.#subscription!.commit(positions);
-    } catch (error) {
-      this.#parts.logger.log('warn', 'offsets could not be committed to the group; reading goes on from the checkpoint', {
-        group: this.#parts.generation.group,
-        error: messageOf(error),
-      });
-    }
-  }
-
-  /** Somebody else claimed a partition: begin again from the checkpoints, the sooner the less it happens. */
-  async #fenced(claim: Claim): Promise<void> {
+  /** Somebody else claimed a partition: begin again from the checkpoints, the later the more often it happens. */
+  async #fenced(subscription: Subscription, claim: Claim): Promise<void> {
     this.#fences += 1;
     this.#parts.observe?.({ kind: 'fenced' });
     if (this.#claim !== claim) {
       return; // we claimed anew ourselves, and what comes next belongs to that
     }
     await this.#parts.clock.sleep(backoffMs(this.#fences, 50, 2_000, Math.random), this.#abort.signal);
-    this.#subscription!.restart();
+    subscription.restart();
   }
 
-  async #stopPartition(claim: Claim, failure: Failure): Promise<void> {
+  async #stopPartition(subscription: Subscription, claim: Claim, failure: Failure): Promise<void> {
     const { generation, logger, observe } = this.#parts;
     const { topic, partition, offset, error } = failure;
     const standing = claim.standings.get(partitionId(failure));
@@ -246,22 +250,18 @@ export class Runner {
     const stop = { topic, partition, offset, code, message: messageOf(error), remedy };
     logger.log('error', 'a partition stopped', { generation: generationLabel(generation), ...stop });
     await this.#store!.recordStop(failure, standing?.epoch ?? -1, stop);
-    this.#subscription!.drop([failure]);
+    subscription.drop([failure]);
     observe?.({ kind: 'stopped', failure });
   }
 
-  async #throttle(batches: readonly LogBatch[], started: number): Promise<void> {
+  async #throttle(records: number, started: number): Promise<void> {
     const { maxRate } = this.#options;
-    if (maxRate > 0 && this.#generation.status === 'candidate') {
-      const records = batches.reduce((total, { records: read }) => total + read.length, 0);
+    if (maxRate > 0 && records > 0 && this.#generation.status === 'candidate') {
       const due = started + (records * 1_000) / maxRate;
       await this.#parts.clock.sleep(Math.max(0, due - this.#parts.clock.now()), this.#abort.signal);
     }
   }
 }
-
-const samePartition = (a: { readonly topic: string; readonly partition: number }, b: { readonly topic: string; readonly partition: number }): boolean =>
-  a.topic === b.topic && a.partition === b.partition;
 
 /** @throws RefoldError `generation.definition-changed` */
 export const assertSameDefinition = (generation: Generation, definition: ProjectionDefinition): void => {

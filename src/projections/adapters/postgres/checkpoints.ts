@@ -47,7 +47,8 @@ export const readCheckpoints = async (sql: Sql, generationId: number): Promise<r
 
 /**
  * Raises the epochs of the partitions, if the generation is still followed; answers their checkpoints. The generation's
- * row is locked too: a claim that waited for a retirement has to see the status it left.
+ * row is locked too: a claim that waited for a retirement has to see the status it left. All rows are counted because
+ * EXISTS would stop at the first one and leave the others to be locked in the order in which they lie.
  */
 export const claimCheckpoints = async (
   sql: Sql,
@@ -62,7 +63,7 @@ export const claimCheckpoints = async (
             WHERE c.generation_id = $1 AND g.status IN ('candidate', 'active', 'standby') AND (c.topic, c.partition) IN (SELECT topic, partition FROM wanted)
             ORDER BY c.topic, c.partition FOR UPDATE OF c FOR SHARE OF g)
      UPDATE refold.checkpoints SET epoch = epoch + 1, owner = $4, updated_at = now()
-     WHERE generation_id = $1 AND (topic, partition) IN (SELECT topic, partition FROM wanted) AND EXISTS (SELECT FROM locked)
+     WHERE generation_id = $1 AND (topic, partition) IN (SELECT topic, partition FROM wanted) AND (SELECT count(*) FROM locked) > 0
      RETURNING ${COLUMNS}`,
     [generationId, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition), owner],
   );

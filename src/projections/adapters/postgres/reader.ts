@@ -1,7 +1,8 @@
 import { Kysely, PostgresDialect, type PostgresPool as KyselyPool, type PostgresPoolClient } from 'kysely';
-import { Pool, types } from 'pg';
+import { types, type Pool } from 'pg';
 import { Decimal } from '../../../kernel/decimal';
 import { RefoldError } from '../../../kernel/errors';
+import { borrow, openConnections } from '../../../platform/postgres/connections';
 import { sqlState, translatePostgresError } from '../../../platform/postgres/errors';
 import { identifier, qualified } from '../../../platform/postgres/quote';
 import type { PostgresPool } from '../../../platform/postgres/pool';
@@ -40,16 +41,23 @@ const translated = (error: unknown, models: ReadonlySet<string>): RefoldError =>
 
 const translatingPool = (pool: Pool, models: ReadonlySet<string>): KyselyPool => ({
   connect: async (): Promise<PostgresPoolClient> => {
-    const client = await pool.connect().catch((error: unknown) => {
+    const loan = await borrow(pool).catch((error: unknown) => {
       throw translated(error, models);
     });
-    return new Proxy(client, {
+    return new Proxy(loan.client, {
       get: (target, property) => {
         if (property === 'query') {
           return (...args: unknown[]) =>
             (target.query as (...given: unknown[]) => unknown as (...given: unknown[]) => Promise<unknown>)(...args).catch((error: unknown) => {
-              throw translated(error, models);
+              const refused = translated(error, models);
+              if (refused.code === 'store.unreachable') {
+                loan.broke(refused);
+              }
+              throw refused;
             });
+        }
+        if (property === 'release') {
+          return loan.giveBack;
         }
         const member: unknown = Reflect.get(target, property);
         return typeof member === 'function' ? (member.bind(target) as unknown) : member;
@@ -71,14 +79,7 @@ export const openReader = <DB>(options: {
   readonly models: readonly string[];
   readonly max?: number;
 }): Reader<DB> => {
-  const pool = new Pool({
-    connectionString: options.url,
-    max: options.max ?? 4,
-    application_name: 'refold reader',
-    types: { getTypeParser },
-    connectionTimeoutMillis: 10_000,
-  });
-  pool.on('error', () => undefined); // an idle connection died; the next query reports a database that is gone
+  const pool = openConnections({ url: options.url, max: options.max ?? 4, applicationName: 'refold reader', types: { getTypeParser } });
   const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool: translatingPool(pool, new Set(options.models)) }) });
   const db = kysely.withSchema(options.viewSchema) as unknown as ReadOnly<DB>;
   return { db, close: () => kysely.destroy() };

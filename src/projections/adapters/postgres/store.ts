@@ -1,5 +1,6 @@
 import { RefoldError } from '../../../kernel/errors';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
+import { ensureSchema } from '../../../platform/postgres/schemas';
 import type { TopicPartition } from '../../../events/position';
 import type { ProjectionDefinition } from '../../definition';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
@@ -25,6 +26,7 @@ export class PostgresReadModelStore implements ReadModelStore {
       if (await tableExists(sql, generation)) {
         return;
       }
+      await ensureSchema(sql, generation.viewSchema);
       for (const statement of createTable(generation, definition)) {
         await sql.query(statement);
       }

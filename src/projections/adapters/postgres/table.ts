@@ -15,7 +15,7 @@ const STAMPS = ['_topic text NOT NULL', '_partition integer NOT NULL', '_offset 
 const columnDefinition = (column: NamedColumn): string => `${identifier(column.name)} ${postgresType(column.type).sql}${column.nullable ? '' : ' NOT NULL'}`;
 
 /**
- * DDL of a generation's table. Rows are updated in place where nothing indexed changes, hence room on the pages and
+ * DDL of a generation's table, in a schema that exists. Rows are updated in place where nothing indexed changes, hence room on the pages and
  * never an index on a stamp.
  */
 export const createTable = (generation: Generation, definition: ProjectionDefinition): readonly string[] => {
@@ -27,7 +27,6 @@ export const createTable = (generation: Generation, definition: ProjectionDefini
     .join(', ')})`;
   const indexed = definition.model.columns.filter((column) => column.indexed);
   return [
-    `CREATE SCHEMA IF NOT EXISTS ${identifier(generation.viewSchema)}`,
     `CREATE TABLE IF NOT EXISTS ${table} (${[...columns, ...stamps, key].join(', ')}) WITH (fillfactor = 90)`,
     // The name is left to Postgres: IF NOT EXISTS needs one, so existence is asked by provision.
     ...indexed.map(({ name }) => `CREATE INDEX ON ${table} (${identifier(name)})`),

@@ -1,0 +1,115 @@
+import { partitionId, type PartitionId } from '../../events/position';
+import { cutBatch, restOfBatch, type DecodedBatch, type Failure } from './decoded';
+
+interface Waiting {
+  readonly batch: DecodedBatch;
+  /** Right behind the batch: recorded when everything before it is committed. */
+  readonly failure: Failure | undefined;
+}
+
+const countOf = (batches: readonly DecodedBatch[]): number => batches.reduce((total, { records }) => total + records.length, 0);
+
+const joined = (a: DecodedBatch, b: DecodedBatch): DecodedBatch => ({ ...a, next: b.next, records: [...a.records, ...b.records] });
+
+/** Splits batches in two with about half of the records each; the second begins where the first ends. */
+export const halves = (batches: readonly DecodedBatch[]): readonly [readonly DecodedBatch[], readonly DecodedBatch[]] => {
+  let left = Math.floor(countOf(batches) / 2);
+  const first: DecodedBatch[] = [];
+  const second: DecodedBatch[] = [];
+  for (const batch of batches) {
+    const at = left >= batch.records.length ? batch.next : batch.records[left]!.offset;
+    left -= Math.min(left, batch.records.length);
+    const [head, tail] = [cutBatch(batch, at), restOfBatch(batch, at)];
+    first.push(...(head.next > head.from ? [head] : []));
+    second.push(...(tail.next > tail.from ? [tail] : []));
+  }
+  return [first, second];
+};
+
+/**
+ * What was decoded under one assignment and is not committed yet, per partition, and where a hold is known to be. Most
+ * of the time it is empty between two batches; under a hold the held partitions wait here while the others go on.
+ */
+export class Pending {
+  readonly #waiting = new Map<PartitionId, Waiting>();
+  #holds: ReadonlyMap<PartitionId, number> = new Map();
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** Records that wait. */
+  get records(): number {
+    return countOf([...this.#waiting.values()].map(({ batch }) => batch));
+  }
+
+  /** Adds what follows; nothing follows a failure. */
+  add(batch: DecodedBatch, failure: Failure | undefined): void {
+    const before = this.#waiting.get(partitionId(batch));
+    if (before?.failure === undefined) {
+      this.#waiting.set(partitionId(batch), { batch: before === undefined ? batch : joined(before.batch, batch), failure });
+    }
+  }
+
+  /** What may be folded as far as is known: everything up to the holds. */
+  ready(): readonly DecodedBatch[] {
+    return this.#cut((batch) => this.#holds.get(partitionId(batch)) ?? batch.next);
+  }
+
+  /** One offset of every partition that stands at its hold: to ask, by trying, whether it was lifted. */
+  probe(): readonly DecodedBatch[] {
+    return this.#cut((batch) => (batch.from >= (this.#holds.get(partitionId(batch)) ?? Infinity) ? batch.from + 1 : batch.from));
+  }
+
+  held(holds: ReadonlyMap<PartitionId, number>): void {
+    this.#holds = holds;
+  }
+
+  /** Holds known until now, with these in addition. */
+  heldToo(holds: ReadonlyMap<PartitionId, number>): void {
+    this.#holds = new Map([...this.#holds, ...holds]);
+  }
+
+  /** A partition was committed up to `next`. */
+  committed(id: PartitionId, next: number): void {
+    const waiting = this.#waiting.get(id);
+    if (waiting !== undefined) {
+      this.#waiting.set(id, { ...waiting, batch: restOfBatch(waiting.batch, next) });
+    }
+  }
+
+  /** The record at the failure cannot be folded: what lies before it goes on, what lies behind it is given up. */
+  failed(failure: Failure): void {
+    const id = partitionId(failure);
+    const waiting = this.#waiting.get(id);
+    if (waiting !== undefined) {
+      this.#waiting.set(id, { batch: cutBatch(waiting.batch, failure.offset), failure });
+    }
+  }
+
+  /** Whether a batch lies behind a failure. */
+  isGivenUp(batch: DecodedBatch): boolean {
+    const failure = this.#waiting.get(partitionId(batch))?.failure;
+    return failure !== undefined && batch.from >= failure.offset;
+  }
+
+  /** Removes what is finished; answers the failures that were reached. */
+  settle(): readonly Failure[] {
+    const reached: Failure[] = [];
+    for (const [id, { batch, failure }] of this.#waiting) {
+      if (batch.next <= batch.from) {
+        this.#waiting.delete(id);
+        reached.push(...(failure === undefined ? [] : [failure]));
+      }
+    }
+    return reached;
+  }
+
+  clear(): void {
+    this.#waiting.clear();
+  }
+
+  #cut(at: (batch: DecodedBatch) => number): readonly DecodedBatch[] {
+    return [...this.#waiting.values()].map(({ batch }) => cutBatch(batch, at(batch))).filter(({ from, next }) => next > from);
+  }
+}

@@ -1,0 +1,53 @@
+import type { Clock } from '../../kernel/clock';
+import type { Logger } from '../../kernel/logger';
+import type { Assignment, EventLog } from '../../events/event-log';
+import type { EventDecoder } from '../../events/event-serde';
+import type { ProjectionDefinition } from '../definition';
+import type { Generation } from '../generations';
+import type { Advance, ReadModelStore } from '../read-model-store';
+import type { Failure } from './decoded';
+
+/** What a runner tells its observer; the hook for metrics and tests. */
+export type RunnerEvent =
+  | { readonly kind: 'assigned'; readonly assignment: Assignment }
+  | { readonly kind: 'committed'; readonly advances: readonly Advance[] }
+  | { readonly kind: 'held' }
+  | { readonly kind: 'fenced' }
+  | { readonly kind: 'stopped'; readonly failure: Failure };
+
+export interface RunnerOptions {
+  /** Most records folded in one transaction while the generation is rebuilt. */
+  readonly replayBatch: number;
+  /** The same when it is live; what has arrived is folded at once, so batches are small when little arrives. */
+  readonly liveBatch: number;
+  /** Events per second at most, over all partitions; 0: no limit. */
+  readonly maxRate: number;
+  readonly sessionTimeoutMs: number;
+  /** How long to wait for records before looking around again, in milliseconds. */
+  readonly waitMs: number;
+  /** How long to wait before a batch refused by a hold is tried again, in milliseconds. */
+  readonly holdRetryMs: number;
+}
+
+export const RUNNER_DEFAULTS: RunnerOptions = {
+  replayBatch: 5_000,
+  liveBatch: 1_000,
+  maxRate: 0,
+  sessionTimeoutMs: 10_000,
+  waitMs: 250,
+  holdRetryMs: 15,
+};
+
+export interface RunnerParts {
+  readonly generation: Generation;
+  readonly definition: ProjectionDefinition;
+  readonly log: EventLog;
+  readonly decoder: EventDecoder;
+  readonly store: ReadModelStore;
+  /** Name of this worker; becomes the owner of the checkpoints. */
+  readonly worker: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly observe?: ((event: RunnerEvent) => void) | undefined;
+  readonly options?: Partial<RunnerOptions> | undefined;
+}

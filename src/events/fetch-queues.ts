@@ -2,10 +2,18 @@ import { RefoldError } from '../kernel/errors';
 import type { LogBatch, LogRecord } from './event-log';
 import { comparePartitions, partitionId, type PartitionId, type TopicPartition } from './position';
 
+const NONE: ReadonlySet<PartitionId> = new Set();
+
 export interface QueueLimits {
   readonly maxQueuedRecords: number;
   readonly maxQueuedBytes: number;
 }
+
+/** The same items in the same order, beginning with another one. */
+export const rotated = <T>(items: readonly T[], by: number): T[] => {
+  const first = items.length === 0 ? 0 : by % items.length;
+  return [...items.slice(first), ...items.slice(0, first)];
+};
 
 /** Bytes of key and value. */
 export const recordBytes = (record: LogRecord): number => (record.key?.length ?? 0) + (record.value?.length ?? 0);
@@ -201,14 +209,15 @@ export class FetchQueues {
   }
 
   /** At most one batch per partition and `maxRecords` records in all; a range without records costs nothing. */
-  take(maxRecords: number): LogBatch[] {
+  take(maxRecords: number, except: ReadonlySet<PartitionId> = NONE): LogBatch[] {
+    const order = except.size === 0 ? this.#order : this.#order.filter((queue) => !except.has(partitionId(queue.id)));
     const shares = shareEvenly(
-      this.#order.map((queue) => queue.records),
+      order.map((queue) => queue.records),
       maxRecords,
       this.#rotation,
     );
     this.#rotation += 1;
-    return this.#order.flatMap((queue, index) => {
+    return order.flatMap((queue, index) => {
       const share = shares[index]!;
       return queue.isEmpty || (share === 0 && queue.records > 0) ? [] : [queue.take(share)];
     });

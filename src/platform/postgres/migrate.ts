@@ -2,6 +2,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { RefoldError } from '../../kernel/errors';
 import type { PostgresPool, Sql } from './pool';
+import { ensureSchema } from './schemas';
 
 /** One numbered SQL file, `NNNN_name.sql`. */
 export interface Migration {
@@ -57,7 +58,7 @@ const refuseNewer = (known: readonly Migration[], applied: readonly AppliedMigra
 
 const prepare = async (sql: Sql): Promise<readonly AppliedMigration[]> => {
   await sql.query('SELECT pg_advisory_xact_lock($1)', [LOCK]);
-  await sql.query('CREATE SCHEMA IF NOT EXISTS refold');
+  await ensureSchema(sql, 'refold');
   await sql.query(
     `CREATE TABLE IF NOT EXISTS refold.migrations (
        number integer PRIMARY KEY, name text NOT NULL, breaking boolean NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`,

@@ -1,5 +1,6 @@
-import { Pool, types, type PoolClient, type PoolConfig } from 'pg';
+import { types, type Pool, type PoolClient, type PoolConfig } from 'pg';
 import type { RefoldError } from '../../kernel/errors';
+import { borrow, openConnections, type Loan } from './connections';
 import { translatePostgresError } from './errors';
 
 /** What a statement answered. The driver's own types stay inside. */
@@ -50,7 +51,11 @@ export interface PostgresOptions {
   readonly max?: number;
   /** Shown in `pg_stat_activity`. */
   readonly applicationName?: string;
+  /** The server ends a transaction that its client leaves idle for so long (milliseconds): nobody waits longer for its locks. @defaultValue 30000 */
+  readonly idleInTransactionMs?: number;
 }
+
+const IDLE_IN_TRANSACTION_MS = 30_000;
 
 /**
  * int8 as a number: every int8 that refold reads for itself is an offset, a count or a time in milliseconds, far below 2^53.
@@ -65,20 +70,14 @@ const parsers: PoolConfig['types'] = {
 export class PostgresPool implements Sql {
   readonly #pool: Pool;
   readonly #sql: Sql;
+  readonly #idleInTransactionMs: number;
   readonly url: string;
 
   constructor(options: PostgresOptions) {
     this.url = options.url;
-    this.#pool = new Pool({
-      connectionString: options.url,
-      max: options.max ?? 8,
-      application_name: options.applicationName ?? 'refold',
-      connectionTimeoutMillis: 10_000,
-      types: parsers,
-    });
+    this.#idleInTransactionMs = options.idleInTransactionMs ?? IDLE_IN_TRANSACTION_MS;
+    this.#pool = openConnections({ url: options.url, max: options.max ?? 8, applicationName: options.applicationName ?? 'refold', types: parsers });
     this.#sql = sqlOver(this.#pool);
-    // An idle connection that dies is replaced at the next use, which reports the failure if the database is gone.
-    this.#pool.on('error', () => undefined);
   }
 
   query<R extends object>(text: string, values?: readonly unknown[]): Promise<Rows<R>> {
@@ -89,12 +88,13 @@ export class PostgresPool implements Sql {
     return this.#sql.rawRows(text, values);
   }
 
-  /** Runs `work` in one transaction on one connection; rolls back if it throws. @throws RefoldError `store.unreachable`, `store.failed` */
+  /** Runs `work` in one transaction on one connection; rolls back if it throws. @throws RefoldError `store.unreachable`, `store.conflict`, `store.failed` */
   async transaction<T>(work: (sql: Sql) => Promise<T>, begin = 'BEGIN'): Promise<T> {
     return this.session(async (sql) => {
-      await sql.query(begin);
       let result: T;
       try {
+        // In one message, so it costs no round trip; LOCAL, so behind PgBouncer it stays with this transaction and sessions may idle outside of one.
+        await sql.query(`${begin}; SET LOCAL idle_in_transaction_session_timeout = ${String(this.#idleInTransactionMs)}`);
         result = await work(sql);
       } catch (error) {
         await sql.query('ROLLBACK').catch(() => undefined); // the connection is broken: its transaction is gone with it
@@ -107,27 +107,21 @@ export class PostgresPool implements Sql {
 
   /** Lends one connection, for what needs the same session: transactions, LISTEN, advisory locks. */
   async session<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    let client: PoolClient;
+    let loan: Loan;
     try {
-      client = await this.#pool.connect();
+      loan = await borrow(this.#pool);
     } catch (error) {
       throw translatePostgresError(error);
     }
-    let failure: Error | undefined;
-    const onError = (error: Error): void => {
-      failure = error;
-    };
-    client.on('error', onError);
-    const sql = sqlOver(client, (error) => {
+    const sql = sqlOver(loan.client, (error) => {
       if (error.code === 'store.unreachable') {
-        failure = error;
+        loan.broke(error);
       }
     });
     try {
       return await work(sql);
     } finally {
-      client.off('error', onError);
-      client.release(failure);
+      loan.giveBack();
     }
   }
 

@@ -1,9 +1,10 @@
 import { PostgresEventLog } from '../../../src/events/adapters/postgres/postgres-event-log';
 import type { PostgresSubscription } from '../../../src/events/adapters/postgres/postgres-subscription';
-import type { Position } from '../../../src/events/position';
+import { partitionId, type Position } from '../../../src/events/position';
 import { migrate } from '../../../src/platform/postgres/migrate';
 import { PostgresPool } from '../../../src/platform/postgres/pool';
 import { eventLogSuite } from '../../conformance/event-log.suite';
+import { until } from '../../support/harness';
 import { describeWithPostgres, freshDatabase } from '../../support/services';
 
 describeWithPostgres('the Postgres log', () => {
@@ -32,5 +33,39 @@ describeWithPostgres('the Postgres log', () => {
         await database.drop();
       },
     };
+  });
+
+  it('never holds more bytes than the limit and one record, from the first fetch on', async () => {
+    const database = await freshDatabase('event-log-bytes');
+    const pool = new PostgresPool({ url: database.url });
+    const log = new PostgresEventLog({ pool, app: 'bytes' });
+    try {
+      await migrate(pool);
+      await log.createTopics([{ topic: 't', partitions: 1 }]);
+      const sizes = Array.from({ length: 120 }, (_, i) => (i % 10 === 0 ? 60_000 : 10));
+      await log.append(
+        sizes.map((size) => ({ topic: 't', partition: 0, key: Buffer.from('k'), value: size === 10 ? null : Buffer.alloc(size, 1), headers: {} })),
+      );
+      const maxQueuedBytes = 200_000;
+      const subscription = await log.subscribe({
+        group: 'g',
+        topics: ['t'],
+        positions: () => Promise.resolve(new Map([[partitionId({ topic: 't', partition: 0 }), 0]])),
+        maxQueuedBytes,
+      });
+      let read = 0;
+      let most = 0;
+      await until(() => Promise.resolve(subscription.held().bytes * 2 >= maxQueuedBytes), 'the queue is full');
+      while (read < sizes.length) {
+        most = Math.max(most, subscription.held().bytes);
+        const { batches } = await subscription.poll({ maxRecords: 7, waitMs: 1_000 });
+        read += batches.reduce((n, batch) => n + batch.records.length, 0);
+      }
+      expect(most).toBeLessThanOrEqual(maxQueuedBytes + 60_001);
+    } finally {
+      await log.close();
+      await pool.close();
+      await database.drop();
+    }
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { LogBatch, LogRecord } from '../../../src/events/event-log';
-import { FetchQueues, shareEvenly } from '../../../src/events/fetch-queues';
+import { FetchQueues, rotated, shareEvenly } from '../../../src/events/fetch-queues';
 import { partitionId } from '../../../src/events/position';
 
 const topic = 't';
@@ -48,6 +48,13 @@ describe('shareEvenly', () => {
   it('lets nobody starve when there is too little for all', () => {
     const served = new Set([0, 1, 2].flatMap((rotation) => shareEvenly([9, 9, 9], 1, rotation).flatMap((share, i) => (share > 0 ? [i] : []))));
     expect(served.size).toBe(3);
+  });
+});
+
+describe('rotated', () => {
+  it('keeps the order and lets everyone be the first in turn', () => {
+    expect([0, 1, 2, 3].map((by) => rotated(['a', 'b', 'c'], by).join(''))).toEqual(['abc', 'bca', 'cab', 'abc']);
+    expect(rotated([], 5)).toEqual([]);
   });
 });
 

@@ -3,7 +3,7 @@ import type { Clock } from '../../../kernel/clock';
 import { isRefoldError, messageOf } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
 import { SUBSCRIBE_DEFAULTS, type Delivery, type PollOptions, type SubscribeOptions, type Subscription } from '../../event-log';
-import type { FetchQueues } from '../../fetch-queues';
+import { rotated, type FetchQueues } from '../../fetch-queues';
 import { partitionId, type Position, type TopicPartition } from '../../position';
 import { SubscriptionInbox, checkPositions } from '../../subscription-inbox';
 import { Wakeup } from '../../wakeup';
@@ -38,6 +38,7 @@ export class KafkaSubscription implements Subscription {
   readonly #membership: GroupMembership;
   readonly #reader: PartitionReader;
   readonly #fetchAgain: Wakeup;
+  #rounds = 0;
   #assigned: readonly TopicPartition[] | undefined;
   #stopped = false;
   #loop: Promise<void> = Promise.resolve();
@@ -172,7 +173,12 @@ export class KafkaSubscription implements Subscription {
 
   async #fetchRound(queues: FetchQueues): Promise<void> {
     const all = queues.partitions;
-    const hungry = all.filter((partition) => queues.wantsMore(partition)).map((partition) => ({ ...partition, offset: queues.next(partition)! }));
+    // The broker fills its answer in this order: each round begins with another partition, so that none is left out for ever.
+    const hungry = rotated(
+      all.filter((partition) => queues.wantsMore(partition)),
+      this.#rounds,
+    ).map((partition) => ({ ...partition, offset: queues.next(partition)! }));
+    this.#rounds += 1;
     if (hungry.length === 0) {
       await this.#fetchAgain.wait(WAIT_MS);
       return;

@@ -22,7 +22,7 @@ export const toBatch = (head: PartitionHead, from: number, records: readonly Log
 
 /** Fills the queues of a subscription from the tables, partition by partition. */
 export class Fetcher {
-  /** Mean bytes of a record in the last fetch; keeps a fetch of large records within the room that is left. */
+  /** Mean bytes of a record in the last fetch: a guess that spares the database records which the room cuts off anyway. */
   #recordBytes = 1_024;
 
   constructor(
@@ -53,8 +53,8 @@ export class Fetcher {
   }
 
   async #fetch(head: PartitionHead, from: number, room: { readonly records: number; readonly bytes: number }): Promise<LogBatch> {
-    const limit = Math.max(1, Math.min(CHUNK_RECORDS, room.records, Math.floor(room.bytes / this.#recordBytes)));
-    const records = await readRecords(this.pool, this.app, { topic: head.topic, partition: head.partition, offset: from }, head.stable, limit);
+    const limits = { records: Math.max(1, Math.min(CHUNK_RECORDS, room.records, Math.ceil(room.bytes / this.#recordBytes))), bytes: room.bytes };
+    const records = await readRecords(this.pool, this.app, { topic: head.topic, partition: head.partition, offset: from }, head.stable, limits);
     this.#recordBytes = Math.max(1, records.reduce((bytes, record) => bytes + recordBytes(record), 0) / Math.max(1, records.length));
     return toBatch(head, from, records);
   }

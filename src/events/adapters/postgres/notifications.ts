@@ -50,7 +50,13 @@ export class Notifications {
 
   /** Returns or throws when the connection ends. */
   async #hear(): Promise<void> {
-    const client = new Client({ connectionString: this.options.url, application_name: 'refold listen', connectionTimeoutMillis: 10_000, keepAlive: true });
+    const client = new Client({
+      connectionString: this.options.url,
+      application_name: 'refold listen',
+      connectionTimeoutMillis: 10_000,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000, // else the system's, mostly two hours
+    });
     const ended = new Promise<void>((resolve, reject) => {
       client.once('end', resolve);
       client.on('error', reject);

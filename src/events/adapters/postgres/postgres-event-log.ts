@@ -98,7 +98,7 @@ export class PostgresEventLog implements EventLog {
       if (head === undefined || offset === head.stable || maxRecords < 1) {
         return { topic, partition, from: offset, next: offset, records: [] };
       }
-      return toBatch(head, offset, await readRecords(this.#pool, this.#app, from, head.stable, maxRecords));
+      return toBatch(head, offset, await readRecords(this.#pool, this.#app, from, head.stable, { records: maxRecords }));
     });
   }
 

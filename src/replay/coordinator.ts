@@ -12,6 +12,7 @@ import { provision } from './provision';
 import { reconcile } from './reconcile';
 import type { Replay, ReplayStatus } from './replay';
 import { abort, retire } from './retire';
+import { requirePatience, type Stalls } from './stalls';
 import { Measurements, statusOf } from './status';
 import type { Verdict } from './verdict';
 import { verify } from './verify';
@@ -61,6 +62,7 @@ export class ReplayCoordinator {
       workers: await c.catalog.liveWorkers(c.options.liveWithinMs),
       heads: await c.log.heads(topics),
       stores: [...c.switches.keys()],
+      viewSchema: c.viewSchema,
     });
     const facts = { projections: projections.map(({ name, version }) => `${name} v${String(version)}`), again };
     const replay = await c.journal.create({ app: c.app, by: c.by, members, facts });
@@ -75,11 +77,11 @@ export class ReplayCoordinator {
 
   /**
    * Goes on until the replay is ready (or done, which cuts over), the signal aborts, or a step fails.
-   * @throws RefoldError `replay.lease-held`, `replay.wrong-state` (aborted), and what a step or a stopped partition says
+   * @throws RefoldError `replay.lease-held`, `replay.wrong-state` (aborted), `replay.no-worker` if none came for so long, and what a step or a stopped partition says
    */
   async runUntil(id: number, goal: 'ready' | 'done', { signal, onProgress }: RunOptions = {}): Promise<ReplayStatus> {
     return this.#stepping(id, async (lease) => {
-      let stoppedSince: number | undefined;
+      let stalls: Stalls = {};
       for (;;) {
         const replay = await this.#c.journal.get(id);
         const status = await this.status(id);
@@ -92,7 +94,7 @@ export class ReplayCoordinator {
         }
         const moved = replay.state === 'ready' ? await switchOver(this.#c, lease, replay, 'forward').then(() => true) : await this.#step(lease, replay);
         if (!moved) {
-          stoppedSince = this.#requireMoving(status, stoppedSince);
+          stalls = requirePatience(this.#c, status, stalls);
           await this.#c.clock.sleep(this.#c.options.pollMs, signal);
         }
       }
@@ -190,22 +192,5 @@ export class ReplayCoordinator {
       case 'aborted':
         return false;
     }
-  }
-
-  /** A partition that stopped may go on by itself (its store comes back); only one that stays so ends the wait. */
-  #requireMoving({ progress }: ReplayStatus, since: number | undefined): number | undefined {
-    const stopped = progress.find((p) => p.side === 'to' && p.stopped.length > 0);
-    const [stop] = stopped?.stopped ?? [];
-    if (stopped === undefined || stop === undefined) {
-      return undefined;
-    }
-    const began = since ?? this.#c.clock.now();
-    if (this.#c.clock.now() - began < this.#c.options.stoppedMs) {
-      return began;
-    }
-    throw new RefoldError('replay.stopped', `${stopped.generation} stopped: ${stop.message}`, {
-      facts: { generation: stopped.generation, topic: stop.topic, partition: stop.partition, offset: stop.offset, code: stop.code },
-      remedy: stop.remedy,
-    });
   }
 }

@@ -37,6 +37,34 @@ const switchStores = async (c: Coordination, lease: Lease, replay: Replay, pairs
 };
 
 /**
+ * Waits for readers whose snapshot is older than the candidates: the lock on the view keeps out only those that have read
+ * it already. Before any hold, so that both sides go on meanwhile. On the way back the table was shown to readers before.
+ * @throws RefoldError `cutover.old-snapshots`
+ */
+const awaitOldSnapshots = async (c: Coordination, replay: Replay, pairs: readonly GenerationPair[], until: number): Promise<void> => {
+  if (replay.direction === 'back') {
+    return;
+  }
+  for (const [store] of pairsByStore(c, pairs)) {
+    const horizon = replay.verdict?.horizons?.[store.kind];
+    for (let look = 1; horizon !== undefined; look += 1) {
+      const readers = await store.oldSnapshots(horizon);
+      if (readers.length === 0) {
+        break;
+      }
+      if (c.clock.now() >= until) {
+        const facts = { replay: replay.id, store: store.kind, readers: readers.slice(0, 5), others: readers.length > 5 ? readers.length - 5 : undefined };
+        throw new RefoldError('cutover.old-snapshots', 'there are readers that would see the new table empty', { facts });
+      }
+      if (look === 2) {
+        await tell(c, replay.id, 'cutting-over:waiting', { readers });
+      }
+      await c.clock.sleep(100);
+    }
+  }
+};
+
+/**
  * Holds, switches, and tries again while readers are in the way; each try has a hold of its own, so that between two
  * of them both sides go on.
  */
@@ -45,10 +73,10 @@ const switchAll = async (c: Coordination, lease: Lease, replay: Replay): Promise
   const until = clock.now() + options.switchBoundMs;
   // Stores that switched before a crash are done; where all are in one database there are none.
   const pairs = (await resolvePairs(c, replay, replay.direction)).filter(({ to }) => to.status !== 'active');
-  // Readers whose snapshot is older than the candidate's load would see no rows after the switch: they are waited for here.
   for (let attempt = 1; ; attempt += 1) {
+    await awaitOldSnapshots(c, replay, pairs, until);
     const result = await retryHold(c, () =>
-      withHold(c, pairs, async (hold) => {
+      withHold(c, replay.id, pairs, async (hold) => {
         await tell(c, replay.id, 'cutting-over:held', { attempt });
         return switchStores(c, lease, replay, pairs, hold);
       }),
@@ -64,9 +92,22 @@ const switchAll = async (c: Coordination, lease: Lease, replay: Replay): Promise
   }
 };
 
-/** An attempt that changed nothing ends where it began, with the error in the history. A lost lease is somebody else's replay by now. */
-const giveUp = async (c: Coordination, lease: Lease, replay: Replay, error: unknown): Promise<never> => {
+/** Whether the switch was committed although its answer did not arrive. */
+const hasSwitched = async (c: Coordination, replay: Replay): Promise<boolean> => {
+  const reached = requirePhaseAfter(replay.id, replay, 'switched');
+  const now = await c.journal.get(replay.id);
+  return now.state === reached.state && now.direction === reached.direction;
+};
+
+/**
+ * An attempt that changed nothing ends where it began, with the error in the history; one that changed everything has
+ * succeeded whatever came after. A lost lease is somebody else's replay by now.
+ */
+const giveUp = async (c: Coordination, lease: Lease, replay: Replay, error: unknown): Promise<void> => {
   if (isRefoldError(error) && error.code !== 'replay.lease-held') {
+    if (await hasSwitched(c, replay)) {
+      return;
+    }
     await move(c, lease, replay, 'switch-failed', { facts: { code: error.code }, error: failureOf(error) });
   }
   throw error;
@@ -75,7 +116,8 @@ const giveUp = async (c: Coordination, lease: Lease, replay: Replay, error: unkn
 /**
  * Moves readers of all members to the other side in one step, forward or back; goes on with an interrupted one. A cutover
  * that is done stays done.
- * @throws RefoldError `replay.wrong-state`, `replay.no-worker`, `hold.timed-out`, `cutover.incompatible-columns`, `cutover.lock-timeout`
+ * @throws RefoldError `replay.wrong-state`, `replay.no-worker`, `hold.timed-out`, `cutover.incompatible-columns`, `cutover.lock-timeout`,
+ *   `cutover.old-snapshots`
  */
 export const switchOver = async (c: Coordination, lease: Lease, given: Replay, direction: Direction): Promise<void> => {
   const event = direction === 'forward' ? 'cutover' : 'rollback';

@@ -1,7 +1,7 @@
-import { RefoldError, isRefoldError } from '../kernel/errors';
+import { RefoldError, isRefoldError, messageOf } from '../kernel/errors';
 import { generationLabel } from '../projections/generations';
 import { finallyRun } from './lease';
-import type { Coordination } from './parts';
+import { tell, type Coordination } from './parts';
 import type { GenerationPair, Hold, Straggler } from './ports';
 
 /** Part of the hold that is for arriving; the rest is for the step inside. */
@@ -43,10 +43,10 @@ const arrive = async (c: Coordination, pairs: readonly GenerationPair[], hold: H
 
 /**
  * Runs `work` while all generations of the pairs stand still at one position vector per pair. The hold is always lifted,
- * and expires by itself if this process dies.
+ * and expires by itself if this process dies or the lifting fails.
  * @throws RefoldError `hold.timed-out`, `hold.lost`
  */
-export const withHold = async <T>(c: Coordination, pairs: readonly GenerationPair[], work: (hold: Hold) => Promise<T>): Promise<T> => {
+export const withHold = async <T>(c: Coordination, replay: number, pairs: readonly GenerationPair[], work: (hold: Hold) => Promise<T>): Promise<T> => {
   const hold = await c.holds.place(
     pairs.map(({ from, to }) => [from.id, to.id] as const),
     c.options.holdMs,
@@ -57,6 +57,7 @@ export const withHold = async <T>(c: Coordination, pairs: readonly GenerationPai
       return work(hold);
     },
     () => c.holds.lift(hold),
+    (error) => tell(c, replay, 'hold:not-lifted', { message: messageOf(error) }),
   );
 };
 

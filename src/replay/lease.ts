@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto';
+import { isRefoldError, messageOf } from '../kernel/errors';
 import type { Lease } from './ports';
-import type { Coordination } from './parts';
+import { tell, type Coordination } from './parts';
 
-/** Runs `last` after `work` whatever happened; the error of `work` is the one that counts. */
-export const finallyRun = async <T>(work: () => Promise<T>, last: () => Promise<void>): Promise<T> => {
+/**
+ * Runs `last` after `work` whatever happened. Only `work` decides how it ends: what `last` undoes expires by itself, so its
+ * failure after a success is only told.
+ */
+export const finallyRun = async <T>(work: () => Promise<T>, last: () => Promise<void>, told: (error: unknown) => Promise<void>): Promise<T> => {
   let result: T;
   try {
     result = await work();
@@ -11,7 +15,7 @@ export const finallyRun = async <T>(work: () => Promise<T>, last: () => Promise<
     await last().catch(() => undefined); // what `work` threw says more
     throw error;
   }
-  await last();
+  await last().catch(told);
   return result;
 };
 
@@ -31,10 +35,16 @@ export const leased = async <T>(c: Coordination, replayId: number, work: (lease:
       if (done.signal.aborted) {
         return;
       }
-      await journal.acquire(lease, options.leaseMs);
+      const lost = await journal.acquire(lease, options.leaseMs).then(
+        () => false,
+        (error: unknown) => isRefoldError(error, 'replay.lease-held'), // anything else may be over at the next try
+      );
+      if (lost) {
+        return; // the next write of `work` reports it
+      }
     }
   };
-  const renewing = renew().catch(() => undefined); // lost or unreachable: the next write of `work` reports it
+  const renewing = renew();
   return finallyRun(
     () => work(lease),
     async () => {
@@ -42,5 +52,6 @@ export const leased = async <T>(c: Coordination, replayId: number, work: (lease:
       await renewing;
       await journal.release(lease);
     },
+    (error) => tell(c, replayId, 'lease:not-released', { message: messageOf(error) }),
   );
 };

@@ -20,7 +20,7 @@ export interface ReplayOptions {
   readonly holdAttempts: number;
   /** Events that a candidate may lag behind the stable head to count as caught up. */
   readonly catchUpLag: number;
-  /** How long a cutover goes on trying to lock a view that others are reading. */
+  /** How long a cutover waits for readers with an old snapshot, and goes on trying to lock a view that others are reading. */
   readonly switchBoundMs: number;
   /** Workers heard of within this time are alive. */
   readonly liveWithinMs: number;
@@ -28,6 +28,8 @@ export interface ReplayOptions {
   readonly samples: number;
   /** A candidate whose partition stopped and does not move for so long ends `runUntil` with the error of the partition. */
   readonly stoppedMs: number;
+  /** How long `runUntil` waits for a live worker that can fold a side of the replay. */
+  readonly noWorkerMs: number;
 }
 
 export const REPLAY_DEFAULTS: ReplayOptions = {
@@ -41,6 +43,7 @@ export const REPLAY_DEFAULTS: ReplayOptions = {
   liveWithinMs: 5_000,
   samples: 10,
   stoppedMs: 3_000,
+  noWorkerMs: 30_000,
 };
 
 /** Told after each step that is persisted, and inside holds; what it throws ends the command as a crash would. */

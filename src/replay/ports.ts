@@ -106,6 +106,8 @@ export interface PairComparison {
 
 export interface Comparison {
   readonly takenAt: string;
+  /** What a reader's snapshot must include to see the candidates whole; understood by the store alone, see {@link StoreSwitch.oldSnapshots}. */
+  readonly horizon: string;
   readonly pairs: readonly PairComparison[];
 }
 
@@ -145,6 +147,11 @@ export interface StoreSwitch {
   readonly kind: StoreKind;
   /** @throws RefoldError `cutover.behind` if a side is not at the position of the hold in the snapshot */
   compare(request: CompareRequest): Promise<Comparison>;
+  /**
+   * Transactions of others whose snapshot is older than `horizon`, as text for people. After a switch they would see the
+   * candidate as it was then, empty or half built. Once there is none there will be none again.
+   */
+  oldSnapshots(horizon: string): Promise<readonly string[]>;
   /**
    * Switches views, active markers and statuses of all pairs, atomically for readers; lifts the hold.
    * @throws RefoldError `cutover.incompatible-columns`, `cutover.behind`, `hold.lost`, `replay.lease-held`, `replay.wrong-state`; nothing was changed then

@@ -20,6 +20,8 @@ export interface PreflightFacts {
   /** Kinds of store in which views can be switched, in the order in which they switch. */
   readonly stores: readonly StoreKind[];
   readonly again: boolean;
+  /** Schema of views and tables as it is configured now. */
+  readonly viewSchema: string;
 }
 
 /** @throws RefoldError `projection.unknown` */
@@ -56,6 +58,16 @@ const requireCompleteLog = (topics: readonly string[], heads: readonly Partition
   }
 };
 
+/** A view is switched where readers know it: one in another schema would be another view, and the old one would stand still. */
+const requireViewSchema = (active: Generation, configured: string): void => {
+  if (active.viewSchema !== configured) {
+    throw new RefoldError('config.invalid', `${generationLabel(active)} lives in schema ${active.viewSchema}, configured is ${configured}`, {
+      facts: { projection: active.projection, schema: active.viewSchema, configured },
+      remedy: `Set viewSchema back to '${active.viewSchema}'; a replay cannot move a view to another schema.`,
+    });
+  }
+};
+
 const planMember = (f: PreflightFacts, definition: ProjectionDefinition, store: StoreKind): Omit<ReplayMember, 'toId'> => {
   const { name, version } = definition;
   const own = f.generations.filter((g) => g.projection === name && g.store === store);
@@ -67,6 +79,7 @@ const planMember = (f: PreflightFacts, definition: ProjectionDefinition, store: 
   if (active === undefined) {
     throw new RefoldError('projection.not-active', `${name} has no active generation in ${store}`, { facts: { projection: name, store } });
   }
+  requireViewSchema(active, f.viewSchema);
   if (active.version === version && !f.again) {
     throw new RefoldError('replay.not-behind', `${generationLabel(active)} is active already`, { facts: { projection: name, store, version } });
   }

@@ -1,16 +1,16 @@
 import { RefoldError, isRefoldError } from '../kernel/errors';
 import { generationLabel, type Generation } from '../projections/generations';
-import { storeOf } from './members';
+import { resolveMembers, storeOf, type ResolvedMember } from './members';
 import { newGeneration } from './new-generation';
 import { move, tell, type Coordination } from './parts';
 import type { Lease } from './ports';
 import { requireDefinition } from './preflight';
-import type { Replay, ReplayMember } from './replay';
+import type { Replay } from './replay';
 
-const createCandidate = async (c: Coordination, replay: Replay, member: ReplayMember): Promise<Generation> => {
+const createCandidate = async (c: Coordination, replay: Replay, { member, from }: ResolvedMember): Promise<Generation> => {
   const definition = requireDefinition(c.definitions, { name: member.projection, version: member.version });
   const { store, run } = member;
-  const wanted = await newGeneration(c, definition, { store, run, viewSchema: c.viewSchema, firstBuild: false });
+  const wanted = await newGeneration(c, definition, { store, run, viewSchema: from.viewSchema, firstBuild: false });
   const created = await c.catalog.create(wanted).catch(async (error: unknown) => {
     const other = (await c.catalog.list()).find((g) => g.projection === member.projection && g.store === store && g.status === 'candidate');
     if (other !== undefined && isRefoldError(error, 'store.failed')) {
@@ -34,8 +34,9 @@ const createCandidate = async (c: Coordination, replay: Replay, member: ReplayMe
 /** Creates candidates and their tables; again after a crash, whatever exists is kept. */
 export const provision = async (c: Coordination, lease: Lease, replay: Replay): Promise<Replay> => {
   const heads: Record<string, unknown> = {};
-  for (const member of replay.members) {
-    const generation = await createCandidate(c, replay, member);
+  for (const resolved of await resolveMembers(c, replay)) {
+    const { member } = resolved;
+    const generation = await createCandidate(c, replay, resolved);
     await c.journal.assign(lease, member, generation.id);
     await tell(c, replay.id, 'provisioning:generation-created', { generation: generationLabel(generation) });
     await storeOf(c, member.store).provision(generation, requireDefinition(c.definitions, { name: member.projection, version: member.version }));

@@ -44,6 +44,8 @@ export interface Verdict {
   readonly identical: boolean;
   /** ISO time of the snapshot by the database's clock. */
   readonly takenAt: string;
+  /** By store: what a snapshot must include to see the candidates whole. A cutover waits for readers with older ones. */
+  readonly horizons?: Readonly<Partial<Record<StoreKind, string>>>;
   readonly members: readonly MemberVerdict[];
 }
 

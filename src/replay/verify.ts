@@ -23,7 +23,8 @@ const memberVerdict = ({ pair, diff, from, to }: PairComparison): MemberVerdict 
 /** Pure: what the comparisons of all stores say together. */
 export const verdictOf = (comparisons: readonly Comparison[]): Verdict => {
   const members = comparisons.flatMap(({ pairs }) => pairs.map(memberVerdict));
-  return { identical: members.every(isIdentical), takenAt: comparisons[0]?.takenAt ?? '', members };
+  const horizons = Object.fromEntries(comparisons.flatMap(({ pairs, horizon }) => pairs.map(({ pair }) => [pair.to.store, horizon])));
+  return { identical: members.every(isIdentical), takenAt: comparisons[0]?.takenAt ?? '', horizons, members };
 };
 
 /** Every store compares in a snapshot of its own; the hold ends when the last of them has taken it, the comparisons go on. */
@@ -44,7 +45,7 @@ const compareStores = async (c: Coordination, replay: Replay, pairs: readonly Ge
 export const verify = async (c: Coordination, lease: Lease, replay: Replay): Promise<Replay> => {
   const pairs = await resolvePairs(c, replay);
   const verdict = await retryHold(c, () =>
-    withHold(c, pairs, async (hold) => {
+    withHold(c, replay.id, pairs, async (hold) => {
       await tell(c, replay.id, 'verifying:held', { targets: hold.targets.length });
       return compareStores(c, replay, pairs, hold);
     }),

@@ -32,6 +32,8 @@ export interface CoordinatorSettings {
   readonly definitions?: ReplayParts['definitions'];
   /** Once set, nothing reaches the database any more: not even the lifting of a hold or the release of a lease. */
   readonly death?: { dead: boolean };
+  /** Wraps or replaces parts. */
+  readonly rewire?: (parts: ReplayParts) => ReplayParts;
 }
 
 const mortal = <T extends object>(part: T, death: { readonly dead: boolean } | undefined): T =>
@@ -51,9 +53,9 @@ const mortal = <T extends object>(part: T, death: { readonly dead: boolean } | u
 /** A coordinator over the parts of a connection, with short pauses. */
 export const coordinatorOver = (connection: ConnectedApp, settings: CoordinatorSettings = {}): ReplayCoordinator => {
   const { container, app } = connection;
-  const { death } = settings;
+  const { death, rewire = (parts: ReplayParts): ReplayParts => parts } = settings;
   const pool = container.resolve(TOKENS.pool);
-  return new ReplayCoordinator({
+  const parts: ReplayParts = {
     app: app.name,
     catalog: container.resolve(TOKENS.catalog),
     journal: mortal(new PostgresReplayJournal(pool, app.name), death),
@@ -66,7 +68,8 @@ export const coordinatorOver = (connection: ConnectedApp, settings: CoordinatorS
     by: settings.by ?? 'test',
     ...(settings.observe === undefined ? {} : { observe: settings.observe }),
     options: { pollMs: 10, ...settings.options },
-  });
+  };
+  return new ReplayCoordinator(rewire(parts));
 };
 
 /** What the coordinator needs from the worker before it is asked. */
@@ -81,6 +84,8 @@ export interface World {
   readonly pool: PostgresPool;
   coordinator(settings?: CoordinatorSettings): ReplayCoordinator;
   work(): WorkerHandle;
+  /** Stops all workers there are. */
+  rest(): Promise<void>;
   /** `name v2.r1 status` of every generation of the projection, in order of creation. */
   generations(projection?: string): Promise<readonly string[]>;
   total(): Promise<{ readonly rows: number; readonly orders: number; readonly revenue: string }>;
@@ -133,6 +138,11 @@ export const openWorld = async (settings: WorldSettings): Promise<World> => {
     workers.push(worker);
     return worker;
   };
+  const rest = async (): Promise<void> => {
+    for (const worker of workers.splice(0)) {
+      await worker.stop();
+    }
+  };
   work();
   await until(async () => (await pool.query(`SELECT 1 FROM refold.workers WHERE worker = 'worker-1'`)).rows.length === 1, 'the worker has announced itself');
   return {
@@ -140,6 +150,7 @@ export const openWorld = async (settings: WorldSettings): Promise<World> => {
     shop,
     pool,
     work,
+    rest,
     coordinator: (given) => coordinatorOver(shop, given),
     generations: async (projection = 'customer-daily') => {
       const { rows } = await pool.query<{ label: string }>(
@@ -155,9 +166,7 @@ export const openWorld = async (settings: WorldSettings): Promise<World> => {
       return { rows: rows[0]!.rows, orders: Number(rows[0]!.orders), revenue: rows[0]!.revenue };
     },
     close: async () => {
-      for (const worker of workers) {
-        await worker.stop();
-      }
+      await rest();
       await shop.close();
       await database.drop();
     },

@@ -39,6 +39,7 @@ const facts = (more: Partial<PreflightFacts> = {}): PreflightFacts => ({
   heads: [{ topic: 'orders', partition: 0, start: 0, stable: 5, end: 5 }],
   stores: ['postgres'],
   again: false,
+  viewSchema: 'public',
   ...more,
 });
 
@@ -61,6 +62,7 @@ describe('preflight', () => {
     ['replay.no-worker', { workers: [{ ...worker, announced: announced.map((a) => ({ ...a, definitionHash: 'other' })) }] }],
     ['replay.log-incomplete', { heads: [{ topic: 'orders', partition: 3, start: 12, stable: 20, end: 20 }] }],
     ['config.invalid', { projections: [] }],
+    ['config.invalid', { viewSchema: 'reads' }],
     ['config.invalid', { stores: [] }],
   ])('refuses with %s: %#', (code, more) => {
     expect(() => preflight(facts(more))).toThrow(expect.objectContaining({ code }));

@@ -2,10 +2,11 @@ import { RefoldError } from '../../../kernel/errors';
 import { partitionId, type PartitionId } from '../../../events/position';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { identifier, qualified } from '../../../platform/postgres/quote';
-import { NO_COUNTS, generationLabel, type Counters, type StoppedBy } from '../../../projections/generations';
+import { NO_COUNTS, generationLabel, type Counters, type Generation, type StoppedBy } from '../../../projections/generations';
 import type { CompareRequest, Comparison, GenerationPair, Hold, PairComparison, SideState } from '../../ports';
 import type { DiffSample, RowDiff } from '../../verdict';
 import { readPrimaryKey, readRelation, type RelationColumn } from './relations';
+import { COMPARING, readHorizon } from './snapshots';
 import { visible } from './view-sql';
 
 interface StateRow {
@@ -68,8 +69,8 @@ const sides = (before: RelationColumn, after: RelationColumn): { readonly before
 };
 
 const shapeOf = async (sql: Sql, { from, to }: GenerationPair): Promise<Shape> => {
-  const read = async (table: string): Promise<readonly RelationColumn[]> => visible((await readRelation(sql, from.viewSchema, table))?.columns ?? []);
-  const [before, after] = [await read(from.table), await read(to.table)];
+  const read = async (g: Generation): Promise<readonly RelationColumn[]> => visible((await readRelation(sql, g.viewSchema, g.table))?.columns ?? []);
+  const [before, after] = [await read(from), await read(to)];
   const [keysBefore, keysAfter] = [await readPrimaryKey(sql, from.viewSchema, from.table), await readPrimaryKey(sql, to.viewSchema, to.table)];
   const keys = [...keysBefore].sort().join() === [...keysAfter].sort().join() ? keysBefore : [];
   const byName = new Map(after.map((column) => [column.name, column]));
@@ -178,12 +179,14 @@ const diffRows = async (sql: Sql, pair: GenerationPair, samples: number): Promis
  */
 export const comparePairs = (pool: PostgresPool, { pairs, hold, samples, onSnapshot }: CompareRequest): Promise<Comparison> =>
   pool.transaction(async (sql) => {
-    // The first statement that reads takes the snapshot.
+    // Says that this session reads no view, whatever name the address gives it. Takes no snapshot: the first statement that reads does.
+    await sql.query(`SET LOCAL application_name = '${COMPARING}'`);
     const states = await readStates(
       sql,
       pairs.flatMap(({ from, to }) => [from.id, to.id]),
     );
     requirePositions(states, hold);
+    const horizon = await readHorizon(sql);
     await onSnapshot();
     await sql.query(`SET LOCAL TimeZone = 'UTC'`);
     const { rows } = await sql.query<{ at: Date }>('SELECT transaction_timestamp() AS at');
@@ -192,7 +195,7 @@ export const comparePairs = (pool: PostgresPool, { pairs, hold, samples, onSnaps
       const of = (id: number): SideState => sideState(states.filter((row) => row.generation_id === id));
       compared.push({ pair, diff: await diffRows(sql, pair, samples), from: of(pair.from.id), to: of(pair.to.id) });
     }
-    return { takenAt: rows[0]!.at.toISOString(), pairs: compared };
+    return { takenAt: rows[0]!.at.toISOString(), horizon, pairs: compared };
   }, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
 
 /** For messages. */

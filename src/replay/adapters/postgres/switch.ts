@@ -8,6 +8,7 @@ import { comparePairs } from './compare';
 import { liftHold, readHold } from './holds';
 import { MARKER, createMarker, writeMarker } from './marker';
 import { readBlockers } from './relations';
+import { readOldSnapshots } from './snapshots';
 import { exchangeStatuses, lockStatuses, retireGeneration, setStatus } from './statuses';
 import { lockReplay, writeTransition } from './transition';
 import { copyGrants, createView, dropTable, switchView } from './views';
@@ -28,6 +29,10 @@ export class PostgresSwitch implements StoreSwitch {
 
   compare(request: CompareRequest): Promise<Comparison> {
     return comparePairs(this.#pool, request);
+  }
+
+  oldSnapshots(horizon: string): Promise<readonly string[]> {
+    return readOldSnapshots(this.#pool, horizon);
   }
 
   async switch(request: SwitchRequest): Promise<SwitchResult> {

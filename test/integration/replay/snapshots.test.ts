@@ -1,0 +1,90 @@
+import { Client } from 'pg';
+import { until } from '../../support/harness';
+import { describeWithPostgres } from '../../support/services';
+import { DAILY_V2, openWorld, type World } from './world';
+
+const COUNT = 'SELECT count(*)::int AS rows FROM customer_daily';
+
+describeWithPostgres('a reader whose snapshot is older than the candidate', () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await openWorld({ name: 'replay-snapshots', orders: 100 });
+  });
+  afterAll(() => world.close());
+
+  /** One transaction with one snapshot, taken now. */
+  const transaction = async (first: string): Promise<{ readonly pid: number; rows(): Promise<number>; end(): Promise<void> }> => {
+    const client = new Client({ connectionString: world.url });
+    await client.connect();
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+    await client.query(first);
+    return {
+      pid: rows[0]!.pid,
+      rows: async () => (await client.query<{ rows: number }>(COUNT)).rows[0]!.rows,
+      end: async () => {
+        await client.query('COMMIT');
+        await client.end();
+      },
+    };
+  };
+
+  it.each([
+    ['has read something else', 'SELECT 1 FROM refold.workers'],
+    ['has read the view', COUNT],
+  ])('is waited for when it %s, and named when it takes too long', async (_, first) => {
+    const shown = (await world.total()).rows;
+    const old = await transaction(first);
+    const { id } = await world.coordinator().start({ projections: DAILY_V2, again: true });
+    await world.coordinator().runUntil(id, 'ready');
+
+    const impatient = world.coordinator({ options: { switchBoundMs: 150 } });
+    const active = await world.generations();
+    await expect(impatient.cutover(id)).rejects.toMatchObject({
+      code: 'cutover.old-snapshots',
+      retryable: true,
+      facts: { store: 'postgres', readers: [expect.stringMatching(new RegExp(`^pid ${String(old.pid)} \\(idle in transaction for \\d+\\.\\d s\\): `))] },
+    });
+    expect(await impatient.status(id)).toMatchObject({ state: 'ready', error: { code: 'cutover.old-snapshots' }, legal: ['cutover', 'abort'] });
+    expect(await world.generations()).toEqual(active);
+
+    const steps: string[] = [];
+    const cutover = world.coordinator({ observe: ({ step }) => void steps.push(step) }).cutover(id);
+    await until(() => steps.includes('cutting-over:waiting'), 'the cutover waits');
+    expect(await old.rows()).toBe(shown);
+    expect(steps).not.toContain('cutting-over:held');
+    await old.end();
+    expect((await cutover).state).toBe('done');
+    expect((await world.total()).rows).toBe(shown);
+    await world.coordinator().retire(id);
+  });
+
+  it('is not mistaken for one that began later, even while an older transaction writes', async () => {
+    const writer = await transaction('SELECT pg_current_xact_id()');
+    const { id } = await world.coordinator().start({ projections: DAILY_V2, again: true });
+    await world.coordinator().runUntil(id, 'ready');
+    const later = await transaction('SELECT 1 FROM refold.workers');
+    const refused: unknown = await world
+      .coordinator({ options: { switchBoundMs: 0 } })
+      .cutover(id)
+      .catch((error: unknown) => error);
+    // The writer's own snapshot is old; that of the other one has the writer's id as its oldest and is new all the same.
+    expect(refused).toMatchObject({ facts: { readers: [expect.stringContaining(`pid ${String(writer.pid)} `)] } });
+    await writer.end();
+    const shown = (await world.total()).rows;
+    expect((await world.coordinator({ options: { switchBoundMs: 5_000 } }).cutover(id)).state).toBe('done');
+    expect(await later.rows()).toBe(shown);
+    await later.end();
+    await world.coordinator().retire(id);
+  });
+
+  it('does not matter for a way back', async () => {
+    const { id } = await world.coordinator().start({ projections: DAILY_V2, again: true });
+    await world.coordinator().runUntil(id, 'done');
+    const reader = await transaction('SELECT 1 FROM refold.workers');
+    expect((await world.coordinator({ options: { switchBoundMs: 0 } }).rollback(id)).state).toBe('ready');
+    expect(await reader.rows()).toBe((await world.total()).rows);
+    await reader.end();
+    await world.coordinator().abort(id);
+  });
+});

@@ -82,6 +82,8 @@ export interface PollOptions {
   /** How long to wait for the first batch, in milliseconds. */
   readonly waitMs: number;
   readonly signal?: AbortSignal;
+  /** Partitions of which nothing is taken now; what was fetched of them stays in their bounded queues. */
+  readonly except?: ReadonlySet<PartitionId>;
 }
 
 export interface Delivery {

@@ -104,7 +104,7 @@ export class SubscriptionInbox {
     }
   }
 
-  async poll({ maxRecords, waitMs, signal }: PollOptions): Promise<Delivery> {
+  async poll({ maxRecords, waitMs, signal, except }: PollOptions): Promise<Delivery> {
     if (this.#polling) {
       throw new RefoldError('internal.invariant', 'poll was called while another poll of this subscription waits');
     }
@@ -113,13 +113,13 @@ export class SubscriptionInbox {
     }
     this.#polling = true;
     try {
-      return this.#ready(maxRecords) ?? (await this.#waitFor(maxRecords, waitMs, signal));
+      return this.#ready(maxRecords, except) ?? (await this.#waitFor(maxRecords, waitMs, signal, except));
     } finally {
       this.#polling = false;
     }
   }
 
-  async #waitFor(maxRecords: number, waitMs: number, signal: AbortSignal | undefined): Promise<Delivery> {
+  async #waitFor(maxRecords: number, waitMs: number, signal: AbortSignal | undefined, except: ReadonlySet<PartitionId> | undefined): Promise<Delivery> {
     const timer = new AbortController();
     let over = signal?.aborted === true;
     const end = (): void => {
@@ -131,10 +131,10 @@ export class SubscriptionInbox {
     try {
       for (;;) {
         if (over || this.#closed) {
-          return this.#ready(maxRecords) ?? { assignment: this.#current, batches: [] };
+          return this.#ready(maxRecords, except) ?? { assignment: this.#current, batches: [] };
         }
         await new Promise<void>((resolve) => (this.#wakeUp = resolve));
-        const ready = this.#ready(maxRecords);
+        const ready = this.#ready(maxRecords, except);
         if (ready !== undefined) {
           return ready;
         }
@@ -146,12 +146,12 @@ export class SubscriptionInbox {
     }
   }
 
-  #ready(maxRecords: number): Delivery | undefined {
+  #ready(maxRecords: number, except: ReadonlySet<PartitionId> | undefined): Delivery | undefined {
     if (this.#failure !== undefined) {
       throw this.#failure.error;
     }
     const assignment = this.#current;
-    const batches = this.#queues.take(maxRecords);
+    const batches = this.#queues.take(maxRecords, except);
     if (batches.length > 0) {
       this.#options.onRoom();
     }

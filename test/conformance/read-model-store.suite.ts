@@ -11,8 +11,8 @@ export interface StoreUnderTest {
   readonly store: ReadModelStore;
   /** Rows of a generation in order of key, values canonical, as text. */
   rows(generation: Generation, definition: ProjectionDefinition): Promise<readonly Readonly<Record<string, unknown>>[]>;
-  /** Sets a hold as a coordinator does; `undefined` lifts it. */
-  hold(generation: Generation, at: number | undefined): Promise<void>;
+  /** Sets a hold as a coordinator does, at one offset or one per partition; `undefined` lifts it. */
+  hold(generation: Generation, at: number | Readonly<Record<number, number>> | undefined): Promise<void>;
   lateCount(generation: Generation): Promise<number>;
   close(): Promise<void>;
 }
@@ -148,6 +148,43 @@ export const readModelStoreSuite = (make: () => Promise<StoreUnderTest>): void =
     await running.stop();
     const rows = await subject.rows(generation, daily);
     expect(rows.map((row) => row['orders'])).toEqual([40n]);
+  });
+
+  it('a partition that waits at its hold does not keep another from arriving at its own', async () => {
+    await bench.append(Array.from({ length: 60 }, (_, i) => new OrderPlaced(`o${String(i)}`, 'ann', dec('1.00'), day(1))));
+    const generation = await provisioned(daily);
+    await subject.hold(generation, { 0: 2, 1: 20 });
+    const running = startRunner(bench, subject.store, generation, daily, { replayBatch: 5 });
+    const next = async (): Promise<readonly number[]> => (await subject.catalog.checkpoints(generation.id)).map((checkpoint) => checkpoint.next);
+    await until(async () => (await next()).join() === '2,20', 'both partitions arrived at their holds');
+    await subject.hold(generation, undefined);
+    await until(() => caughtUp(subject.catalog, bench.log, generation), 'the generation has caught up');
+    await running.stop();
+    expect((await subject.rows(generation, daily)).map((row) => row['orders'])).toEqual([60n]);
+  });
+
+  it('a slowed generation arrives at a hold in time all the same', async () => {
+    await bench.append(Array.from({ length: 40 }, (_, i) => new OrderPlaced(`o${String(i)}`, 'ann', dec('1.00'), day(1))));
+    const generation = await provisioned(daily);
+    const running = startRunner(bench, subject.store, generation, daily, { maxRate: 20 });
+    await until(() => running.events.some(({ kind }) => kind === 'committed'), 'something was committed');
+    const sizes = running.events.flatMap((event) => (event.kind === 'committed' ? event.advances.map(({ counters }) => counters.read) : []));
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(4);
+    await running.stop();
+  });
+
+  it('a record key that cannot be a key of the rows stops its partition, not the others', async () => {
+    await bench.append([new OrderPlaced('a', 'ann', dec('1.00'), day(1))]);
+    const [bad] = [bench.serde.encode(new OrderPlaced('x', 'bob', dec('1.00'), day(1)))];
+    const generation = await provisioned(summary);
+    const home = (await bench.log.heads(['orders'])).find(({ end }) => end === 1)!.partition;
+    await bench.log.append([{ ...bad, partition: 1 - home, key: Buffer.from('x\0y') }]);
+    const running = startRunner(bench, subject.store, generation, summary);
+    await until(() => running.events.some(({ kind }) => kind === 'stopped'), 'a partition stopped');
+    await until(async () => (await subject.rows(generation, summary)).length === 1, 'the other went on');
+    await running.stop();
+    const stopped = (await subject.catalog.checkpoints(generation.id)).flatMap(({ stoppedBy }) => stoppedBy ?? []);
+    expect(stopped).toMatchObject([{ code: 'row.key-mismatch', partition: 1 - home, offset: 0 }]);
   });
 
   it('answers only rows that exist, with their stamps', async () => {

@@ -9,8 +9,6 @@ interface Waiting {
 
 const countOf = (batches: readonly DecodedBatch[]): number => batches.reduce((total, { records }) => total + records.length, 0);
 
-const joined = (a: DecodedBatch, b: DecodedBatch): DecodedBatch => ({ ...a, next: b.next, records: [...a.records, ...b.records] });
-
 /** Splits batches in two with about half of the records each; the second begins where the first ends. */
 export const halves = (batches: readonly DecodedBatch[]): readonly [readonly DecodedBatch[], readonly DecodedBatch[]] => {
   let left = Math.floor(countOf(batches) / 2);
@@ -38,17 +36,19 @@ export class Pending {
     return this.#waiting.size;
   }
 
+  /** The partitions of which something waits. */
+  partitions(): ReadonlySet<PartitionId> {
+    return new Set(this.#waiting.keys());
+  }
+
   /** Records that wait. */
   get records(): number {
     return countOf([...this.#waiting.values()].map(({ batch }) => batch));
   }
 
-  /** Adds what follows; nothing follows a failure. */
+  /** Takes in a batch of a partition of which nothing waits, and the failure that ends it, if one does. */
   add(batch: DecodedBatch, failure: Failure | undefined): void {
-    const before = this.#waiting.get(partitionId(batch));
-    if (before?.failure === undefined) {
-      this.#waiting.set(partitionId(batch), { batch: before === undefined ? batch : joined(before.batch, batch), failure });
-    }
+    this.#waiting.set(partitionId(batch), { batch, failure });
   }
 
   /** What may be folded as far as is known: everything up to the holds. */

@@ -103,16 +103,11 @@ export class Runner {
     const { clock } = this.#parts;
     const { waitMs, holdRetryMs } = this.#options;
     const started = clock.now();
-    const maxRecords = this.#batchSize();
-    const waiting = this.#claim?.pending;
-    if ((waiting?.records ?? 0) >= maxRecords) {
-      await clock.sleep(holdRetryMs, this.#abort.signal); // enough is held already: nothing more is taken in
-    } else {
-      const wait = (waiting?.size ?? 0) > 0 ? holdRetryMs : waitMs;
-      const { assignment, batches } = await subscription.poll({ maxRecords, waitMs: wait, signal: this.#abort.signal });
-      if (batches.length > 0 && this.#claim?.assignment === assignment.number) {
-        await this.#takeIn(this.#claim, batches);
-      }
+    const except = this.#claim?.pending.partitions() ?? new Set<PartitionId>(); // they wait at a hold: their queues hold what follows
+    const wait = except.size > 0 ? holdRetryMs : waitMs;
+    const { assignment, batches } = await subscription.poll({ maxRecords: this.#batchSize(), waitMs: wait, signal: this.#abort.signal, except });
+    if (batches.length > 0 && this.#claim?.assignment === assignment.number) {
+      await this.#takeIn(this.#claim, batches);
     }
     const claim = this.#claim;
     if (claim !== undefined && claim.pending.size > 0) {

@@ -12,7 +12,7 @@ describe('read models in memory', () => {
       rows: (generation) => Promise.resolve(store.rows(generation.id)),
       hold: (generation, at) => {
         const rows = catalog.rows(generation.id);
-        rows.forEach((row, id) => rows.set(id, { ...row, holdAt: at }));
+        rows.forEach((row, id) => rows.set(id, { ...row, holdAt: typeof at === 'object' ? at[row.partition] : at }));
         return Promise.resolve();
       },
       lateCount: (generation) => Promise.resolve(store.late(generation.id).length),

@@ -5,8 +5,12 @@ import { qualified } from '../../../src/platform/postgres/quote';
 import { PostgresCatalog } from '../../../src/projections/adapters/postgres/catalog';
 import { readView } from '../../../src/projections/adapters/postgres/reader';
 import { PostgresReadModelStore } from '../../../src/projections/adapters/postgres/store';
-import { OrderSummary } from '../../support/shop';
-import { buildGeneration, definitionOf, memoryBench, until } from '../../support/harness';
+import { Decimal } from '../../../src/kernel/decimal';
+import { decimal, sum, text } from '../../../src/projections/columns';
+import { projection } from '../../../src/projections/projection';
+import { readModel } from '../../../src/projections/read-model';
+import { OrderPlaced, OrderSummary } from '../../support/shop';
+import { buildGeneration, definitionOf, memoryBench, startRunner, until } from '../../support/harness';
 import { readModelStoreSuite } from '../../conformance/read-model-store.suite';
 import { describeWithPostgres, freshDatabase, type TestDatabase } from '../../support/services';
 
@@ -38,10 +42,14 @@ describeWithPostgres('read models in Postgres', () => {
       store: new PostgresReadModelStore({ pool }),
       rows: ({ table }, { model }) => readView(pool, 'public', { ...model, name: table }),
       hold: async (generation, at) => {
-        await pool.query(`UPDATE refold.checkpoints SET hold_at = $2, hold_until = now() + interval '1 hour' WHERE generation_id = $1`, [
-          generation.id,
-          at ?? null,
-        ]);
+        for (const partition of [0, 1]) {
+          const offset = typeof at === 'object' ? at[partition] : at;
+          await pool.query(`UPDATE refold.checkpoints SET hold_at = $2, hold_until = now() + interval '1 hour' WHERE generation_id = $1 AND partition = $3`, [
+            generation.id,
+            offset ?? null,
+            partition,
+          ]);
+        }
       },
       lateCount: async (generation) =>
         (await pool.query<{ n: number }>('SELECT count(*) AS n FROM refold.late_contributions WHERE generation_id = $1', [generation.id])).rows[0]!.n,
@@ -108,6 +116,38 @@ describeWithPostgres('read models in Postgres', () => {
       return { claim };
     });
     expect(await (await batch).claim).toHaveLength(16);
+    await dropTables();
+  });
+
+  it('finds the one record whose values the database cannot hold: it stops its partition, everything else is folded', async () => {
+    const bench = await memoryBench(2);
+    const narrow = readModel('narrow', { customer_id: text().key(), revenue: sum(decimal(4, 2)) });
+    const definition = definitionOf(
+      projection({ name: 'narrow', version: 1, into: narrow }).on(OrderPlaced, (e) =>
+        narrow.contribution({ customer_id: e.customerId }, { revenue: e.amount }),
+      ),
+    );
+    const catalog = new PostgresCatalog({ pool, app: 'narrow' });
+    const store = new PostgresReadModelStore({ pool });
+    const order = (key: string, customer: string, amount: string): object => new OrderPlaced(key, customer, Decimal.parse(amount), new Date(0));
+    const heads = async (): Promise<readonly number[]> => (await bench.log.heads(['orders'])).map(({ end }) => end);
+    await bench.append([order('a', 'ann', '50.00')]);
+    const home = (await heads()).indexOf(1);
+    await bench.append([order('a', 'bob', '1.00'), order('a', 'ann', '60.00'), order('a', 'bob', '1.00')]); // the third record is too much for ann
+    const elsewhere = ['b', 'c', 'd', 'e', 'f'].map((key) => order(key, 'cy', '1.00'));
+    await bench.append(elsewhere);
+    const generation = await buildGeneration(catalog, store, bench.log, definition);
+    const running = startRunner(bench, store, generation, definition);
+    await until(() => running.events.some(({ kind }) => kind === 'stopped'), 'a partition stopped');
+    await until(async () => (await catalog.checkpoints(generation.id))[1 - home]!.next === (await heads())[1 - home], 'the other partition went on');
+    await running.stop();
+    const checkpoint = (await catalog.checkpoints(generation.id))[home]!;
+    expect(checkpoint).toMatchObject({ next: 2, stoppedBy: { code: 'store.value-refused', partition: home, offset: 2 } });
+    const rows = await readView(pool, 'public', { ...definition.model, name: generation.table });
+    expect(rows.slice(0, 2)).toEqual([
+      { customer_id: 'ann', revenue: Decimal.parse('50.00') },
+      { customer_id: 'bob', revenue: Decimal.parse('1.00') },
+    ]);
     await dropTables();
   });
 

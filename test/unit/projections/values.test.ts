@@ -20,6 +20,10 @@ describe('values of a row', () => {
     ['too many digits', decimal(4, 2), Decimal.parse('100.00')],
     ['an invalid date', timestamp(), new Date(Number.NaN)],
     ['text as boolean', boolean(), 'true'],
+    ['the year 10000', timestamp(), new Date(Date.UTC(10_000, 0, 1))],
+    ['the year 0', timestamp(), new Date('0000-12-31T00:00:00Z')],
+    ['NUL inside of JSON', json(), { a: ['\0'] }],
+    ['half a surrogate pair inside of JSON', json(), { '\ud800': 1 }],
     ['nothing', text(), undefined],
     ['null', json(), null],
   ])('refuse %s', (_, column, value) => {

@@ -123,7 +123,7 @@ class PostgresGenerationStore implements GenerationStore {
   async recordStop(partition: TopicPartition, epoch: number, stop: StoppedBy | undefined): Promise<void> {
     await this.#pool.query(
       'UPDATE refold.checkpoints SET stopped_by = $5, updated_at = now() WHERE generation_id = $1 AND topic = $2 AND partition = $3 AND epoch = $4',
-      [this.#generation.id, partition.topic, partition.partition, epoch, stop === undefined ? null : JSON.stringify(stop)],
+      [this.#generation.id, partition.topic, partition.partition, epoch, stop === undefined ? null : shownJson(stop)],
     );
   }
 
@@ -144,6 +144,10 @@ class PostgresGenerationStore implements GenerationStore {
     }
   }
 }
+
+/** For people: what jsonb cannot hold is shown as a replacement character. */
+const shownJson = (value: unknown): string =>
+  JSON.stringify(value, (_, part: unknown) => (typeof part === 'string' ? part.toWellFormed().replaceAll('\0', '\ufffd') : part));
 
 const jsonText = (value: unknown): string => JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? part.toString() : part));
 

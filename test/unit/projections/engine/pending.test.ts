@@ -16,9 +16,9 @@ const ranges = (batches: readonly DecodedBatch[]) => batches.map((b) => [b.parti
 describe('what waits to be committed', () => {
   it('is everything, while no hold is known', () => {
     const pending = new Pending();
-    pending.add(batch(0, 3, [0, 1]), undefined);
-    pending.add(batch(3, 5, [4]), undefined);
+    pending.add(batch(0, 5, [0, 1, 4]), undefined);
     expect(ranges(pending.ready())).toEqual([[0, 0, 5, 3]]);
+    expect([...pending.partitions()]).toEqual(['t/0']);
     expect(pending.probe()).toEqual([]);
   });
 
@@ -47,7 +47,6 @@ describe('what waits to be committed', () => {
   it('a failure is reached when everything before it is committed, and nothing behind it is kept', () => {
     const pending = new Pending();
     pending.add(batch(0, 5, [0, 4]), failure(5));
-    pending.add(batch(5, 9, [5, 6]), undefined);
     expect(pending.settle()).toEqual([]);
     pending.failed(failure(3));
     expect(ranges(pending.ready())).toEqual([[0, 0, 3, 1]]);

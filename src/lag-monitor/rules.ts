@@ -44,16 +44,13 @@ const selector =
     return all.length === 0 ? metric : `${metric}{${all.join(', ')}}`;
   };
 
-/**
- * Pure: alert rules for an objective: readers see nothing older than so many seconds.
- * A candidate reads history, so the objective does not bind it; a generation that has stopped is told once, not twice.
- */
-export const alertRules = ({ objectiveMs, app }: RulesOptions): RuleFile => {
-  const of = selector(app);
-  const seconds = String(objectiveMs / 1_000);
+type Selector = ReturnType<typeof selector>;
+
+/** Too old, or not moving. */
+const behindRules = (of: Selector, seconds: string): readonly AlertRule[] => {
   const seen = `on (${GENERATION}) ${of('refold_projection_generation_status', 'status=~"active|standby"')} == 1`;
   const stopped = `on (${PARTITION}) ${of('refold_projection_status', 'status=~"stopped|rewound"')} == 1`;
-  const rules = [
+  return [
     rule(
       'RefoldLagObjectiveMissed',
       'warning',
@@ -71,30 +68,6 @@ export const alertRules = ({ objectiveMs, app }: RulesOptions): RuleFile => {
       '{{ $value }} offsets wait. Check that a worker with this version of the projection runs.',
     ),
     rule(
-      'RefoldPartitionStopped',
-      'critical',
-      '0s',
-      `${of('refold_projection_status', 'status="stopped"')} == 1`,
-      `${PLACE} has stopped`,
-      '`refold lag show` says which error stopped it and what to do.',
-    ),
-    rule(
-      'RefoldLogRewound',
-      'critical',
-      '0s',
-      `${of('refold_projection_status', 'status="rewound"')} == 1`,
-      `${PLACE} has folded records that the log does not hold`,
-      'The topic was recreated or restored from an older state. Restore it, or rebuild the projection with `refold replay start`.',
-    ),
-    rule(
-      'RefoldRecordsLost',
-      'critical',
-      '0s',
-      `${of('refold_projection_records_lost')} > 0`,
-      `${PLACE} has lost records to retention`,
-      '{{ $value }} offsets left the log before they were folded. Restore the log, or rebuild the projection.',
-    ),
-    rule(
       'RefoldNoLiveWorker',
       'warning',
       '2m',
@@ -102,23 +75,64 @@ export const alertRules = ({ objectiveMs, app }: RulesOptions): RuleFile => {
       `no live worker can fold ${WHERE}`,
       'Start a worker (`refold run`) whose code contains this version of the projection.',
     ),
-    rule(
-      'RefoldLagExporterAbsent',
-      'critical',
-      '2m',
-      `absent(${of('refold_lag_collector_success')})`,
-      'no lag exporter of refold is seen',
-      'Nothing is known about the lag. Start `refold lag export` and check that Prometheus scrapes it.',
-    ),
-    rule(
-      'RefoldLagCollectorFailing',
-      'critical',
-      '1m',
-      `time() - ${of('refold_lag_collector_last_success_timestamp_seconds')} > 60`,
-      'the lag exporter of {{ $labels.app }} shows old figures',
-      'It cannot read the log or the checkpoints; its log and /healthz say why.',
-    ),
   ];
+};
+
+/** A partition that cannot go on without a person. */
+const brokenRules = (of: Selector): readonly AlertRule[] => [
+  rule(
+    'RefoldPartitionStopped',
+    'critical',
+    '0s',
+    `${of('refold_projection_status', 'status="stopped"')} == 1`,
+    `${PLACE} has stopped`,
+    '`refold lag show` says which error stopped it and what to do.',
+  ),
+  rule(
+    'RefoldLogRewound',
+    'critical',
+    '0s',
+    `${of('refold_projection_status', 'status="rewound"')} == 1`,
+    `${PLACE} has folded records that the log does not hold`,
+    'The topic was recreated or restored from an older state. Restore it, or rebuild the projection with `refold replay start`.',
+  ),
+  rule(
+    'RefoldRecordsLost',
+    'critical',
+    '0s',
+    `${of('refold_projection_records_lost')} > 0`,
+    `${PLACE} has lost records to retention`,
+    '{{ $value }} offsets left the log before they were folded. Restore the log, or rebuild the projection.',
+  ),
+];
+
+/** Nobody watches. */
+const blindRules = (of: Selector): readonly AlertRule[] => [
+  rule(
+    'RefoldLagExporterAbsent',
+    'critical',
+    '2m',
+    `absent(${of('refold_lag_collector_success')})`,
+    'no lag exporter of refold is seen',
+    'Nothing is known about the lag. Start `refold lag export` and check that Prometheus scrapes it.',
+  ),
+  rule(
+    'RefoldLagCollectorFailing',
+    'critical',
+    '1m',
+    `time() - ${of('refold_lag_collector_last_success_timestamp_seconds')} > 60`,
+    'the lag exporter of {{ $labels.app }} shows old figures',
+    'It cannot read the log or the checkpoints; its log and /healthz say why.',
+  ),
+];
+
+/**
+ * Pure: alert rules for an objective: readers see nothing older than so many seconds.
+ * A candidate reads history, so the objective does not bind it; what has stopped is not told as stalled too.
+ */
+export const alertRules = ({ objectiveMs, app }: RulesOptions): RuleFile => {
+  const of = selector(app);
+  const rules = [...behindRules(of, String(objectiveMs / 1_000)), ...brokenRules(of), ...blindRules(of)];
   return { groups: [{ name: app === undefined ? 'refold-lag' : `refold-lag-${app}`, rules }] };
 };
 

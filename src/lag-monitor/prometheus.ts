@@ -129,7 +129,7 @@ const snapshotMetrics = (app: string, { generations, heads, workers, declared }:
     metric(
       'refold_log_end_offset',
       'gauge',
-      'End of the log, records of open transactions included.',
+      'End of the log, records of open transactions included where the log tells them apart.',
       byHead(({ end }) => end),
     ),
     metric(

@@ -1,15 +1,16 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { brokersOf } from '../services/services';
+import { addLagCommands } from './lag-program';
 import { migrateAction } from './migrate-command';
 import { projectionsListAction } from './projections-command';
 import { diffAction, listAction, moveAction, retireAction, startAction, statusAction } from './replay-commands';
 import { parseWanted, type WantedProjection } from './replay-choice';
 import { runAction, type RunFlags } from './run-command';
-import { LOG_LEVELS, type Action, type Flags } from './session';
+import { LOG_LEVELS, type Action, type Flags, type OfflineAction } from './session';
 import { DEFAULT_COLUMNS, type Terminal } from './terminal';
 
 /** Does an action with the flags that were given; it never rejects. */
-export type Perform = (flags: Flags, action: Action) => Promise<void>;
+export type Perform = (flags: Flags, action: Action | OfflineAction) => Promise<void>;
 
 const EXIT_CODES = `
 Exit codes:
@@ -102,6 +103,7 @@ const addCommands = (program: Command, perform: Perform): void => {
     .description('projections in code, generations built, how far they are')
     .action((_: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), projectionsListAction));
   addReplayCommands(program, perform);
+  addLagCommands(program, perform);
 };
 
 const everyCommand = (command: Command): readonly Command[] => [command, ...command.commands.flatMap(everyCommand)];

@@ -46,6 +46,11 @@ export interface Action {
   readonly work: (session: Session) => Promise<Outcome>;
 }
 
+/** An action that needs neither application nor services. */
+export interface OfflineAction {
+  readonly answer: () => Outcome;
+}
+
 export const configurationFlags = ({ postgres, log, brokers }: Flags): Partial<Configuration> => ({
   ...(postgres === undefined ? {} : { postgresUrl: postgres }),
   ...(log === undefined ? {} : { log }),
@@ -65,7 +70,11 @@ const loggerOf = (flags: Flags, terminal: Terminal, usual: LogLevel | undefined)
 };
 
 /** Loads the application, connects it, does the work and closes; an error of the work counts more than one of closing. */
-export const inSession = async (flags: Flags, terminal: Terminal, { logs, needsSchema = true, work }: Action): Promise<Outcome> => {
+export const inSession = async (flags: Flags, terminal: Terminal, action: Action | OfflineAction): Promise<Outcome> => {
+  if ('answer' in action) {
+    return action.answer();
+  }
+  const { logs, needsSchema = true, work } = action;
   const logger = loggerOf(flags, terminal, logs);
   const { app, configuration: fromFile } = await loadApp(flags.app, terminal.cwd);
   const configuration = resolveConfiguration(fromFile, terminal.env, configurationFlags(flags));

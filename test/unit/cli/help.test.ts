@@ -15,6 +15,10 @@ const COMMANDS = [
   'replay retire',
   'replay abort',
   'replay list',
+  'lag',
+  'lag show',
+  'lag export',
+  'lag rules',
 ];
 
 it.each(COMMANDS)('refold %s --help', async (command) => {

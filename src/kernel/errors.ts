@@ -45,6 +45,23 @@ export const ERROR_CODES = {
     'An event does not fit its schema, its key is empty or its time is not a date.',
     'Correct the event before it is appended; nothing was written.',
   ),
+  'command.unknown': entry('No aggregate decides a command of this class.', 'Add the aggregate that decides it to the aggregates of defineApp.'),
+  'command.invalid': entry('A command does not fit its schema, or names no stream.', 'Correct the command; nothing was written.'),
+  'command.id-reused': entry(
+    'A command id was used again for another command.',
+    'Give every command an id of its own; repeat an id only to repeat the same command.',
+  ),
+  'command.conflict': entry(
+    'Other commands changed the stream each time the command was decided; nothing was written.',
+    'Give the command again, or divide the stream: one that so many write to at once is too large.',
+    true,
+  ),
+  'decision.invalid': entry('What an aggregate decided cannot be written; nothing was written.', 'Correct the handler named in the message.'),
+  'relay.lease-held': entry('Another process is relaying the journal of this application.', 'Nothing: it is taken over when that process ends.', true),
+  'relay.log-unsupported': entry(
+    'The journal cannot be relayed to this kind of log.',
+    'Use the log in Postgres: journal and log share a database there.',
+  ),
   'schema.unreachable': entry('The schema registry did not answer.', 'Check the address of the registry and that it runs.', true),
   'log.unreachable': entry('The event log did not answer.', 'Check the addresses and that the broker or database runs.', true),
   'log.unknown-topic': entry('A topic does not exist.', 'Run `refold migrate`, which creates the topics of the application.'),

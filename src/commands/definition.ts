@@ -43,8 +43,12 @@ export const aggregatesFaults = (sources: readonly AggregateSource[]): readonly 
   const twice = <T>(of: (source: AggregateSource) => readonly T[]): readonly T[] => repeated(sources.flatMap((source) => [...new Set(of(source))]));
   return [
     ...twice(({ name }) => [name]).map((name) => `aggregate ${name} is defined twice: every aggregate needs a name of its own`),
-    ...twice(({ decides }) => decides.map(({ command }) => command)).map((command) => `command ${command.name} is decided by two aggregates: one has to be in charge`),
-    ...twice(({ evolves }) => evolves.map(({ event }) => event)).map((event) => `event ${nameOf(event)} belongs to two aggregates: stream versions need one owner`),
+    ...twice(({ decides }) => decides.map(({ command }) => command)).map(
+      (command) => `command ${command.name} is decided by two aggregates: one has to be in charge`,
+    ),
+    ...twice(({ evolves }) => evolves.map(({ event }) => event)).map(
+      (event) => `event ${nameOf(event)} belongs to two aggregates: stream versions need one owner`,
+    ),
   ];
 };
 

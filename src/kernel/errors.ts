@@ -58,10 +58,7 @@ export const ERROR_CODES = {
   ),
   'decision.invalid': entry('What an aggregate decided cannot be written; nothing was written.', 'Correct the handler named in the message.'),
   'relay.lease-held': entry('Another process is relaying the journal of this application.', 'Nothing: it is taken over when that process ends.', true),
-  'relay.log-unsupported': entry(
-    'The journal cannot be relayed to this kind of log.',
-    'Use the log in Postgres: journal and log share a database there.',
-  ),
+  'relay.log-unsupported': entry('The journal cannot be relayed to this kind of log.', 'Use the log in Postgres: journal and log share a database there.'),
   'schema.unreachable': entry('The schema registry did not answer.', 'Check the address of the registry and that it runs.', true),
   'log.unreachable': entry('The event log did not answer.', 'Check the addresses and that the broker or database runs.', true),
   'log.unknown-topic': entry('A topic does not exist.', 'Run `refold migrate`, which creates the topics of the application.'),

@@ -49,22 +49,24 @@ interface PendingRow {
  */
 export class PostgresOutbox implements Outbox {
   readonly #options: PostgresOutboxOptions;
+  #opened = false;
 
   constructor(options: PostgresOutboxOptions) {
     this.#options = options;
   }
 
   async acquire(lease: RelayLease): Promise<void> {
-    const { pool, app } = this.#options;
     await inJournalTerms(async () => {
-      await openJournal(pool, app);
-      await this.#hold(pool, lease);
+      await this.#open();
+      await this.#hold(this.#options.pool, lease);
     });
   }
 
   async release({ owner }: RelayLease): Promise<void> {
     const { pool, app } = this.#options;
-    await inJournalTerms(() => pool.query('UPDATE refold.journals SET lease_owner = NULL, lease_until = NULL WHERE app = $1 AND lease_owner = $2', [app, owner]));
+    await inJournalTerms(() =>
+      pool.query('UPDATE refold.journals SET lease_owner = NULL, lease_until = NULL WHERE app = $1 AND lease_owner = $2', [app, owner]),
+    );
   }
 
   publish(lease: RelayLease, max: number): Promise<number> {
@@ -72,8 +74,19 @@ export class PostgresOutbox implements Outbox {
     return inJournalTerms(async () => {
       // Looked at outside of the transaction, so that an idle relay writes nothing.
       const { rows } = await pool.query(NEXT, [app, 1]);
-      return rows.length === 0 ? 0 : pool.transaction((sql) => this.#publish(sql, lease, max));
+      if (rows.length === 0) {
+        return 0;
+      }
+      await this.#open();
+      return pool.transaction((sql) => this.#publish(sql, lease, max));
     });
+  }
+
+  async #open(): Promise<void> {
+    if (!this.#opened) {
+      await openJournal(this.#options.pool, this.#options.app);
+      this.#opened = true;
+    }
   }
 
   async #publish(sql: Sql, lease: RelayLease, max: number): Promise<number> {

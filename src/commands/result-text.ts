@@ -67,7 +67,7 @@ const READERS: Readonly<Record<string, (kept: never) => unknown>> = {
   $decimal: (text: string) => Decimal.parse(text),
   $date: (ms: number | null) => new Date(ms ?? Number.NaN),
   $bytes: (text: string) => new Uint8Array(Buffer.from(text, 'base64')),
-  $object: fieldsOf as (kept: never) => unknown,
+  $object: fieldsOf,
 };
 
 const read = (json: Json): unknown => {

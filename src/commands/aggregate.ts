@@ -3,9 +3,9 @@ import { RefoldError } from '../kernel/errors';
 import type { EventClass } from '../events/event-type';
 import type { AnyCommand, CommandClass, Decision, ResultOf, StandardSchema } from './command';
 
-/** Makes the compiler's message say what is wrong. */
+/** Nothing has this property, so the compiler prints the message. */
 interface Misfit<Message extends string> {
-  readonly 'refold: '?: { readonly [K in Message]: never };
+  readonly refold: Message;
 }
 
 export interface AggregateOptions {

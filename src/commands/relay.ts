@@ -68,7 +68,7 @@ export class Relay {
   async drain(): Promise<number> {
     await this.#parts.outbox.acquire(this.#lease);
     try {
-      return await this.#publishAll();
+      return await this.#publishAll(() => false);
     } finally {
       await this.#letGo();
     }
@@ -93,16 +93,16 @@ export class Relay {
         renewed = clock.now();
         await outbox.acquire(this.#lease);
       }
-      if ((await this.#publishAll()) === 0) {
+      if ((await this.#publishAll(() => this.#stopped)) === 0) {
         await this.#wakeup.wait(this.#options.pollMs);
       }
     }
   }
 
-  async #publishAll(): Promise<number> {
+  async #publishAll(enough: () => boolean): Promise<number> {
     const { batch } = this.#options;
     let total = 0;
-    for (let published = batch; published === batch && !this.#stopped; total += published) {
+    for (let published = batch; published === batch && !enough(); total += published) {
       published = await this.#parts.outbox.publish(this.#lease, batch);
     }
     return total;

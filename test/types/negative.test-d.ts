@@ -227,3 +227,4 @@ declare const bus: CommandBus;
 const answered: Promise<string> = bus.execute(new PlaceOrder('', '', d));
 // @ts-expect-error
 void bus.execute({ orderId: 1 }, { correlation: 'x' });
+void [Agg, WithoutStream, DependentAggregate, answered];

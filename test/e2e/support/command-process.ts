@@ -4,7 +4,7 @@ import { connect } from '../../../src/app/connect';
 import { TOKENS } from '../../../src/app/container';
 import { givenArguments } from '../../../src/app/services/launch';
 import { PostgresOutbox } from '../../../src/commands/adapters/postgres/outbox';
-import { PostgresEventLog } from '../../../src/events/adapters/postgres/postgres-event-log';
+import type { PostgresEventLog } from '../../../src/events/adapters/postgres/postgres-event-log';
 import { Refused } from '../../support/counter';
 import { acknowledgedIn, commandOf, counters, planOf, type PlannedCommand } from './command-plan';
 

@@ -50,3 +50,8 @@ export {
 } from './projections/projection';
 export { tumbling, type Window } from './projections/windows/tumbling';
 export type { Checkpoint, Counters, Generation, GenerationStatus, StoreKind, StoppedBy } from './projections/generations';
+export { Aggregate, CommandHandler, Evolve, decider, type AnyAggregate, type CommandOptions, type DeciderValue } from './commands/aggregate';
+export { Command, type Decision, type ResultOf, type StandardSchema } from './commands/command';
+export { type CommandBus, type CommandMiddleware, type ExecuteOptions, type Receipt } from './commands/command-bus';
+export type { CommandContext } from './commands/command-context';
+export { type Relay, type RelayOptions } from './commands/relay';

@@ -5,6 +5,8 @@ import { assertMigrated, migrate } from '../platform/postgres/migrate';
 import type { EventLog } from '../events/event-log';
 import type { EventMetadata } from '../events/event-serde';
 import type { Position } from '../events/position';
+import { CommandBus } from '../commands/command-bus';
+import { Relay, type RelayOptions } from '../commands/relay';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
 import type { Checkpoint, Generation } from '../projections/generations';
 import type { AnyProjection } from '../projections/projection';
@@ -54,6 +56,10 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   migrate(): Promise<readonly string[]>;
   /** Appends events to the log, in the order given per key. @throws RefoldError `event.invalid`, `event.not-registered`, `log.*` */
   emit(events: readonly object[], metadata?: EventMetadata): Promise<readonly Position[]>;
+  /** Takes commands to their aggregates. Their events are in the journal at once, and in the log as soon as a relay runs. */
+  readonly commands: CommandBus;
+  /** A relay that takes events from the journal to the log once its `run` is called. @throws RefoldError `relay.log-unsupported` */
+  relay(options?: Partial<RelayOptions>): Relay;
   /** The event log itself, to look at its topics and heads. */
   readonly log: EventLog;
   /** A worker that follows generations once its `run` is called. */
@@ -121,11 +127,18 @@ const assemble = <P extends readonly AnyProjection[]>(
       });
     return started;
   };
+  const relays = new Set<Relay>();
   return {
     app,
     configuration,
     db: reader.db,
     log,
+    commands: commandsOf(app, container, ready, () => relays.forEach((relay) => relay.wake())),
+    relay: (given) => {
+      const relay = relayOf(container, given);
+      relays.add(relay);
+      return relay;
+    },
     container,
     replays: container.resolve(TOKENS.coordinator),
     query: (model) => queryModel(app, configuration, container, model),
@@ -149,6 +162,25 @@ const assemble = <P extends readonly AnyProjection[]>(
     [Symbol.asyncDispose]: () => releasers.close(),
   };
 };
+
+const commandsOf = (app: App, container: DependencyContainer, ready: () => Promise<void>, committed: () => void): CommandBus =>
+  new CommandBus({
+    aggregates: app.aggregates,
+    journal: container.resolve(TOKENS.journal),
+    serde: container.resolve(TOKENS.serde),
+    clock: container.resolve(TOKENS.clock),
+    middleware: container.resolve(TOKENS.middleware),
+    ready,
+    committed,
+  });
+
+const relayOf = (container: DependencyContainer, options: Partial<RelayOptions> | undefined): Relay =>
+  new Relay({
+    outbox: container.resolve(TOKENS.outbox),
+    clock: container.resolve(TOKENS.clock),
+    logger: container.resolve(TOKENS.logger),
+    ...(options === undefined ? {} : { options }),
+  });
 
 const queryModel = async <P extends readonly AnyProjection[], N extends keyof Database<P> & string>(
   app: App<P>,

@@ -11,6 +11,11 @@ import { PostgresSchemaRegistry } from '../events/adapters/postgres/schema-regis
 import type { EventLog } from '../events/event-log';
 import type { EventSerde } from '../events/event-serde';
 import type { SchemaRegistry } from '../events/schema-registry';
+import { PostgresJournal } from '../commands/adapters/postgres/journal';
+import { PostgresOutbox } from '../commands/adapters/postgres/outbox';
+import type { CommandMiddleware } from '../commands/command-bus';
+import type { CommandJournal, Outbox } from '../commands/journal';
+import { RefoldError } from '../kernel/errors';
 import { PostgresCatalog } from '../projections/adapters/postgres/catalog';
 import { PostgresReadModelStore } from '../projections/adapters/postgres/store';
 import type { GenerationCatalog, StoreKind } from '../projections/generations';
@@ -40,6 +45,10 @@ export const TOKENS = {
   log: token<EventLog>('log'),
   registry: token<SchemaRegistry>('registry'),
   serde: token<EventSerde>('serde'),
+  journal: token<CommandJournal>('journal'),
+  outbox: token<Outbox>('outbox'),
+  /** Wraps every command, the first outermost. */
+  middleware: token<readonly CommandMiddleware[]>('middleware'),
   catalog: token<GenerationCatalog>('catalog'),
   stores: token<ReadonlyMap<StoreKind, ReadModelStore>>('stores'),
   switches: token<ReadonlyMap<StoreKind, StoreSwitch>>('switches'),
@@ -64,12 +73,24 @@ export const createContainer = (app: App, configuration: Configuration, addresse
   });
   part(TOKENS.registry, (c) => new PostgresSchemaRegistry({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.serde, (c) => new AvroSerde({ types: app.events, registry: c.resolve(TOKENS.registry), source: app.name, clock: c.resolve(TOKENS.clock) }));
+  part(TOKENS.journal, (c) => new PostgresJournal({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.outbox, (c) => outboxOf(app, c));
+  part(TOKENS.middleware, () => []);
   part(TOKENS.catalog, (c) => new PostgresCatalog({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.stores, (c) => new Map<StoreKind, ReadModelStore>([['postgres', new PostgresReadModelStore({ pool: c.resolve(TOKENS.pool) })]]));
   part(TOKENS.switches, (c) => new Map<StoreKind, StoreSwitch>([['postgres', new PostgresSwitch({ pool: c.resolve(TOKENS.pool), app: app.name })]]));
   part(TOKENS.replayObserver, () => () => undefined);
   part(TOKENS.coordinator, (c) => coordinatorOf(app, configuration, c));
   return container;
+};
+
+/** @throws RefoldError `relay.log-unsupported` where journal and log do not share a database */
+const outboxOf = (app: App, c: DependencyContainer): Outbox => {
+  const log = c.resolve(TOKENS.log);
+  if (!(log instanceof PostgresEventLog)) {
+    throw new RefoldError('relay.log-unsupported', `the journal cannot be relayed to a log of the kind ${log.kind}`, { facts: { log: log.kind } });
+  }
+  return new PostgresOutbox({ pool: c.resolve(TOKENS.pool), app: app.name, append: (sql, records) => log.appendWithin(sql, records) });
 };
 
 const coordinatorOf = (app: App, configuration: Configuration, c: DependencyContainer): ReplayCoordinator => {

@@ -3,6 +3,8 @@ import type { TopicSpec } from '../events/event-log';
 import { EventCodec } from '../events/adapters/avro/event-codec';
 import { findEventType, type EventClass, type EventTypeDefinition } from '../events/event-type';
 import { EventTypes } from '../events/event-types';
+import { aggregateSource, type AnyAggregate } from '../commands/aggregate';
+import { aggregateDefinition, aggregateFaults, aggregatesFaults, type AggregateDefinition } from '../commands/definition';
 import { describeDefinition, projectionDefinition, projectionFaults, projectionKey, type ProjectionDefinition } from '../projections/definition';
 import { projectionSource, type AnyProjection, type ProjectionSource } from '../projections/projection';
 
@@ -14,6 +16,8 @@ export interface AppOptions<P extends readonly AnyProjection[]> {
   readonly name: string;
   readonly events: readonly EventClass[];
   readonly projections: P;
+  /** Who decides commands; none where events come from elsewhere. */
+  readonly aggregates?: readonly AnyAggregate[];
   /** Settings of topics; topics of event types that are not named here get 4 partitions. */
   readonly topics?: Readonly<Record<string, { readonly partitions: number }>>;
 }
@@ -25,6 +29,7 @@ export interface App<P extends readonly AnyProjection[] = readonly AnyProjection
   readonly name: string;
   readonly events: EventTypes;
   readonly projections: readonly ProjectionDefinition[];
+  readonly aggregates: readonly AggregateDefinition[];
   readonly topics: readonly TopicSpec[];
   /** What the hash of each projection covers, by `name@version`; stored with its generations. */
   readonly descriptions: ReadonlyMap<string, unknown>;
@@ -62,12 +67,12 @@ const eventFaults = (events: readonly EventClass[]): readonly string[] => {
   return [...undecorated, ...twice, ...versions, ...missing, ...schemaFaults(types)];
 };
 
-const sourcesOf = (given: readonly AnyProjection[]): { readonly sources: readonly ProjectionSource[]; readonly faults: readonly string[] } => {
-  const sources: ProjectionSource[] = [];
+const sourcesOf = <G, S>(given: readonly G[], sourceOf: (one: G) => S): { readonly sources: readonly S[]; readonly faults: readonly string[] } => {
+  const sources: S[] = [];
   const faults: string[] = [];
   for (const one of given) {
     try {
-      sources.push(projectionSource(one));
+      sources.push(sourceOf(one));
     } catch (error) {
       faults.push(isRefoldError(error) ? `${error.summary}: ${error.remedy}` : messageOf(error));
     }
@@ -102,7 +107,8 @@ const topicFaults = (topics: Readonly<Record<string, { readonly partitions: numb
  * @throws RefoldError `definition.invalid` with all faults, each with its remedy
  */
 export const defineApp = <const P extends readonly AnyProjection[]>(options: AppOptions<P>): App<P> => {
-  const { sources, faults: unusable } = sourcesOf(options.projections);
+  const { sources, faults: unusable } = sourcesOf(options.projections, projectionSource);
+  const aggregates = sourcesOf(options.aggregates ?? [], aggregateSource);
   const registered = new Set(options.events);
   const used = [...new Set(options.events.flatMap((event) => findEventType(event)?.topic ?? []))].sort();
   const faults = [
@@ -112,6 +118,9 @@ export const defineApp = <const P extends readonly AnyProjection[]>(options: App
     ...duplicates(sources.map(projectionKey)).map((key) => `projection ${key.replace('@', ' v')} is defined twice: every (name, version) may stand once`),
     ...modelFaults(sources),
     ...sources.flatMap((source) => projectionFaults(source, registered)),
+    ...aggregates.faults,
+    ...aggregatesFaults(aggregates.sources),
+    ...aggregates.sources.flatMap((source) => aggregateFaults(source, registered)),
     ...topicFaults(options.topics ?? {}, used),
   ];
   if (faults.length > 0) {
@@ -121,6 +130,7 @@ export const defineApp = <const P extends readonly AnyProjection[]>(options: App
     name: options.name,
     events: new EventTypes(options.events),
     projections: sources.map(projectionDefinition),
+    aggregates: aggregates.sources.map(aggregateDefinition),
     topics: used.map((topic) => ({ topic, partitions: options.topics?.[topic]?.partitions ?? DEFAULT_PARTITIONS })),
     descriptions: new Map(sources.map((source) => [projectionKey(source), describeDefinition(source)])),
   };

@@ -10,6 +10,11 @@ export const CE = {
   subject: 'ce_subject',
   correlationId: 'ce_correlationid',
   causationId: 'ce_causationid',
+  /** Version of the event within its stream, from 1. */
+  streamVersion: 'ce_streamversion',
+  /** The journal that the event was written to, and its place in what that journal published, from 1. */
+  journalIncarnation: 'ce_journalincarnation',
+  journalSequence: 'ce_journalsequence',
   contentType: 'content-type',
 } as const;
 
@@ -23,6 +28,8 @@ export interface CloudEvent {
   readonly subject: string;
   readonly correlationId?: string | undefined;
   readonly causationId?: string | undefined;
+  readonly streamVersion?: number | undefined;
+  readonly journalIncarnation?: string | undefined;
 }
 
 /** The headers of a record with an Avro body. */
@@ -35,6 +42,8 @@ export const cloudEventHeaders = (event: CloudEvent): Headers => ({
   [CE.subject]: event.subject,
   ...(event.correlationId === undefined ? {} : { [CE.correlationId]: event.correlationId }),
   ...(event.causationId === undefined ? {} : { [CE.causationId]: event.causationId }),
+  ...(event.streamVersion === undefined ? {} : { [CE.streamVersion]: String(event.streamVersion) }),
+  ...(event.journalIncarnation === undefined ? {} : { [CE.journalIncarnation]: event.journalIncarnation }),
   [CE.contentType]: 'application/avro',
 });
 

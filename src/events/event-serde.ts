@@ -7,6 +7,9 @@ export interface EventMetadata {
   readonly id?: string;
   readonly correlationId?: string;
   readonly causationId?: string;
+  /** Version within the stream, from 1, and the journal that gave it; events without a journal have neither. */
+  readonly streamVersion?: number;
+  readonly journalIncarnation?: string;
 }
 
 /** One event decoded from a record; a record decodes to none, one or several (upcasters split and drop). */

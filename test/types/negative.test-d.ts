@@ -1,6 +1,12 @@
 // Wrong programs: each marked line must be refused.
 import {
+  Aggregate,
+  Command,
+  CommandHandler,
   EventType,
+  Evolve,
+  decider,
+  type CommandBus,
   On,
   Projection,
   count,
@@ -15,7 +21,18 @@ import {
   windowStart,
   type Decimal,
 } from '../../src/index';
-import { customerHourly, orderSummary, OrderErased, OrderPlaced, OrderShipped, type Connected, type OrderRow } from './sample';
+import {
+  customerHourly,
+  orderSummary,
+  OrderErased,
+  OrderPlaced,
+  OrderShipped,
+  PlaceOrder,
+  ShipOrder,
+  type Connected,
+  type OrderRow,
+  type OrderState,
+} from './sample';
 
 declare const d: Decimal;
 declare const t: Date;
@@ -154,3 +171,60 @@ void [
   decimal,
   OrderErased,
 ];
+
+class Other extends Command {
+  constructor(readonly counter: string) {
+    super();
+  }
+}
+/* prettier-ignore */
+class Agg {
+  streamId(c: { readonly orderId: string }): string { return c.orderId; }
+  initialState(): OrderState { return { status: 'new' }; }
+  // @ts-expect-error
+  @CommandHandler(ShipOrder) wrongCommand(c: PlaceOrder) { return [c]; }
+  // @ts-expect-error
+  @CommandHandler(PlaceOrder) noResult(c: PlaceOrder) { void c; return [new OrderErased('', true)]; }
+  // @ts-expect-error
+  @CommandHandler(ShipOrder) async promise() { return []; }
+  // @ts-expect-error
+  @CommandHandler(ShipOrder) wrongState(c: ShipOrder, s: { n: number }) { void [c, s]; return []; }
+  // @ts-expect-error
+  @CommandHandler(Other) noStream(c: Other) { void c; return []; }
+  // @ts-expect-error
+  @Evolve(OrderPlaced) badState() { return { status: 'lost' }; }
+  // @ts-expect-error
+  @Evolve(OrderPlaced) badEvent(s: OrderState, e: OrderShipped) { void e; return s; }
+}
+// @ts-expect-error
+@Aggregate({ name: 'x', stateVersion: 1 })
+class WithoutStream {
+  initialState(): OrderState {
+    return { status: 'new' };
+  }
+}
+// @ts-expect-error
+@Aggregate({ name: 'x', stateVersion: 1 })
+class DependentAggregate extends Agg {
+  constructor(readonly http: object) {
+    super();
+  }
+}
+const streamId = (c: { readonly orderId: string }): string => c.orderId;
+const dec = decider({ name: 'o', stateVersion: 1, streamId, initialState: (): OrderState => ({ status: 'new' }) }).evolve(OrderPlaced, (s) => s);
+// @ts-expect-error
+dec.decide(ShipOrder, (c) => [new OrderShipped(c.orderId, t, c.carrier)]);
+// @ts-expect-error
+dec.decide(PlaceOrder, (c) => [new OrderPlaced(c.orderId, '', d, t)]);
+// @ts-expect-error
+dec.decide(Other, () => []);
+// @ts-expect-error
+dec.decide(ShipOrder, async () => []);
+// @ts-expect-error
+dec.evolve(OrderShipped, () => ({ status: 'lost' }));
+declare const bus: CommandBus;
+// @ts-expect-error
+const answered: Promise<string> = bus.execute(new PlaceOrder('', '', d));
+// @ts-expect-error
+void bus.execute({ orderId: 1 }, { correlation: 'x' });
+void [Agg, WithoutStream, DependentAggregate, answered];

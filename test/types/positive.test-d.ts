@@ -1,7 +1,21 @@
 // What is inferred, to the letter.
-import type { Contribution, Decimal, EventClass, FromAvro, IsMergeable, Key, Outcome, ProjectionValue, Row, RefoldError, ErrorCode } from '../../src/index';
+import type {
+  CommandBus,
+  Contribution,
+  Decimal,
+  EventClass,
+  FromAvro,
+  IsMergeable,
+  Key,
+  Outcome,
+  ProjectionValue,
+  Row,
+  RefoldError,
+  ErrorCode,
+  ResultOf,
+} from '../../src/index';
 import type { customerHourly, everyColumn, orderSummary, orderSummaryV2 } from './sample';
-import { type Connected, type OrderErased, type OrderPlaced, type OrderShipped } from './sample';
+import { PlaceOrder, ShipOrder, type Connected, type OrderErased, type OrderPlaced, type OrderShipped } from './sample';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const is = <T extends true>(): T | undefined => undefined;
@@ -43,4 +57,13 @@ export const use = async (shop: Connected): Promise<void> => {
   is<Equal<(typeof rows)[number], Row<typeof orderSummary>>>();
   const picked = await shop.db.selectFrom('customer_hourly').select(['customer_id', 'revenue']).where('orders', '>', 3n).execute();
   is<Equal<typeof picked, { customer_id: string; revenue: Decimal }[]>>();
+};
+
+is<Equal<ResultOf<PlaceOrder>, { readonly total: Decimal }>>();
+is<Equal<ResultOf<ShipOrder>, void>>();
+export const command = async (bus: CommandBus): Promise<void> => {
+  const placed = await bus.execute(new PlaceOrder('o', 'c', undefined as never));
+  is<Equal<typeof placed, { readonly total: Decimal }>>();
+  const { result: shipped } = await bus.send(new ShipOrder('o', 'c'), { id: 'once' });
+  is<Equal<typeof shipped, void>>();
 };

@@ -1,6 +1,12 @@
 // A whole small application as a user writes it. Everything here must compile.
 import {
+  Aggregate,
+  Command,
+  CommandHandler,
   EventType,
+  Evolve,
+  decider,
+  type Decision,
   On,
   Projection,
   bigint,
@@ -147,3 +153,71 @@ export const app = () =>
 export type Connected = ReturnType<typeof app> extends App<infer P extends readonly AnyProjection[]> ? ConnectedApp<P> : never;
 
 export const everyColumn = readModel('every', { k: bigint().key(), i: integer(), b: boolean(), j: json<{ a: 1 }>(), n: timestamp().nullable() });
+
+// ---- write side
+
+export class PlaceOrder extends Command<{ readonly total: Decimal }> {
+  constructor(
+    readonly orderId: string,
+    readonly customerId: string,
+    readonly amount: Decimal,
+  ) {
+    super();
+  }
+}
+export class ShipOrder extends Command {
+  constructor(
+    readonly orderId: string,
+    readonly carrier: string,
+  ) {
+    super();
+  }
+}
+export interface OrderState {
+  readonly status: 'new' | 'placed' | 'shipped';
+}
+
+@Aggregate({ name: 'order', stateVersion: 1 })
+export class Order {
+  streamId(command: { readonly orderId: string }): string {
+    return command.orderId;
+  }
+
+  initialState(): OrderState {
+    return { status: 'new' };
+  }
+
+  @CommandHandler(PlaceOrder)
+  place(c: PlaceOrder, state: OrderState): Decision<OrderPlaced, { readonly total: Decimal }> {
+    return { events: state.status === 'new' ? [new OrderPlaced(c.orderId, c.customerId, c.amount, new Date(0))] : [], result: { total: c.amount } };
+  }
+
+  @CommandHandler(ShipOrder)
+  ship(c: ShipOrder) {
+    return [new OrderShipped(c.orderId, new Date(0), c.carrier)];
+  }
+
+  @Evolve(OrderPlaced)
+  placed(): OrderState {
+    return { status: 'placed' };
+  }
+
+  @Evolve(OrderShipped)
+  shipped(state: OrderState): OrderState {
+    return { ...state, status: 'shipped' };
+  }
+}
+
+export const orderDecider = decider({
+  name: 'order',
+  stateVersion: 1,
+  streamId: (command: { readonly orderId: string }) => command.orderId,
+  initialState: (): OrderState => ({ status: 'new' }),
+})
+  .evolve(OrderPlaced, () => ({ status: 'placed' }))
+  .evolve(OrderShipped, (state) => ({ ...state, status: 'shipped' }))
+  .decide(PlaceOrder, (c, state) => ({
+    events: state.status === 'new' ? [new OrderPlaced(c.orderId, c.customerId, c.amount, new Date(0))] : [],
+    result: { total: c.amount },
+  }))
+  .decide(ShipOrder, (c) => [new OrderShipped(c.orderId, new Date(0), c.carrier)]);

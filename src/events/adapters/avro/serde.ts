@@ -66,6 +66,8 @@ export class AvroSerde implements EventSerde {
       subject: key,
       correlationId: metadata.correlationId,
       causationId: metadata.causationId,
+      streamVersion: metadata.streamVersion,
+      journalIncarnation: metadata.journalIncarnation,
     });
     return { topic: definition.topic, key: Buffer.from(key), value, headers };
   }

@@ -73,13 +73,19 @@ export class PostgresEventLog implements EventLog {
     }
     await this.#learnPartitions([...new Set(records.map(({ topic }) => topic))]);
     const groups = groupByPartition(records, (topic) => this.#partitionCounts.get(topic));
-    const positions = await this.#append(groups);
-    if (positions === undefined) {
-      this.#partitionCounts.clear();
-      const topics = [...new Set(groups.map(({ topic }) => topic))];
-      throw new RefoldError('log.unknown-topic', 'a topic was removed; nothing was written', { facts: { topics } });
-    }
-    return positions;
+    return this.#known(groups, await this.#append(groups));
+  }
+
+  /**
+   * Appends within a transaction of the same database, so that the records are in the log if and only if it commits.
+   * Holds the locks of the partitions until then. @throws RefoldError `log.unknown-topic`, `log.unreachable`
+   */
+  appendWithin(sql: Sql, records: readonly NewRecord[]): Promise<readonly Position[]> {
+    return inLogTerms(async () => {
+      await this.#learnPartitions([...new Set(records.map(({ topic }) => topic))]);
+      const groups = groupByPartition(records, (topic) => this.#partitionCounts.get(topic));
+      return this.#known(groups, await appendRecords(sql, this.#app, this.#channel, groups, this.#clock.now()));
+    });
   }
 
   async subscribe(options: SubscribeOptions): Promise<PostgresSubscription> {
@@ -124,6 +130,16 @@ export class PostgresEventLog implements EventLog {
   async close(): Promise<void> {
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()));
     await this.#notifications.close();
+  }
+
+  /** @throws RefoldError `log.unknown-topic` where nothing was written */
+  #known(groups: ReturnType<typeof groupByPartition>, positions: readonly Position[] | undefined): readonly Position[] {
+    if (positions === undefined) {
+      this.#partitionCounts.clear();
+      const topics = [...new Set(groups.map(({ topic }) => topic))];
+      throw new RefoldError('log.unknown-topic', 'a topic was removed; nothing was written', { facts: { topics } });
+    }
+    return positions;
   }
 
   #source() {

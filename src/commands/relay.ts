@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../kernel/clock';
+import { isRefoldError } from '../kernel/errors';
+import type { Logger } from '../kernel/logger';
+import { resolveOptions } from '../kernel/options';
+import { backoffMs } from '../kernel/retry';
+import { Wakeup } from '../events/wakeup';
+import type { Outbox, RelayLease } from './journal';
+
+export interface RelayOptions {
+  /** Most events published at once. */
+  readonly batch: number;
+  /** How often the outbox is looked at when nobody wakes the relay, in milliseconds. */
+  readonly pollMs: number;
+  /** After so long without a word another process may relay, in milliseconds. */
+  readonly leaseMs: number;
+  /** Longest pause after a failure that may pass, in milliseconds. */
+  readonly maxPauseMs: number;
+}
+
+export const RELAY_DEFAULTS: RelayOptions = { batch: 500, pollMs: 100, leaseMs: 5_000, maxPauseMs: 2_000 };
+
+export interface RelayParts {
+  readonly outbox: Outbox;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly options?: Partial<RelayOptions>;
+}
+
+/** Takes what the journal holds to the log. Any number of processes may run one: whoever has the lease works, the others wait. */
+export class Relay {
+  readonly #parts: RelayParts;
+  readonly #options: RelayOptions;
+  readonly #lease: RelayLease;
+  readonly #wakeup: Wakeup;
+  #stopped = false;
+
+  /** @throws RefoldError `config.invalid` */
+  constructor(parts: RelayParts) {
+    this.#parts = parts;
+    this.#options = resolveOptions('relay', RELAY_DEFAULTS, parts.options);
+    this.#lease = { owner: `relay/${randomUUID()}`, leaseMs: this.#options.leaseMs };
+    this.#wakeup = new Wakeup(parts.clock);
+  }
+
+  /**
+   * Relays until stopped. What may pass (the database does not answer, another relay has the lease) is tried again.
+   * @throws RefoldError `store.not-migrated`, `log.unknown-topic`, `store.failed`
+   */
+  async run(): Promise<void> {
+    let failures = 0;
+    try {
+      while (!this.#stopped) {
+        try {
+          await this.#acquireAndPublish();
+          failures = 0;
+        } catch (error) {
+          failures = this.#afterFailure(error, failures);
+        }
+        await this.#pause(failures);
+      }
+    } finally {
+      await this.#letGo();
+    }
+  }
+
+  /** Publishes all there is now and gives the lease back; answers the number of events. @throws RefoldError `relay.lease-held` and what `run` throws */
+  async drain(): Promise<number> {
+    await this.#parts.outbox.acquire(this.#lease);
+    try {
+      return await this.#publishAll(() => false);
+    } finally {
+      await this.#letGo();
+    }
+  }
+
+  /** Lets `run` end after the batch under way. */
+  stop(): void {
+    this.#stopped = true;
+    this.#wakeup.wake();
+  }
+
+  /** There is something to publish. */
+  wake(): void {
+    this.#wakeup.wake();
+  }
+
+  async #acquireAndPublish(): Promise<void> {
+    const { outbox, clock } = this.#parts;
+    let renewed = Number.NEGATIVE_INFINITY;
+    while (!this.#stopped) {
+      if (clock.now() - renewed >= this.#options.leaseMs / 3) {
+        renewed = clock.now();
+        await outbox.acquire(this.#lease);
+      }
+      if ((await this.#publishAll(() => this.#stopped)) === 0) {
+        await this.#wakeup.wait(this.#options.pollMs);
+      }
+    }
+  }
+
+  async #publishAll(enough: () => boolean): Promise<number> {
+    const { batch } = this.#options;
+    let total = 0;
+    for (let published = batch; published === batch && !enough(); total += published) {
+      published = await this.#parts.outbox.publish(this.#lease, batch);
+    }
+    return total;
+  }
+
+  /** The number of failures in a row; throws what will not pass. */
+  #afterFailure(error: unknown, failures: number): number {
+    if (!isRefoldError(error) || !error.retryable) {
+      throw error;
+    }
+    if (error.code !== 'relay.lease-held') {
+      this.#parts.logger.log('warn', 'the relay could not publish and tries again', { code: error.code, message: error.message, failures: failures + 1 });
+    }
+    return failures + 1;
+  }
+
+  async #pause(failures: number): Promise<void> {
+    if (failures > 0 && !this.#stopped) {
+      await this.#wakeup.wait(backoffMs(failures, this.#options.pollMs, this.#options.maxPauseMs, Math.random));
+    }
+  }
+
+  async #letGo(): Promise<void> {
+    try {
+      await this.#parts.outbox.release(this.#lease);
+    } catch (error) {
+      // It runs out by itself.
+      this.#parts.logger.log('warn', 'the lease of the relay could not be given back', { message: String(error) });
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto';
+import type { EventLog, LogRecord } from '../../src/events/event-log';
+import type { CommandJournal, JournalAppend, JournalRecord, Outbox } from '../../src/commands/journal';
+
+export interface JournalUnderTest {
+  readonly journal: CommandJournal;
+  readonly outbox: Outbox;
+  /** The log that the outbox publishes to; it has the topic `counters` with 2 partitions. */
+  readonly log: EventLog;
+  /** Makes the next append to the log fail. */
+  readonly breakLog: () => void;
+}
+
+const record = (stream: string, version: number): JournalRecord => ({
+  topic: 'counters',
+  key: Buffer.from(stream),
+  value: version % 2 === 0 ? null : Buffer.from(`${stream} ${String(version)}`),
+  headers: { ce_id: `${stream}-${String(version)}`, ce_streamversion: String(version), text: 'ä"\\' },
+  version,
+  timestamp: 1_000 + version,
+});
+
+const entry = (stream: string, expected: number, count: number, commandId: string = randomUUID()): JournalAppend => ({
+  commandId,
+  command: 'Count',
+  aggregate: 'counter',
+  stream,
+  expected,
+  version: expected + count,
+  events: count,
+  result: JSON.stringify({ stream, expected }),
+  records: Array.from({ length: count }, (_, i) => record(stream, expected + 1 + i)),
+});
+
+export const recordsOf = async (log: EventLog, topic = 'counters'): Promise<readonly LogRecord[]> => {
+  const heads = await log.heads([topic]);
+  const batches = await Promise.all(
+    heads.map(({ partition, start, stable }) => log.read({ topic, partition, offset: start }, { maxRecords: Math.max(1, stable) })),
+  );
+  return batches.flatMap(({ records }) => records);
+};
+
+const versionsIn = async (log: EventLog, stream: string): Promise<readonly number[]> =>
+  (await recordsOf(log)).filter(({ key }) => key?.toString() === stream).map(({ headers }) => Number(headers['ce_streamversion']));
+
+const lease = (owner: string, leaseMs = 60_000) => ({ owner, leaseMs });
+const stream = (name: string) => ({ aggregate: 'counter', stream: name });
+
+/** What every journal with its outbox has to do. */
+export const journalSuite = (make: () => Promise<JournalUnderTest>): void => {
+  let t: JournalUnderTest;
+  beforeEach(async () => {
+    t = await make();
+  });
+
+  it('keeps its name', async () => {
+    expect(await t.journal.incarnation()).toMatch(/^[0-9a-f-]{36}$/);
+    expect(await t.journal.incarnation()).toBe(await t.journal.incarnation());
+  });
+
+  it('answers the records of a stream as they were given, after a version', async () => {
+    const [a, b] = [entry('a', 0, 2), entry('a', 2, 1)];
+    expect([await t.journal.append(a), await t.journal.append(b), await t.journal.append(entry('b', 0, 1))]).toEqual(Array(3).fill({ kind: 'appended' }));
+    expect(await t.journal.load(stream('a'), 0)).toEqual([...a.records, ...b.records]);
+    expect(await t.journal.load(stream('a'), 2)).toEqual(b.records);
+    expect(await t.journal.load(stream('a'), 3)).toEqual([]);
+    expect(await t.journal.load(stream('nobody'), 0)).toEqual([]);
+    expect(await t.journal.load({ aggregate: 'other', stream: 'a' }, 0)).toEqual([]);
+  });
+
+  it('refuses a version that is not the current one and leaves nothing of it', async () => {
+    await t.journal.append(entry('a', 0, 2));
+    for (const expected of [0, 1, 3]) {
+      const refused = entry('a', expected, 1);
+      expect(await t.journal.append(refused)).toEqual({ kind: 'conflict' });
+      expect(await t.journal.handled(refused.commandId)).toBeUndefined();
+    }
+    expect(await t.journal.load(stream('a'), 2)).toEqual([]);
+  });
+
+  it('lets one of many win that decided on the same version', async () => {
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => t.journal.append(entry('a', 0, 1))));
+    expect(outcomes.map(({ kind }) => kind).sort()).toEqual(['appended', ...Array<string>(7).fill('conflict')]);
+  });
+
+  it('handles a command id once, also at the same time, and tells what it remembers', async () => {
+    const first = entry('a', 0, 1, 'once');
+    const { records, expected, ...handled } = first;
+    const outcomes = await Promise.all([first, first, first].map((one) => t.journal.append(one)));
+    expect(outcomes.filter(({ kind }) => kind === 'appended')).toHaveLength(1);
+    expect(outcomes.filter(({ kind }) => kind === 'repeated')).toEqual(Array(2).fill({ kind: 'repeated', handled }));
+    expect(await t.journal.handled('once')).toEqual(handled);
+    expect(await t.journal.append(entry('b', 0, 1, 'once'))).toEqual({ kind: 'repeated', handled });
+    expect([await t.journal.load(stream('a'), 0), await t.journal.load(stream('b'), expected)]).toEqual([records, []]);
+  });
+
+  it('remembers a command without events', async () => {
+    await t.journal.append(entry('a', 0, 0, 'nothing'));
+    expect(await t.journal.handled('nothing')).toMatchObject({ events: 0, version: 0 });
+    expect(await t.journal.published('nothing')).toEqual([]);
+    expect(await t.journal.append(entry('a', 0, 1))).toEqual({ kind: 'appended' });
+  });
+
+  it('publishes everything once, in stream order, with a sequence without gaps, and tells where it lies', async () => {
+    await t.journal.append(entry('a', 0, 2, 'first'));
+    await t.journal.append(entry('b', 0, 3));
+    await t.journal.append(entry('a', 2, 2));
+    expect(await t.journal.published('first')).toBeUndefined();
+    expect([await t.outbox.publish(lease('x'), 3), await t.outbox.publish(lease('x'), 10), await t.outbox.publish(lease('x'), 10)]).toEqual([3, 4, 0]);
+    expect([await versionsIn(t.log, 'a'), await versionsIn(t.log, 'b')]).toEqual([
+      [1, 2, 3, 4],
+      [1, 2, 3],
+    ]);
+    const records = await recordsOf(t.log);
+    expect(records.map(({ headers }) => Number(headers['ce_journalsequence'])).sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(records.find(({ headers }) => headers['ce_id'] === 'a-1')).toMatchObject({ value: Buffer.from('a 1'), headers: { text: 'ä"\\' } });
+    const positions = await t.journal.published('first');
+    const found = positions?.map((position) => records.find((one) => one.partition === position.partition && one.offset === position.offset)?.headers['ce_id']);
+    expect(found).toEqual(['a-1', 'a-2']);
+    expect(await t.journal.published('unknown')).toBeUndefined();
+  });
+
+  it('publishes after a failed attempt what that one left, once', async () => {
+    await t.journal.append(entry('a', 0, 3));
+    t.breakLog();
+    await expect(t.outbox.publish(lease('x'), 10)).rejects.toThrow('broken on purpose');
+    expect(await recordsOf(t.log)).toEqual([]);
+    expect(await t.outbox.publish(lease('x'), 10)).toBe(3);
+    const sequences = (await recordsOf(t.log)).map(({ headers }) => headers['ce_journalsequence']);
+    expect([await versionsIn(t.log, 'a'), sequences]).toEqual([
+      [1, 2, 3],
+      ['1', '2', '3'],
+    ]);
+  });
+
+  it('lets one relay work at a time, and the next when its lease was given back or ran out', async () => {
+    await t.journal.append(entry('a', 0, 1));
+    await t.outbox.acquire(lease('x'));
+    await expect(t.outbox.acquire(lease('y'))).rejects.toMatchObject({ code: 'relay.lease-held', retryable: true });
+    await expect(t.outbox.publish(lease('y'), 10)).rejects.toMatchObject({ code: 'relay.lease-held' });
+    await t.outbox.release(lease('y'));
+    await expect(t.outbox.acquire(lease('y'))).rejects.toMatchObject({ code: 'relay.lease-held' });
+    await t.outbox.release(lease('x'));
+    expect(await t.outbox.publish(lease('y', -1), 10)).toBe(1);
+    await t.outbox.acquire(lease('z'));
+  });
+
+  it('publishes once when two relays believe that they hold the lease', async () => {
+    for (let version = 0; version < 20; version += 1) {
+      await t.journal.append(entry('a', version, 1));
+    }
+    const attempts = Array.from({ length: 10 }, (_, i) => t.outbox.publish(lease('same'), 1 + (i % 5)));
+    const published = await Promise.all(attempts);
+    const rest = await t.outbox.publish(lease('same'), 100);
+    expect(published.reduce((total, one) => total + one, rest)).toBe(20);
+    expect(await versionsIn(t.log, 'a')).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+  });
+};

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RefoldError, messageOf } from '../../kernel/errors';
 import type { BridgeAccess } from './clickhouse/bridge';
-import { THREADS } from './clickhouse/engine';
+import { CANNOT_OPEN, THREADS } from './clickhouse/engine';
 import { libraryFor } from './clickhouse/library';
 import { readJson, removeTree, tailOf, writePrivately } from './files';
 import { freePort } from './free-port';
@@ -13,6 +13,8 @@ import { launch } from './launch';
 import type { RunningService, ServiceSurroundings } from './running-service';
 
 const START_BOUND_MS = 60_000;
+/** For what passes by itself within moments. */
+const REPEAT_BOUND_MS = 5_000;
 /** Queries are killed at once; a merge in work may take a moment. */
 const STOP_BOUND_MS = 10_000;
 
@@ -101,13 +103,14 @@ export const startClickHouse = async (around: ServiceSurroundings): Promise<Runn
     removeTree(paths.home);
   }
   fs.mkdirSync(paths.home, { recursive: true, mode: 0o700 });
-  for (const deadline = Date.now() + START_BOUND_MS; ; await sleep(100)) {
+  for (const deadline = Date.now() + REPEAT_BOUND_MS; ; await sleep(100)) {
     const service = await attempt(library, paths, around);
     if (service !== undefined) {
       return service;
     }
     // The port may have been taken since it was found free; the lock of one that was just killed is free in a moment.
-    if (!/EADDRINUSE|Code: 76\b/.test(tailOf(paths.log)) || Date.now() > deadline) {
+    const log = tailOf(paths.log, 100);
+    if (!(log.includes('EADDRINUSE') || log.includes(CANNOT_OPEN)) || Date.now() > deadline) {
       throw failed('ended while starting', paths);
     }
   }

@@ -45,7 +45,7 @@ export class Answer {
     let out: NodeJS.WritableStream | undefined;
     for await (const block of blocks) {
       out ??= this.#beginStream(format);
-      if (!out.write(Buffer.from(block))) {
+      if (!out.write(Buffer.from(block.buffer, block.byteOffset, block.byteLength))) {
         await once(out, 'drain', { signal: gone });
       }
       gone.throwIfAborted();
@@ -98,6 +98,7 @@ export class Answer {
     const rest: Buffer[] = [];
     this.#compressor.on('data', (chunk: Buffer) => rest.push(chunk));
     this.#compressor.once('end', () => this.#response.write(Buffer.concat(rest), breakOff));
+    this.#compressor.resume(); // unpipe paused it
     this.#compressor.end(block);
   }
 

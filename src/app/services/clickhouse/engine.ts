@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { RefoldError } from '../../../kernel/errors';
 import { literal } from './statement';
 import { Slots } from './slots';
 
@@ -38,6 +39,9 @@ export const THREADS = AT_ONCE + 4;
 
 const NOTHING = new Uint8Array();
 
+/** How the message of the error begins, for who reads it in a log. */
+export const CANNOT_OPEN = 'the data of ClickHouse cannot be opened:';
+
 /** ClickHouse within this process. Its calls run on threads of their own, so the process goes on answering meanwhile. */
 export class Engine {
   readonly #native: Native;
@@ -46,15 +50,23 @@ export class Engine {
   readonly #control: Connection;
   readonly #slots = new Slots(AT_ONCE, MOST_WAITING);
 
-  /** Opens the data of a folder; throws where another process has it open. */
+  /** @throws RefoldError `service.unavailable` where another process has the data open */
   constructor(library: string, folder: string) {
     this.#native = createRequire(__filename)(library) as Native;
     this.#folder = folder;
-    this.#control = this.#native.CreateConnection(folder, []);
+    this.#control = this.#opened();
   }
 
   open(): Connection {
     return this.#native.CreateConnection(this.#folder, []);
+  }
+
+  #opened(): Connection {
+    try {
+      return this.open();
+    } catch (error) {
+      throw new RefoldError('service.unavailable', `${CANNOT_OPEN} ${this.#folder}: another process has it open, or it is damaged`, { cause: error });
+    }
   }
 
   /** Not while a call of it is at work: that would end the engine. */
@@ -66,7 +78,7 @@ export class Engine {
     return this.#slots.run(() => this.#native.QueryAsyncConnection(connection, sql, format));
   }
 
-  /** An INSERT that tells how much it wrote. Never with rows in it: the engine ends them at an empty line and runs what follows. */
+  /** An INSERT, of which this call knows how much it wrote. Never with rows in it: the engine ends them at an empty line and runs what follows. */
   insert(connection: Connection, sql: string): Promise<Result> {
     return this.#slots.run(() => this.#native.InsertRawAsyncConnection(connection, sql, NOTHING, false));
   }

@@ -9,7 +9,7 @@ import { Refusal } from './refusal';
 import { readForm, readText, type Spool } from './request-body';
 import type { Sessions } from './sessions';
 import { settingStatements } from './settings';
-import { fromFile, readStatement, type InsertOfData, type OtherStatement, type Statement } from './statement';
+import { fromFile, isOfValues, readStatement, type InsertOfData, type OtherStatement, type Statement } from './statement';
 
 export interface Bridge {
   readonly engine: Engine;
@@ -60,7 +60,7 @@ class Exchange {
   async #execute(): Promise<void> {
     const given = this.#query.get('query') ?? '';
     const insert = given === '' || this.#isForm() ? undefined : readStatement(given);
-    if (insert?.kind === 'insert') {
+    if (insert?.kind === 'insert' && !isOfValues(insert.format)) {
       await this.#insert(insert, this.#request);
       return;
     }
@@ -102,7 +102,9 @@ class Exchange {
       if (statement.kind === 'select' && !framed) {
         await this.#answer.stream(engine.stream(connection, statement.sql, usual), format, this.#gone.signal);
       } else {
-        await this.#answer.whole(await engine.query(connection, statement.sql, usual), format);
+        const result =
+          statement.kind === 'insert-select' ? await engine.insert(connection, statement.sql) : await engine.query(connection, statement.sql, usual);
+        await this.#answer.whole(result, format);
       }
     });
   }

@@ -14,7 +14,7 @@ export interface InsertOfData {
 }
 
 export interface OtherStatement {
-  readonly kind: 'select' | 'other';
+  readonly kind: 'select' | 'insert-select' | 'other';
   /** Without a semicolon at its end. */
   readonly sql: string;
   /** Of the FORMAT clause at its end. */
@@ -27,6 +27,20 @@ export type Statement = InsertOfData | OtherStatement;
 
 /** Begin what stands instead of rows in an INSERT. */
 const NO_ROWS = new Set(['SELECT', 'WITH', 'FROM', 'WATCH']);
+
+/** Rows in the notation of SQL, where a semicolon ends them and the engine would not say that it read no further. */
+export const isOfValues = (format: string): boolean => format.toUpperCase() === 'VALUES';
+
+/** @throws Refusal where anything but blanks comes after a semicolon */
+const refuseSecond = (tokens: Iterable<Token>): void => {
+  let ended = false;
+  for (const { kind, start } of tokens) {
+    if (ended && kind !== 'semicolon') {
+      throw syntaxError(`(Multi-statements are not allowed): failed at position ${start + 1}`);
+    }
+    ended ||= kind === 'semicolon';
+  }
+};
 
 const insertClause = (tokens: Iterator<Token>, text: string): InsertOfData | undefined => {
   const next = (): Token | undefined => tokens.next().value as Token | undefined;
@@ -50,6 +64,9 @@ const insertClause = (tokens: Iterator<Token>, text: string): InsertOfData | und
       settings ??= token.start;
     } else if (token.text === 'VALUES' || token.text === 'FORMAT') {
       const format = token.text === 'VALUES' ? { text: 'Values', end: token.end } : formatAfter(next(), text);
+      if (isOfValues(format.text)) {
+        refuseSecond(tokensOf(text, format.end));
+      }
       const end = settings ?? token.start;
       return { kind: 'insert', target: text.slice(0, end), settings: text.slice(end, token.start), format: format.text, inline: text.slice(format.end) };
     }
@@ -70,39 +87,30 @@ const formatAfter = (token: Token | undefined, text: string): { readonly text: s
   return { text: text.slice(token.start, token.end), end: blank.lastIndex };
 };
 
-const isInsert = (tokens: readonly Token[]): boolean => tokens.some(({ kind, depth, text }) => kind === 'word' && depth === 0 && text === 'INSERT');
-
-/** The rows of an INSERT are not read as SQL: it is looked for first, by its beginning alone. */
-const asInsert = (text: string): InsertOfData | undefined => {
-  const tokens = tokensOf(text);
-  const first = tokens.next().value;
-  if (first?.text === 'INSERT') {
-    return insertClause(tokens, text);
+/**
+ * Goes on until after the word INSERT of an INSERT; false where the statement is another one. The word may also be a
+ * name: after a WITH only `INSERT INTO` counts.
+ */
+const passInsert = (tokens: Iterator<Token>): boolean => {
+  const next = (): Token | undefined => tokens.next().value as Token | undefined;
+  let before = next();
+  if (before?.text !== 'WITH') {
+    return before?.text === 'INSERT';
   }
-  if (first?.text !== 'WITH') {
-    return undefined;
-  }
-  for (const token of { [Symbol.iterator]: () => tokens }) {
-    if (token.depth === 0 && token.text === 'INSERT') {
-      return insertClause(tokens, text);
+  for (let token = next(); token !== undefined; token = next()) {
+    if (token.depth === 0 && token.text === 'INTO' && before.text === 'INSERT') {
+      return true;
     }
     if (token.depth === 0 && (token.text === 'SELECT' || token.kind === 'semicolon')) {
-      return undefined;
+      return false;
     }
+    before = token;
   }
-  return undefined;
-};
-
-const refuseSecond = (tokens: readonly Token[]): void => {
-  const end = tokens.findIndex(({ kind }) => kind === 'semicolon');
-  const beyond = end === -1 ? undefined : tokens.slice(end).find(({ kind }) => kind !== 'semicolon');
-  if (beyond !== undefined) {
-    throw syntaxError(`(Multi-statements are not allowed): failed at position ${beyond.start + 1}`);
-  }
+  return false;
 };
 
 const refuseInput = (tokens: readonly Token[]): void => {
-  if (isInsert(tokens) && tokens.some(({ kind, text }, at) => kind === 'word' && text === 'INPUT' && tokens[at + 1]?.text === '(')) {
+  if (tokens.some(({ kind, text }, at) => kind === 'word' && text === 'INPUT' && tokens[at + 1]?.text === '(')) {
     throw new Refusal(48, 'NOT_IMPLEMENTED', 'the embedded ClickHouse has no table function input(); insert into a table and select from that');
   }
 };
@@ -112,13 +120,17 @@ const refuseInput = (tokens: readonly Token[]): void => {
  * @throws Refusal where there is none, or more than one
  */
 export const readStatement = (text: string): Statement => {
-  const insert = asInsert(text);
+  const beginning = tokensOf(text);
+  const isInsert = passInsert(beginning);
+  const insert = isInsert ? insertClause(beginning, text) : undefined; // by its beginning alone: rows are no SQL
   if (insert !== undefined) {
     return insert;
   }
   const tokens = [...tokensOf(text)];
   refuseSecond(tokens);
-  refuseInput(tokens);
+  if (isInsert) {
+    refuseInput(tokens);
+  }
   const said = tokens.filter(({ kind }) => kind !== 'semicolon');
   const last = said.at(-1);
   if (last === undefined) {
@@ -128,7 +140,7 @@ export const readStatement = (text: string): Statement => {
   const at = said.findLastIndex(({ kind, depth, text: word }) => kind === 'word' && depth === 0 && word === 'FORMAT');
   const name = at === -1 ? undefined : said[at + 1];
   return {
-    kind: (first === 'SELECT' || first === 'WITH') && !isInsert(said) ? 'select' : 'other',
+    kind: isInsert ? 'insert-select' : first === 'SELECT' || first === 'WITH' ? 'select' : 'other',
     sql: text.slice(0, last.end),
     ...(name?.kind === 'word' ? { format: text.slice(name.start, name.end) } : {}),
     framed: said.some(({ kind, text: word }) => kind === 'word' && /^(TOTALS|EXTREMES|OUTPUT_FORMAT_JSON_ARRAY_OF_ROWS)$/.test(word)),

@@ -6,7 +6,7 @@ import type { DiffSample, RowDiff } from '../../verdict';
 import { readPrimaryKey, readRelation, type RelationColumn } from './relations';
 import { readSides } from './sides';
 import { COMPARING, readHorizon } from './snapshots';
-import { visible } from './view-sql';
+import { visible } from '../../view-plan';
 
 interface Shape {
   readonly keys: readonly string[];
@@ -155,4 +155,3 @@ export const comparePairs = (pool: PostgresPool, { pairs, hold, samples, onSnaps
     }
     return { takenAt: rows[0]!.at.toISOString(), horizon, pairs: compared };
   }, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-

@@ -72,9 +72,10 @@ export class MemoryReadModelStore implements ReadModelStore {
     return [...merged].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
   }
 
-  /** The rows as they are kept, by partition: of partials one per source partition. */
+  /** The rows as they are kept, by partition and key: of partials one per source partition. */
   stored(generationId: number): readonly StampedRow[] {
-    return [...(this.#tables.get(generationId)?.rows.values() ?? [])].sort((a, b) => comparePartitions(a.stamp, b.stamp));
+    const entries = [...(this.#tables.get(generationId)?.rows ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+    return entries.map(([, row]) => row).sort((a, b) => comparePartitions(a.stamp, b.stamp));
   }
 
   late(generationId: number): readonly LateContribution[] {

@@ -4,7 +4,7 @@ import { bigint, count, decimal, integer, max, min, sum, text, timestamp } from 
 import type { ProjectionDefinition } from '../../src/projections/definition';
 import { NO_COUNTS, type Generation, type MeasureStorage } from '../../src/projections/generations';
 import { projection } from '../../src/projections/projection';
-import { readModel } from '../../src/projections/read-model';
+import { readModel, type NamedColumn } from '../../src/projections/read-model';
 import type { BatchCommit, Merge, StampedRow } from '../../src/projections/read-model-store';
 import { tumbling } from '../../src/projections/windows/tumbling';
 import { buildGeneration, caughtUp, definitionOf, memoryBench, startRunner, totals, until, type Bench } from '../support/harness';
@@ -15,6 +15,20 @@ export interface PartialsUnderTest extends StoreUnderTest {
   /** Rows as they are kept, not merged, by partition and key; values canonical. */
   stored(generation: Generation, definition: ProjectionDefinition): Promise<readonly StampedRow[]>;
 }
+
+/** The columns beside those of the model, the partition first: rows are read in order of their keys. */
+export const STAMPS: readonly NamedColumn[] = [
+  { name: '_partition', ...integer().key().definition },
+  { name: '_topic', ...text().definition },
+  { name: '_offset', ...integer().definition },
+];
+
+/** Rows that were read with these columns. */
+export const unstamped = (rows: readonly Readonly<Record<string, unknown>>[]): readonly StampedRow[] =>
+  rows.map(({ _topic: topic, _partition: partition, _offset: offset, ...row }) => ({
+    row,
+    stamp: { topic: String(topic), partition: Number(partition), offset: Number(offset) },
+  }));
 
 const day = (n: number): Date => new Date(Date.UTC(2026, 0, n));
 const dec = Decimal.parse;
@@ -48,8 +62,15 @@ const totalsOf = (storage: MeasureStorage): ProjectionDefinition => {
   );
 };
 
-/** What a store promises that keeps partials. @param storages those it can keep, compared with merged rows in one go */
-export const partialsSuite = (make: () => Promise<PartialsUnderTest>, storages: readonly MeasureStorage[] = ['merged', 'partials']): void => {
+/**
+ * What a store promises that keeps partials.
+ * @param options.storages those it can keep; in each the same contributions give the same rows
+ * @param options.runs how often that is tried
+ */
+export const partialsSuite = (
+  make: () => Promise<PartialsUnderTest>,
+  options: { readonly storages: readonly MeasureStorage[]; readonly runs: number },
+): void => {
   let subject: PartialsUnderTest;
   beforeEach(async () => {
     subject = await make();
@@ -148,7 +169,7 @@ export const partialsSuite = (make: () => Promise<PartialsUnderTest>, storages: 
   );
 
   it('the same contributions give the same rows however they are spread over partitions and batches', async () => {
-    const definitions = storages.map(totalsOf);
+    const definitions = options.storages.map(totalsOf);
     const foldSpread = async (given: readonly (readonly [object, number])[], definition: ProjectionDefinition, size: number): Promise<unknown> => {
       const bench = await memoryBench(3);
       for (const [event, partition] of given) {
@@ -171,7 +192,7 @@ export const partialsSuite = (make: () => Promise<PartialsUnderTest>, storages: 
           await subject.close();
           subject = await make();
         }),
-      { numRuns: 15 },
+      { numRuns: options.runs },
     );
   });
 };

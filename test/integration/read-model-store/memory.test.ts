@@ -23,6 +23,6 @@ describe('read models in memory', () => {
   };
   readModelStoreSuite(make);
   describe('as partials', () => {
-    partialsSuite(make);
+    partialsSuite(make, { storages: ['merged', 'partials'], runs: 15 });
   });
 });

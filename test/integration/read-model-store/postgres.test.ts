@@ -6,22 +6,16 @@ import { PostgresCatalog } from '../../../src/projections/adapters/postgres/cata
 import { readView } from '../../../src/projections/adapters/postgres/reader';
 import { PostgresReadModelStore } from '../../../src/projections/adapters/postgres/store';
 import { Decimal } from '../../../src/kernel/decimal';
-import { decimal, integer, sum, text } from '../../../src/projections/columns';
+import { decimal, sum, text } from '../../../src/projections/columns';
 import { partialsTable } from '../../../src/projections/generations';
 import { projection } from '../../../src/projections/projection';
-import { readModel, type NamedColumn } from '../../../src/projections/read-model';
-import type { Stamp } from '../../../src/projections/read-model-store';
+import { readModel } from '../../../src/projections/read-model';
 import { OrderPlaced, OrderSummary } from '../../support/shop';
 import { buildGeneration, definitionOf, memoryBench, startRunner, until } from '../../support/harness';
-import { partialsSuite, type PartialsUnderTest } from '../../conformance/partials.suite';
+import { STAMPS, partialsSuite, unstamped, type PartialsUnderTest } from '../../conformance/partials.suite';
 import { readModelStoreSuite } from '../../conformance/read-model-store.suite';
 import { describeWithPostgres, freshDatabase, type TestDatabase } from '../../support/services';
-
-const STAMPS: readonly NamedColumn[] = [
-  { name: '_partition', ...integer().key().definition },
-  { name: '_topic', ...text().definition },
-  { name: '_offset', ...integer().definition },
-];
+import { holdAt, lateCount } from './control';
 
 describeWithPostgres('read models in Postgres', () => {
   let database: TestDatabase;
@@ -54,28 +48,18 @@ describeWithPostgres('read models in Postgres', () => {
       catalog,
       store: new PostgresReadModelStore({ pool }),
       stored: async (generation, { model }) => {
-        const rows = await readView(pool, 'public', { ...model, name: partialsTable(generation), columns: [...STAMPS, ...model.columns] });
-        return rows.map(({ _topic: topic, _partition: partition, _offset: offset, ...row }) => ({ row, stamp: { topic, partition, offset } as Stamp }));
+        const columns = [...STAMPS, ...model.columns];
+        return unstamped(await readView(pool, 'public', { ...model, name: partialsTable(generation), columns }));
       },
       rows: ({ table }, { model }) => readView(pool, 'public', { ...model, name: table }),
-      hold: async (generation, at) => {
-        for (const partition of [0, 1]) {
-          const offset = typeof at === 'object' ? at[partition] : at;
-          await pool.query(`UPDATE refold.checkpoints SET hold_at = $2, hold_until = now() + interval '1 hour' WHERE generation_id = $1 AND partition = $3`, [
-            generation.id,
-            offset ?? null,
-            partition,
-          ]);
-        }
-      },
-      lateCount: async (generation) =>
-        (await pool.query<{ n: number }>('SELECT count(*) AS n FROM refold.late_contributions WHERE generation_id = $1', [generation.id])).rows[0]!.n,
+      hold: (generation, at) => holdAt(pool, generation, at),
+      lateCount: (generation) => lateCount(pool, generation),
       close: dropTables,
     });
   };
   readModelStoreSuite(make);
   describe('as partials', () => {
-    partialsSuite(make);
+    partialsSuite(make, { storages: ['merged', 'partials'], runs: 15 });
   });
 
   it('names the column in which a table drifted from its model', async () => {

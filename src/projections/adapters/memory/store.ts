@@ -3,7 +3,7 @@ import { comparePartitions, partitionId, type TopicPartition } from '../../../ev
 import type { ProjectionDefinition } from '../../definition';
 import { generationLabel, type Checkpoint, type Counters, type Generation, type StoppedBy } from '../../generations';
 import { mergeMeasure } from '../../measures';
-import { identityColumns, type NamedColumn } from '../../read-model';
+import { identityOf, type NamedColumn } from '../../read-model';
 import type {
   Advance,
   BatchCommit,
@@ -84,7 +84,7 @@ export class MemoryReadModelStore implements ReadModelStore {
 }
 
 const rowId = (columns: readonly NamedColumn[], row: Row): string =>
-  identityColumns(columns)
+  identityOf(columns)
     .map(({ name }) => keyText(row[name]))
     .join('\0');
 

@@ -3,7 +3,7 @@ import type { Sql } from '../../../platform/postgres/pool';
 import { identifier, qualified } from '../../../platform/postgres/quote';
 import type { ProjectionDefinition } from '../../definition';
 import { generationLabel, partialsTable, type Generation } from '../../generations';
-import { identityColumns, type NamedColumn } from '../../read-model';
+import { identityOf, type NamedColumn } from '../../read-model';
 import { postgresType } from './columns';
 import { mergingView } from './merging';
 
@@ -14,7 +14,7 @@ const STAMPS = ['_topic text COLLATE "C" NOT NULL', '_partition integer NOT NULL
 
 /** Names of the columns of which there is one row at most: with partials the source partition is one of them. */
 export const primaryKey = ({ storage }: Generation, { model }: ProjectionDefinition): readonly string[] => [
-  ...identityColumns(model.columns).map(({ name }) => identifier(name)),
+  ...identityOf(model.columns).map(({ name }) => identifier(name)),
   ...(storage === 'partials' ? ['_topic', '_partition'] : []),
 ];
 

@@ -1,7 +1,7 @@
 import { identifier } from '../../../platform/postgres/quote';
 import type { ProjectionDefinition } from '../../definition';
 import type { Generation } from '../../generations';
-import { identityColumns, type NamedColumn } from '../../read-model';
+import { identityOf, type NamedColumn } from '../../read-model';
 import type { Merge, Stamp, StampedRow } from '../../read-model-store';
 import { castType, selectColumn, writeValue } from './columns';
 import { LAWS } from './merging';
@@ -39,7 +39,7 @@ const stampValues = (stamps: readonly Stamp[]): readonly (readonly string[])[] =
 
 const upsertText = (table: string, definition: ProjectionDefinition): string => {
   const { columns } = definition.model;
-  const identity = new Set(identityColumns(columns));
+  const identity = new Set(identityOf(columns));
   const changed = [...names(columns.filter((column) => !identity.has(column))), ...STAMPS];
   const types = [...columns.map(({ type }) => castType(type)), ...STAMP_TYPES];
   return `INSERT INTO ${table} (${[...names(columns), ...STAMPS].join(', ')}) ${unnest(types)}

@@ -5,7 +5,7 @@
  */
 const DRIVERS = '(^|node_modules/)(kafkajs|@platformatic/kafka|kysely|avsc|@kafkajs/confluent-schema-registry)(/|$)';
 const PG = '(^|node_modules/)(@types/)?(pg|pg-[a-z-]+)(/|$)';
-const CLICKHOUSE = '(^|node_modules/)@clickhouse/client(/|$)';
+const CLICKHOUSE = '(^|node_modules/)(@clickhouse/client|@chdb/[a-z0-9-]+)(/|$)';
 const COMMANDER = '(^|node_modules/)commander(/|$)';
 
 /** An area below `app` and the areas it may not reach; `kernel` and `platform` have rules of their own. */
@@ -58,7 +58,7 @@ exports.importRules = (src = '^src/') => {
       { path: `${src}platform/postgres/` },
     ),
     rule(
-      'clickhouse-client-only-in-clickhouse',
+      'clickhouse-only-in-clickhouse',
       'The client of ClickHouse stays in ClickHouse adapters and src/platform/clickhouse.',
       { path: src, pathNot: `${src}(.+/adapters|platform)/clickhouse/` },
       { path: CLICKHOUSE },

@@ -36,6 +36,8 @@ export const SEEDS: Readonly<Record<string, Seed>> = {
       ...edge('src/events/adapters/kafka/d.ts', 'kafkajs'),
       ...edge('src/events/adapters/postgres/a.ts', '../../../platform/postgres/b'),
       ...types('src/projections/adapters/postgres/a.ts', 'kysely'),
+      ...edge('src/platform/clickhouse/b.ts', '@clickhouse/client'),
+      ...edge('src/projections/adapters/clickhouse/a.ts', '../../../platform/clickhouse/b'),
     },
   },
   cycle: { breaks: ['no-cycles'], files: { ...edge('src/kernel/a.ts', './b'), ...edge('src/kernel/b.ts', './a') } },
@@ -82,10 +84,14 @@ export const SEEDS: Readonly<Record<string, Seed>> = {
     breaks: ['platform-postgres-only-for-postgres'],
     files: edge('src/events/adapters/kafka/a.ts', '../../../platform/postgres/b', 'src/platform/postgres/b.ts'),
   },
-  'app-imports-clickhouse-client': { breaks: ['clickhouse-client-only-in-clickhouse'], files: edge('src/app/a.ts', '@clickhouse/client') },
-  'lag-monitor-imports-clickhouse': {
+  'app-imports-client-of-clickhouse': { breaks: ['clickhouse-only-in-clickhouse'], files: types('src/app/a.ts', '@clickhouse/client') },
+  'postgres-adapter-imports-client-of-clickhouse': {
+    breaks: ['clickhouse-only-in-clickhouse'],
+    files: edge('src/events/adapters/postgres/a.ts', '@clickhouse/client'),
+  },
+  'replay-imports-platform-of-clickhouse': {
     breaks: ['platform-clickhouse-only-for-clickhouse'],
-    files: edge('src/lag-monitor/a.ts', '../platform/clickhouse/b', 'src/platform/clickhouse/b.ts'),
+    files: edge('src/replay/a.ts', '../platform/clickhouse/b', 'src/platform/clickhouse/b.ts'),
   },
   'app-imports-commander': { breaks: ['commander-only-in-cli'], files: edge('src/app/a.ts', 'commander') },
   'app-imports-barrel': { breaks: ['no-own-barrels'], files: edge('src/app/a.ts', '../events/index', 'src/events/index.ts') },

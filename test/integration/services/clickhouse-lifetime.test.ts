@@ -161,14 +161,14 @@ describeWithClickHouse('the lifetime of the embedded ClickHouse', () => {
     const fill = (blocks: number) =>
       client.insert({ table: 'nothing', values: Readable.from(Array<Buffer>(blocks).fill(block), { objectMode: false }), format: 'TabSeparated' });
     await client.command({ query: 'CREATE TABLE nothing (s String) ENGINE = Null' });
-    await read(150_000);
-    await fill(50);
+    await read(130_000);
+    await fill(40);
     const before = resident();
-    expect(await read(500_000)).toBe(500_000 * 1_001);
-    expect((await fill(200)).summary?.written_rows).toBe(String(200 * 100_000));
-    expect(resident() - before).toBeLessThan(250); // megabytes, of 500 out and 200 in
+    expect(await read(300_000)).toBe(300_000 * 1_001);
+    expect((await fill(100)).summary?.written_rows).toBe(String(100 * 100_000));
+    expect(resident() - before).toBeLessThan(150); // megabytes, of 300 out and 100 in
     await services.release();
-  });
+  }, 180_000);
 
   it('says what to do where it cannot be', () => {
     const elsewhere = (system: string, processor: string, glibc: string | undefined) => () => libraryFor(folder, { system, processor, glibc });
@@ -193,13 +193,8 @@ describeWithClickHouse('the lifetime of the embedded ClickHouse', () => {
     expect(libraryFor(services, { system: 'linux', processor: 'x64', glibc: '2.36' }, folder)).toBe(fs.realpathSync(installed));
   });
 
-  it('is refused in a folder whose name the engine would take for a pattern', async () => {
-    const odd = { folder: path.join(folder, 'a{b,c}'), want: { clickhouse: true }, environment: {} };
-    await expect(acquireServices(odd)).rejects.toMatchObject({ code: 'service.unavailable', message: expect.stringContaining('* ? { } [ ]') as string });
-  });
-
   it('is started only for an application that stores something there, and has no address of a server', async () => {
-    const servicesFolder = path.join(folder, 'a{b}'); // where it cannot be started
+    const servicesFolder = path.join(folder, 'a{b}'); // the engine would take that for a pattern, so it is refused there
     const connected = async (store: 'postgres' | 'clickhouse', clickhouseUrl = ''): Promise<void> => {
       const into = readModel('stored', { order_id: text().key() });
       const stored = projection({ name: 'stored', version: 1, store, into }).on(OrderPlaced, ({ orderId }) => ({ order_id: orderId }));
@@ -210,7 +205,7 @@ describeWithClickHouse('the lifetime of the embedded ClickHouse', () => {
     await connected('postgres');
     await connected('clickhouse', 'http://clickhouse.example:8123');
     expect(fs.existsSync(servicesFolder)).toBe(false);
-    await expect(connected('clickhouse')).rejects.toMatchObject({ code: 'service.unavailable', message: expect.stringContaining('clickhouse') as string });
+    await expect(connected('clickhouse')).rejects.toMatchObject({ code: 'service.unavailable', message: expect.stringContaining('* ? { } [ ]') as string });
   });
 
   it('is tested in the version that users are told to install', () => {

@@ -5,53 +5,15 @@ import {
   type Checkpoint,
   type Generation,
   type GenerationCatalog,
-  type GenerationStatus,
   type NewGeneration,
-  type StoreKind,
   type WorkerAnnouncement,
 } from '../../generations';
 import { readCheckpoints } from './checkpoints';
 
-interface GenerationRow {
-  readonly generation_id: number;
-  readonly app: string;
-  readonly projection: string;
-  readonly store: StoreKind;
-  readonly version: number;
-  readonly run: number;
-  readonly status: GenerationStatus;
-  readonly model: string;
-  readonly view_schema: string;
-  readonly table_name: string;
-  readonly consumer_group: string;
-  readonly topics: readonly string[];
-  readonly definition_hash: string;
-  readonly source_hash: string;
-  readonly first_build: boolean;
-  readonly heads_at_start: Readonly<Record<string, number>>;
-}
-
-const COLUMNS = `generation_id, app, projection, store, version, run, status, model, view_schema, table_name, consumer_group, topics,
-  definition_hash, source_hash, first_build, heads_at_start`;
-
-const generationOf = (row: GenerationRow): Generation => ({
-  id: row.generation_id,
-  app: row.app,
-  projection: row.projection,
-  store: row.store,
-  version: row.version,
-  run: row.run,
-  status: row.status,
-  model: row.model,
-  viewSchema: row.view_schema,
-  table: row.table_name,
-  group: row.consumer_group,
-  topics: row.topics,
-  definitionHash: row.definition_hash,
-  sourceHash: row.source_hash,
-  firstBuild: row.first_build,
-  headsAtStart: row.heads_at_start,
-});
+/** Named as the fields of a generation. */
+const COLUMNS = `generation_id AS id, app, projection, store, version, run, status, model, view_schema AS "viewSchema", table_name AS "table",
+  consumer_group AS "group", topics, definition_hash AS "definitionHash", source_hash AS "sourceHash", first_build AS "firstBuild",
+  heads_at_start AS "headsAtStart"`;
 
 /** Generations, checkpoints and workers in the control schema. */
 export class PostgresCatalog implements GenerationCatalog {
@@ -64,17 +26,16 @@ export class PostgresCatalog implements GenerationCatalog {
   }
 
   async list(): Promise<readonly Generation[]> {
-    const { rows } = await this.#pool.query<GenerationRow>(
-      `SELECT ${COLUMNS} FROM refold.generations WHERE app = $1 ORDER BY projection, store, version, run`,
-      [this.#app],
-    );
-    return rows.map(generationOf);
+    const { rows } = await this.#pool.query<Generation>(`SELECT ${COLUMNS} FROM refold.generations WHERE app = $1 ORDER BY projection, store, version, run`, [
+      this.#app,
+    ]);
+    return rows;
   }
 
   async create(generation: NewGeneration): Promise<Generation> {
     const { table, group } = generationNames(this.#app, generation.model, generation);
     return this.#pool.transaction(async (sql) => {
-      const inserted = await sql.query<GenerationRow>(
+      const inserted = await sql.query<Generation>(
         `INSERT INTO refold.generations (app, projection, store, version, run, status, model, view_schema, table_name, consumer_group, topics,
            definition_hash, source_hash, definition, first_build, heads_at_start)
          VALUES ($1, $2, $3, $4, $5, 'candidate', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
@@ -99,23 +60,23 @@ export class PostgresCatalog implements GenerationCatalog {
       );
       const created = inserted.rows[0];
       if (created === undefined) {
-        const { rows } = await sql.query<GenerationRow>(
+        const { rows } = await sql.query<Generation>(
           `SELECT ${COLUMNS} FROM refold.generations WHERE app = $1 AND projection = $2 AND store = $3 AND version = $4 AND run = $5`,
           [this.#app, generation.projection, generation.store, generation.version, generation.run],
         );
-        return generationOf(rows[0]!);
+        return rows[0]!;
       }
       await sql.query(
         `INSERT INTO refold.checkpoints (generation_id, topic, partition, next_offset)
          SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[])`,
         [
-          created.generation_id,
+          created.id,
           generation.begin.map(({ topic }) => topic),
           generation.begin.map(({ partition }) => partition),
           generation.begin.map(({ offset }) => offset),
         ],
       );
-      return generationOf(created);
+      return created;
     });
   }
 

@@ -1,48 +1,24 @@
 import type { Sql } from '../../../platform/postgres/pool';
+import { fromRow, type NullableRow } from '../../../platform/postgres/rows';
 import { comparePartitions, partitionId, type TopicPartition } from '../../../events/position';
-import type { Checkpoint, Counters, StoppedBy } from '../../generations';
+import type { Checkpoint } from '../../generations';
 import type { Advance, CommitResult } from '../../read-model-store';
 
-interface CheckpointRow {
-  readonly topic: string;
-  readonly partition: number;
-  readonly next_offset: number;
-  readonly epoch: number;
-  readonly stream_time: number | null;
-  readonly counters: Counters;
-  readonly fingerprint_offset: number | null;
-  readonly fingerprint_timestamp: number | null;
-  readonly fingerprint_id: string | null;
-  readonly hold_at: number | null;
-  readonly owner: string | null;
-  readonly stopped_by: StoppedBy | null;
-}
-
-const COLUMNS = `topic, partition, next_offset, epoch, stream_time,
+/** Named as the fields of a checkpoint. */
+const COLUMNS = `topic, partition, next_offset AS next, epoch, stream_time AS "streamTime",
   json_build_object('read', read_count, 'applied', applied_count, 'filtered', filtered_count, 'late', late_count,
     'parked', parked_count, 'discarded', discarded_count, 'errata', errata_count, 'control', control_count) AS counters,
-  fingerprint_offset, fingerprint_timestamp, fingerprint_id,
-  CASE WHEN hold_until > clock_timestamp() THEN hold_at END AS hold_at, owner, stopped_by`;
+  CASE WHEN fingerprint_offset IS NOT NULL
+    THEN json_build_object('offset', fingerprint_offset, 'timestamp', fingerprint_timestamp, 'id', coalesce(fingerprint_id, '')) END AS fingerprint,
+  CASE WHEN hold_until > clock_timestamp() THEN hold_at END AS "holdAt", owner, stopped_by AS "stoppedBy"`;
 
-const checkpointOf = (row: CheckpointRow): Checkpoint => ({
-  topic: row.topic,
-  partition: row.partition,
-  next: row.next_offset,
-  epoch: row.epoch,
-  streamTime: row.stream_time ?? undefined,
-  counters: row.counters,
-  fingerprint:
-    row.fingerprint_offset === null ? undefined : { offset: row.fingerprint_offset, timestamp: row.fingerprint_timestamp!, id: row.fingerprint_id ?? '' },
-  holdAt: row.hold_at ?? undefined,
-  owner: row.owner ?? undefined,
-  stoppedBy: row.stopped_by ?? undefined,
-});
+type CheckpointRow = NullableRow<Checkpoint>;
 
 export const readCheckpoints = async (sql: Sql, generationId: number): Promise<readonly Checkpoint[]> => {
   const { rows } = await sql.query<CheckpointRow>(`SELECT ${COLUMNS} FROM refold.checkpoints WHERE generation_id = $1 ORDER BY topic, partition`, [
     generationId,
   ]);
-  return rows.map(checkpointOf);
+  return rows.map(fromRow<Checkpoint>);
 };
 
 /**
@@ -67,7 +43,7 @@ export const claimCheckpoints = async (
      RETURNING ${COLUMNS}`,
     [generationId, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition), owner],
   );
-  return rows.map(checkpointOf).sort(comparePartitions);
+  return rows.map(fromRow<Checkpoint>).sort(comparePartitions);
 };
 
 /**

@@ -126,7 +126,10 @@ export const generationNames = (app: string, model: string, g: GenerationName): 
  */
 export interface GenerationCatalog {
   list(): Promise<readonly Generation[]>;
-  /** Idempotent by name: an existing generation of that name is answered unchanged. Status `candidate`, with its checkpoints. */
+  /**
+   * Idempotent by name: an existing generation of that name is answered unchanged. Status `candidate`, with its checkpoints.
+   * @throws RefoldError `replay.candidate-exists` if another generation of the projection is a candidate in this store
+   */
   create(generation: NewGeneration): Promise<Generation>;
   checkpoints(generationId: number): Promise<readonly Checkpoint[]>;
   /** Tells what the worker can fold, and that it lives. */

@@ -1,4 +1,6 @@
-import type { PostgresPool } from '../../../platform/postgres/pool';
+import { RefoldError } from '../../../kernel/errors';
+import { sqlState } from '../../../platform/postgres/errors';
+import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import {
   generationNames,
   type Announcement,
@@ -14,6 +16,10 @@ import { readCheckpoints } from './checkpoints';
 const COLUMNS = `generation_id AS id, app, projection, store, version, run, status, model, view_schema AS "viewSchema", table_name AS "table",
   consumer_group AS "group", topics, definition_hash AS "definitionHash", source_hash AS "sourceHash", first_build AS "firstBuild",
   heads_at_start AS "headsAtStart"`;
+
+const UNIQUE_VIOLATION = '23505';
+/** The index that allows one candidate per projection and store. */
+const ONE_CANDIDATE = 'generations_one_candidate';
 
 /** Generations, checkpoints and workers in the control schema. */
 export class PostgresCatalog implements GenerationCatalog {
@@ -33,51 +39,61 @@ export class PostgresCatalog implements GenerationCatalog {
   }
 
   async create(generation: NewGeneration): Promise<Generation> {
-    const { table, group } = generationNames(this.#app, generation.model, generation);
-    return this.#pool.transaction(async (sql) => {
-      const inserted = await sql.query<Generation>(
-        `INSERT INTO refold.generations (app, projection, store, version, run, status, model, view_schema, table_name, consumer_group, topics,
-           definition_hash, source_hash, definition, first_build, heads_at_start)
-         VALUES ($1, $2, $3, $4, $5, 'candidate', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-         ON CONFLICT (app, projection, store, version, run) DO NOTHING RETURNING ${COLUMNS}`,
-        [
-          this.#app,
-          generation.projection,
-          generation.store,
-          generation.version,
-          generation.run,
-          generation.model,
-          generation.viewSchema,
-          table,
-          group,
-          generation.topics,
-          generation.definitionHash,
-          generation.sourceHash,
-          JSON.stringify(generation.definition),
-          generation.firstBuild,
-          JSON.stringify(generation.headsAtStart),
-        ],
-      );
-      const created = inserted.rows[0];
-      if (created === undefined) {
-        const { rows } = await sql.query<Generation>(
-          `SELECT ${COLUMNS} FROM refold.generations WHERE app = $1 AND projection = $2 AND store = $3 AND version = $4 AND run = $5`,
-          [this.#app, generation.projection, generation.store, generation.version, generation.run],
-        );
-        return rows[0]!;
+    try {
+      return await this.#pool.transaction((sql) => this.#createIn(sql, generation));
+    } catch (error) {
+      if (sqlState(error) === UNIQUE_VIOLATION && (error as RefoldError).facts['constraint'] === ONE_CANDIDATE) {
+        const { projection, store } = generation;
+        throw new RefoldError('replay.candidate-exists', `${projection} has a candidate already`, { facts: { projection, store }, cause: error });
       }
-      await sql.query(
-        `INSERT INTO refold.checkpoints (generation_id, topic, partition, next_offset)
-         SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[])`,
-        [
-          created.id,
-          generation.begin.map(({ topic }) => topic),
-          generation.begin.map(({ partition }) => partition),
-          generation.begin.map(({ offset }) => offset),
-        ],
+      throw error;
+    }
+  }
+
+  async #createIn(sql: Sql, generation: NewGeneration): Promise<Generation> {
+    const { table, group } = generationNames(this.#app, generation.model, generation);
+    const inserted = await sql.query<Generation>(
+      `INSERT INTO refold.generations (app, projection, store, version, run, status, model, view_schema, table_name, consumer_group, topics,
+         definition_hash, source_hash, definition, first_build, heads_at_start)
+       VALUES ($1, $2, $3, $4, $5, 'candidate', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+       ON CONFLICT (app, projection, store, version, run) DO NOTHING RETURNING ${COLUMNS}`,
+      [
+        this.#app,
+        generation.projection,
+        generation.store,
+        generation.version,
+        generation.run,
+        generation.model,
+        generation.viewSchema,
+        table,
+        group,
+        generation.topics,
+        generation.definitionHash,
+        generation.sourceHash,
+        JSON.stringify(generation.definition),
+        generation.firstBuild,
+        JSON.stringify(generation.headsAtStart),
+      ],
+    );
+    const created = inserted.rows[0];
+    if (created === undefined) {
+      const { rows } = await sql.query<Generation>(
+        `SELECT ${COLUMNS} FROM refold.generations WHERE app = $1 AND projection = $2 AND store = $3 AND version = $4 AND run = $5`,
+        [this.#app, generation.projection, generation.store, generation.version, generation.run],
       );
-      return created;
-    });
+      return rows[0]!;
+    }
+    await sql.query(
+      `INSERT INTO refold.checkpoints (generation_id, topic, partition, next_offset)
+       SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[])`,
+      [
+        created.id,
+        generation.begin.map(({ topic }) => topic),
+        generation.begin.map(({ partition }) => partition),
+        generation.begin.map(({ offset }) => offset),
+      ],
+    );
+    return created;
   }
 
   checkpoints(generationId: number): Promise<readonly Checkpoint[]> {

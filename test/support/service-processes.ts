@@ -70,6 +70,7 @@ export const eachInOwnFolder = (give: (folder: string) => void): void => {
       process.kill(book.supervisor.pid, 'SIGTERM');
       await until(() => allGone(all), 'the services of a failed test end');
     }
-    fs.rmSync(folder, { recursive: true, force: true });
+    // A child of a killed server may write for an instant after its parent is gone.
+    await fs.promises.rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   });
 };

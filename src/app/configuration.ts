@@ -1,6 +1,8 @@
-import { RefoldError } from '../kernel/errors';
+import { durationMs, type Duration } from '../kernel/duration';
+import { RefoldError, isRefoldError } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
 import { RUNNER_DEFAULTS, type RunnerOptions } from '../projections/engine/runner-parts';
+import { requireDelay } from '../replay/retire';
 
 export interface WorkerOptions extends RunnerOptions {
   /** How often the desired state is looked at, in milliseconds. */
@@ -24,6 +26,8 @@ export interface Configuration {
   readonly viewSchema: string;
   /** Working folder of embedded services. */
   readonly servicesFolder: string;
+  /** How long the tables of a retired generation stay, e.g. `'1 day'` or milliseconds. */
+  readonly retireDelay: Duration;
   readonly worker: Partial<WorkerOptions>;
 }
 
@@ -33,6 +37,7 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
   kafkaBrokers: [],
   viewSchema: 'public',
   servicesFolder: '.refold',
+  retireDelay: '1 day',
   worker: {},
 };
 
@@ -70,6 +75,14 @@ const checkedWorker = (given: Partial<WorkerOptions>): WorkerOptions => {
   return worker;
 };
 
+const requireRetireDelay = (delay: Duration): void => {
+  try {
+    requireDelay(durationMs(delay));
+  } catch (error) {
+    throw isRefoldError(error, 'duration.invalid') ? new RefoldError('config.invalid', `retireDelay: ${error.message}`, { cause: error }) : error;
+  }
+};
+
 const checked = (configuration: Configuration): Configuration => {
   const log = configuration.log || (configuration.kafkaBrokers.length > 0 ? 'kafka' : 'postgres');
   if (log !== 'postgres' && log !== 'kafka') {
@@ -78,6 +91,7 @@ const checked = (configuration: Configuration): Configuration => {
   if (configuration.postgresUrl !== '' && !/^postgres(ql)?:\/\//.test(configuration.postgresUrl)) {
     throw new RefoldError('config.invalid', 'the address of Postgres must begin with postgres://');
   }
+  requireRetireDelay(configuration.retireDelay);
   return { ...configuration, log, worker: checkedWorker(configuration.worker) };
 };
 

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { hostname, userInfo } from 'node:os';
 import { container as root, instanceCachingFactory, type DependencyContainer, type InjectionToken } from 'tsyringe';
 import { systemClock, type Clock } from '../kernel/clock';
+import { durationMs } from '../kernel/duration';
 import { silentLogger, type Logger } from '../kernel/logger';
 import { PostgresPool } from '../platform/postgres/pool';
 import { AvroSerde } from '../events/adapters/avro/serde';
@@ -22,6 +23,7 @@ import type { GenerationCatalog, StoreKind } from '../projections/generations';
 import type { ReadModelStore } from '../projections/read-model-store';
 import { PostgresHolds } from '../replay/adapters/postgres/holds';
 import { PostgresReplayJournal } from '../replay/adapters/postgres/journal';
+import { PostgresRetirements } from '../replay/adapters/postgres/retirements';
 import { PostgresSwitch } from '../replay/adapters/postgres/switch';
 import { ReplayCoordinator } from '../replay/coordinator';
 import type { ReplayParts } from '../replay/parts';
@@ -100,6 +102,7 @@ const coordinatorOf = (app: App, configuration: Configuration, c: DependencyCont
     catalog: c.resolve(TOKENS.catalog),
     journal: new PostgresReplayJournal(pool, app.name),
     holds: new PostgresHolds(pool),
+    retirements: new PostgresRetirements({ pool, app: app.name }),
     stores: c.resolve(TOKENS.stores),
     switches: c.resolve(TOKENS.switches),
     log: c.resolve(TOKENS.log),
@@ -109,5 +112,6 @@ const coordinatorOf = (app: App, configuration: Configuration, c: DependencyCont
     clock: c.resolve(TOKENS.clock),
     by: `${userInfo().username}@${hostname()}`,
     observe: c.resolve(TOKENS.replayObserver),
+    options: { retireDelayMs: durationMs(configuration.retireDelay) },
   });
 };

@@ -31,6 +31,10 @@ export interface Generation {
   readonly firstBuild: boolean;
   /** Stable heads when the generation was created: `topic/partition` to offset. */
   readonly headsAtStart: Readonly<Record<string, number>>;
+  /** Retired: when its table is dropped, milliseconds since the epoch, by the clock of the control schema's database. */
+  readonly dropAt?: number | undefined;
+  /** When its table was dropped. */
+  readonly droppedAt?: number | undefined;
 }
 
 export type GenerationName = Pick<Generation, 'projection' | 'store' | 'version' | 'run'>;

@@ -7,6 +7,7 @@ import type { PostgresPool } from '../../../src/platform/postgres/pool';
 import type { StoreKind } from '../../../src/projections/generations';
 import { PostgresHolds } from '../../../src/replay/adapters/postgres/holds';
 import { PostgresReplayJournal } from '../../../src/replay/adapters/postgres/journal';
+import { PostgresRetirements } from '../../../src/replay/adapters/postgres/retirements';
 import { PostgresSwitch } from '../../../src/replay/adapters/postgres/switch';
 import { ReplayCoordinator } from '../../../src/replay/coordinator';
 import type { ReplayObserver, ReplayOptions, ReplayParts } from '../../../src/replay/parts';
@@ -59,6 +60,7 @@ export const coordinatorOver = (connection: ConnectedApp, settings: CoordinatorS
     app: app.name,
     catalog: container.resolve(TOKENS.catalog),
     journal: mortal(new PostgresReplayJournal(pool, app.name), death),
+    retirements: mortal(new PostgresRetirements({ pool, app: app.name }), death),
     holds: mortal(new PostgresHolds(pool), death),
     stores: container.resolve(TOKENS.stores),
     switches: new Map<StoreKind, PostgresSwitch>([['postgres', mortal(new PostgresSwitch({ pool, app: app.name }), death)]]),
@@ -67,7 +69,7 @@ export const coordinatorOver = (connection: ConnectedApp, settings: CoordinatorS
     clock: systemClock,
     by: settings.by ?? 'test',
     ...(settings.observe === undefined ? {} : { observe: settings.observe }),
-    options: { pollMs: 10, ...settings.options },
+    options: { pollMs: 10, retireDelayMs: 0, ...settings.options },
   };
   return new ReplayCoordinator(rewire(parts));
 };

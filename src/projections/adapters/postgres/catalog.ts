@@ -1,6 +1,7 @@
 import { RefoldError } from '../../../kernel/errors';
 import { sqlState } from '../../../platform/postgres/errors';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
+import { fromRow, msOf, type NullableRow } from '../../../platform/postgres/rows';
 import {
   generationNames,
   type Announcement,
@@ -15,7 +16,8 @@ import { readCheckpoints } from './checkpoints';
 /** Named as the fields of a generation. */
 const COLUMNS = `generation_id AS id, app, projection, store, version, run, status, model, view_schema AS "viewSchema", table_name AS "table",
   consumer_group AS "group", topics, definition_hash AS "definitionHash", source_hash AS "sourceHash", first_build AS "firstBuild",
-  heads_at_start AS "headsAtStart"`;
+  heads_at_start AS "headsAtStart",
+  CASE WHEN status = 'retired' THEN ${msOf('coalesce(drop_at, retired_at)')} END AS "dropAt", ${msOf('dropped_at')} AS "droppedAt"`;
 
 const UNIQUE_VIOLATION = '23505';
 /** The index that allows one candidate per projection and store. */
@@ -32,10 +34,11 @@ export class PostgresCatalog implements GenerationCatalog {
   }
 
   async list(): Promise<readonly Generation[]> {
-    const { rows } = await this.#pool.query<Generation>(`SELECT ${COLUMNS} FROM refold.generations WHERE app = $1 ORDER BY projection, store, version, run`, [
-      this.#app,
-    ]);
-    return rows;
+    const { rows } = await this.#pool.query<NullableRow<Generation>>(
+      `SELECT ${COLUMNS} FROM refold.generations WHERE app = $1 ORDER BY projection, store, version, run`,
+      [this.#app],
+    );
+    return rows.map(fromRow<Generation>);
   }
 
   async create(generation: NewGeneration): Promise<Generation> {
@@ -52,7 +55,7 @@ export class PostgresCatalog implements GenerationCatalog {
 
   async #createIn(sql: Sql, generation: NewGeneration): Promise<Generation> {
     const { table, group } = generationNames(this.#app, generation.model, generation);
-    const inserted = await sql.query<Generation>(
+    const inserted = await sql.query<NullableRow<Generation>>(
       `INSERT INTO refold.generations (app, projection, store, version, run, status, model, view_schema, table_name, consumer_group, topics,
          definition_hash, source_hash, definition, first_build, heads_at_start)
        VALUES ($1, $2, $3, $4, $5, 'candidate', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
@@ -77,11 +80,11 @@ export class PostgresCatalog implements GenerationCatalog {
     );
     const created = inserted.rows[0];
     if (created === undefined) {
-      const { rows } = await sql.query<Generation>(
+      const { rows } = await sql.query<NullableRow<Generation>>(
         `SELECT ${COLUMNS} FROM refold.generations WHERE app = $1 AND projection = $2 AND store = $3 AND version = $4 AND run = $5`,
         [this.#app, generation.projection, generation.store, generation.version, generation.run],
       );
-      return rows[0]!;
+      return fromRow<Generation>(rows[0]!);
     }
     await sql.query(
       `INSERT INTO refold.checkpoints (generation_id, topic, partition, next_offset)
@@ -93,7 +96,7 @@ export class PostgresCatalog implements GenerationCatalog {
         generation.begin.map(({ offset }) => offset),
       ],
     );
-    return created;
+    return fromRow<Generation>(created);
   }
 
   checkpoints(generationId: number): Promise<readonly Checkpoint[]> {

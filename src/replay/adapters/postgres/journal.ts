@@ -1,17 +1,17 @@
 import { RefoldError } from '../../../kernel/errors';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
-import { fromRow, type NullableRow } from '../../../platform/postgres/rows';
+import { fromRow, msOf, type NullableRow } from '../../../platform/postgres/rows';
 import type { Lease, NewReplay, ReplayJournal, Transition } from '../../ports';
 import type { Replay, ReplayMember, ReplayStep } from '../../replay';
 import { lockReplay, writeStep, writeTransition } from './transition';
-
-const msOf = (column: string): string => `floor(extract(epoch FROM ${column}) * 1000)::bigint`;
 
 /** Columns named as the fields of a replay. */
 const SELECT = `
   SELECT r.replay_id AS id, r.app, r.state, r.direction, r.verdict, r.error, r.started_by AS "startedBy",
          ${msOf('r.created_at')} AS "createdAt", ${msOf('r.updated_at')} AS "updatedAt",
          CASE WHEN r.lease_until > clock_timestamp() THEN r.lease_owner END AS "leaseOwner", ${msOf('r.lease_until')} AS "leaseUntil",
+         (SELECT ${msOf('max(coalesce(g.drop_at, g.retired_at))')} FROM refold.generations g
+           WHERE g.retired_by = r.replay_id AND g.status = 'retired' AND g.dropped_at IS NULL) AS "dropsAt",
          (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('projection', m.projection, 'store', m.store, 'version', m.version, 'run', m.run,
                    'switchOrder', m.switch_order, 'fromId', m.from_id, 'toId', m.to_id)) ORDER BY m.switch_order, m.projection, m.store)
             FROM refold.replay_members m WHERE m.replay_id = r.replay_id) AS members

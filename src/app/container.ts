@@ -35,6 +35,8 @@ import type { App } from './define-app';
 export interface Addresses {
   readonly postgresUrl: string;
   readonly kafkaBrokers: readonly string[];
+  /** Empty where no projection is stored in ClickHouse and no address is configured. */
+  readonly clickhouseUrl: string;
 }
 
 const token = <T>(name: string): InjectionToken<T> => Symbol(`refold:${name}`);
@@ -79,7 +81,11 @@ export const createContainer = (app: App, configuration: Configuration, addresse
   part(TOKENS.outbox, (c) => outboxOf(app, c));
   part(TOKENS.middleware, () => []);
   part(TOKENS.catalog, (c) => new PostgresCatalog({ pool: c.resolve(TOKENS.pool), app: app.name }));
-  part(TOKENS.stores, (c) => new Map<StoreKind, ReadModelStore>([['postgres', new PostgresReadModelStore({ pool: c.resolve(TOKENS.pool) })]]));
+  part(
+    TOKENS.stores,
+    (c) =>
+      new Map<StoreKind, ReadModelStore>([['postgres', new PostgresReadModelStore({ pool: c.resolve(TOKENS.pool), viewSchema: configuration.viewSchema })]]),
+  );
   part(TOKENS.switches, (c) => new Map<StoreKind, StoreSwitch>([['postgres', new PostgresSwitch({ pool: c.resolve(TOKENS.pool), app: app.name })]]));
   part(TOKENS.replayObserver, () => () => undefined);
   part(TOKENS.coordinator, (c) => coordinatorOf(app, configuration, c));
@@ -107,8 +113,6 @@ const coordinatorOf = (app: App, configuration: Configuration, c: DependencyCont
     switches: c.resolve(TOKENS.switches),
     log: c.resolve(TOKENS.log),
     definitions: app.projections,
-    descriptions: app.descriptions,
-    viewSchema: configuration.viewSchema,
     clock: c.resolve(TOKENS.clock),
     by: `${userInfo().username}@${hostname()}`,
     observe: c.resolve(TOKENS.replayObserver),

@@ -19,6 +19,7 @@ const workingFolder = (): string => {
 export interface Said {
   readonly postgresUrl?: string;
   readonly kafkaBrokers?: string[];
+  readonly clickhouseUrl?: string;
   readonly code?: string;
   readonly message?: string;
   readonly remedy?: string;
@@ -70,7 +71,7 @@ export const eachInOwnFolder = (give: (folder: string) => void): void => {
       process.kill(book.supervisor.pid, 'SIGTERM');
       await until(() => allGone(all), 'the services of a failed test end');
     }
-    // A child of a killed server may write for an instant after its parent is gone.
+    // A supervisor that came too late may be leaving its draft, and a child of a killed server may still write.
     await fs.promises.rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   });
 };

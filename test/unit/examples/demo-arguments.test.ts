@@ -7,7 +7,13 @@ describe('the arguments of the demo', () => {
   });
 
   it('take a log and brokers', () => {
-    expect(demoArguments(['--json', '--keep', '--log', 'kafka', '--brokers', 'a:1, b:2'])).toEqual({ json: true, log: 'kafka', brokers: ['a:1', 'b:2'], keep: true, help: false });
+    expect(demoArguments(['--json', '--keep', '--log', 'kafka', '--brokers', 'a:1, b:2'])).toEqual({
+      json: true,
+      log: 'kafka',
+      brokers: ['a:1', 'b:2'],
+      keep: true,
+      help: false,
+    });
     expect(demoArguments(['--brokers', 'a:1'])).toMatchObject({ log: 'kafka' });
   });
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { eventTypeOf, findEventType, type EventClass, type EventTypeDefinition } from '../events/event-type';
-import type { Storage, StoreKind } from './generations';
+import type { MeasureStorage, Storage, StoreKind } from './generations';
 import { eventName, type HandlerSource, type OnOptions, type ProjectionSource } from './projection';
 import type { ReadModelDefinition } from './read-model';
 import type { Window } from './windows/tumbling';
@@ -25,6 +25,8 @@ export interface ProjectionDefinition {
   readonly kind: ProjectionKind;
   readonly model: ReadModelDefinition;
   readonly window: Window | undefined;
+  /** As said in code; see `storageIn`. */
+  readonly storage: MeasureStorage | undefined;
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly events: readonly EventClass[];
   readonly topics: readonly string[];
@@ -75,6 +77,15 @@ const rowFoldFaults = ({ into, handlers }: ProjectionSource): readonly string[] 
   return faults;
 };
 
+const storageFaults = ({ storage, stores, into }: ProjectionSource): readonly string[] => {
+  if (storage !== undefined && !into.definition.mergeable) {
+    return ['storage is a choice of models with measures: rows without measures are kept one per key'];
+  }
+  return storage === 'merged' && stores.includes('clickhouse')
+    ? ["storage 'merged' cannot be had in ClickHouse, which cannot add to a row in place: leave storage out, and other stores keep merged rows all the same"]
+    : [];
+};
+
 const handlerFaults = ({ handlers }: ProjectionSource, registered: ReadonlySet<EventClass>): readonly string[] => {
   const seen = new Set<EventClass>();
   const faults = handlers.length === 0 ? ['it handles no event: add @On(...)'] : [];
@@ -92,7 +103,7 @@ const handlerFaults = ({ handlers }: ProjectionSource, registered: ReadonlySet<E
 
 /** Everything wrong with a projection that the compiler cannot see; empty if nothing is. */
 export const projectionFaults = (source: ProjectionSource, registered: ReadonlySet<EventClass>): readonly string[] => {
-  const faults = [...handlerFaults(source, registered), ...rowFoldFaults(source), ...windowFaults(source)];
+  const faults = [...handlerFaults(source, registered), ...rowFoldFaults(source), ...windowFaults(source), ...storageFaults(source)];
   if (!NAME.test(source.name)) {
     faults.push('its name must be lower-case words joined by - or _');
   }
@@ -110,11 +121,12 @@ const sha256 = (value: unknown): string => createHash('sha256').update(JSON.stri
 const handled = (handlers: readonly HandlerSource[]): readonly Handler[] =>
   handlers.map(({ event, missing, fold }) => ({ type: eventTypeOf(event), missing, fold })).sort((a, b) => (a.type.name < b.type.name ? -1 : 1));
 
-const describeDefinition = ({ into, window, ...source }: ProjectionSource): unknown => ({
+const describeDefinition = ({ into, window, storage, ...source }: ProjectionSource): unknown => ({
   format: ENGINE_FORMAT,
   model: into.definition.name,
   columns: into.definition.columns,
   window: window ?? null,
+  ...(storage === 'partials' ? { storage } : {}), // 'merged' is what it means to say nothing
   events: handled(source.handlers).map(({ type, missing }) => ({
     name: type.name,
     version: type.version,
@@ -136,6 +148,7 @@ export const projectionDefinition = (source: ProjectionSource): ProjectionDefini
     kind: source.into.definition.mergeable ? 'merged' : 'row-fold',
     model: source.into.definition,
     window: source.window,
+    storage: source.storage,
     handlers: new Map(handlers.map((handler) => [handler.type.name, handler])),
     events: handlers.map(({ type }) => type.class),
     topics: [...new Set(handlers.map(({ type }) => type.topic))].sort(),
@@ -146,5 +159,5 @@ export const projectionDefinition = (source: ProjectionSource): ProjectionDefini
 };
 
 /** How the rows of a projection are kept in a store. ClickHouse cannot add to a row in place, so there mergeable models are partials. */
-export const storageIn = ({ kind }: Pick<ProjectionDefinition, 'kind'>, store: StoreKind): Storage =>
-  kind === 'row-fold' ? 'rows' : store === 'clickhouse' ? 'partials' : 'merged';
+export const storageIn = ({ kind, storage }: Pick<ProjectionDefinition, 'kind' | 'storage'>, store: StoreKind): Storage =>
+  kind === 'row-fold' ? 'rows' : (storage ?? (store === 'clickhouse' ? 'partials' : 'merged'));

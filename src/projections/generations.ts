@@ -9,6 +9,9 @@ export type StoreKind = 'postgres' | 'clickhouse' | 'memory';
  */
 export type Storage = 'rows' | 'merged' | 'partials';
 
+/** The choice that models with measures have. */
+export type MeasureStorage = Exclude<Storage, 'rows'>;
+
 /** candidate: being rebuilt; active: what readers see; standby: the former active one, still following; retired: stopped. */
 export type GenerationStatus = 'candidate' | 'active' | 'standby' | 'retired';
 
@@ -137,6 +140,18 @@ export const generationNames = (app: string, model: string, g: GenerationName): 
   table: `${model}__v${String(g.version)}_r${String(g.run)}`,
   group: `${app}.${g.projection}.${g.store}.v${String(g.version)}.r${String(g.run)}`,
 });
+
+/** Longest name that Postgres keeps, in bytes; of longer ones it silently drops the end. */
+const LONGEST_NAME = 63;
+
+/**
+ * The table that keeps the partials of a generation where its `table` is a view that merges them. The short form is for
+ * long names of models together with versions of many digits.
+ */
+export const partialsTable = ({ table }: Pick<Generation, 'table'>): string => {
+  const name = `${table}_partials`;
+  return Buffer.byteLength(name) <= LONGEST_NAME ? name : `${table}_p`;
+};
 
 /**
  * Port to what exists and what is desired: workers obey it. Statuses are changed by the replay coordinator alone.

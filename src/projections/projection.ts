@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { RefoldError } from '../kernel/errors';
 import { findEventType, type EventClass } from '../events/event-type';
-import type { StoreKind } from './generations';
+import type { MeasureStorage, StoreKind } from './generations';
 import type { Contribution, IsMergeable, Problem, ReadModel, Row } from './read-model';
 import type { Window } from './windows/tumbling';
 
@@ -80,6 +80,7 @@ export interface ProjectionSource {
   readonly stores: readonly StoreKind[];
   readonly into: ReadModel;
   readonly window: Window | undefined;
+  readonly storage: MeasureStorage | undefined;
   readonly handlers: readonly HandlerSource[];
 }
 
@@ -89,6 +90,11 @@ export interface ProjectionOptions {
   readonly version: number;
   /** Default `'postgres'`. */
   readonly store?: StoreKind | readonly StoreKind[];
+  /**
+   * Only of models with measures. merged: one row per group, which all workers add to; partials: one per group and source
+   * partition, which the reader's view merges. Default `'merged'`, in ClickHouse `'partials'`, which has nothing else.
+   */
+  readonly storage?: MeasureStorage;
 }
 
 // ---- classes: the class says where it folds to (`into`), @On reads that from the prototype's type
@@ -126,6 +132,11 @@ export function Projection<const O extends ProjectionOptions & { readonly window
       ? IsMergeable<InstanceType<C>['into']> extends true
         ? unknown
         : Problem<'a windowed projection needs measures: count(), sum(...), ...'>
+      : unknown) &
+    (O extends { readonly storage: MeasureStorage }
+      ? IsMergeable<InstanceType<C>['into']> extends true
+        ? unknown
+        : Problem<'storage is a choice of models with measures only'>
       : unknown),
 ) => void {
   return (target) => {
@@ -135,6 +146,16 @@ export function Projection<const O extends ProjectionOptions & { readonly window
 
 const storesOf = (store: ProjectionOptions['store']): readonly StoreKind[] =>
   store === undefined ? ['postgres'] : typeof store === 'string' ? [store] : store;
+
+const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, into: ReadModel, handlers: readonly HandlerSource[]): ProjectionSource => ({
+  name: options.name,
+  version: options.version,
+  stores: storesOf(options.store),
+  into,
+  window: options.window,
+  storage: options.storage,
+  handlers,
+});
 
 const fromClass = (target: ProjectionClass): ProjectionSource => {
   const options = Reflect.getOwnMetadata(PROJECTION, target) as (ProjectionOptions & { readonly window?: Window }) | undefined;
@@ -148,7 +169,7 @@ const fromClass = (target: ProjectionClass): ProjectionSource => {
     const fold = methods[method]!;
     return { event, missing, fold: fold.bind(instance), source: fold.toString() };
   });
-  return { name: options.name, version: options.version, stores: storesOf(options.store), into: instance.into, window: options.window, handlers };
+  return sourceOf(options, instance.into, handlers);
 };
 
 // ---- values
@@ -185,15 +206,14 @@ const valueOf = <M extends ReadModel>(into: M, source: ProjectionSource): Projec
 };
 
 /** The same as the decorators, by values; event and row types are inferred. */
-export function projection<M extends ReadModel>(options: ProjectionOptions & { readonly into: M; readonly window?: Window }): ProjectionValue<M> {
-  return valueOf(options.into, {
-    name: options.name,
-    version: options.version,
-    stores: storesOf(options.store),
-    into: options.into,
-    window: options.window,
-    handlers: [],
-  });
+export function projection<M extends ReadModel>(
+  options: ProjectionOptions & {
+    readonly into: M;
+    readonly window?: Window;
+    readonly storage?: IsMergeable<M> extends true ? MeasureStorage : Problem<'storage is a choice of models with measures only'>;
+  },
+): ProjectionValue<M> {
+  return valueOf(options.into, sourceOf(options, options.into, []));
 }
 
 /** Either way of writing a projection. */

@@ -92,6 +92,10 @@ class NoInto { @On(OrderPlaced) h(e: OrderPlaced) { return full(e); } } // prett
 // @ts-expect-error
 @Projection({ name: 'x', version: 1, window: tumbling('1 hour') }) class WindowOverRows { readonly into = orderSummary; } // prettier-ignore
 // @ts-expect-error
+@Projection({ name: 'x', version: 1, storage: 'partials' }) class StorageOfRows { readonly into = orderSummary; } // prettier-ignore
+// @ts-expect-error
+@Projection({ name: 'x', version: 1, storage: 'rows' }) class UnknownStorage { readonly into = customerHourly; } // prettier-ignore
+// @ts-expect-error
 const noKey = readModel('m', { a: text(), n: count() });
 // @ts-expect-error
 const reserved = readModel('m', { a: text().key(), _offset: text() });
@@ -123,6 +127,8 @@ p.on(OrderPlaced, (e: OrderShipped) => undefined);
 p.on(OrderPlaced, (e) => ({ ...full(e), customer_id: e.customer }));
 // @ts-expect-error
 projection({ name: 'p', version: 1, into: { name: 'not a model' } });
+// @ts-expect-error
+projection({ name: 'p', version: 1, into: orderSummary, storage: 'partials' });
 
 /* prettier-ignore */
 // @ts-expect-error
@@ -158,6 +164,8 @@ void [
   NoInto,
   WithDependency,
   WindowOverRows,
+  StorageOfRows,
+  UnknownStorage,
   noKey,
   reserved,
   sumText,

@@ -126,7 +126,7 @@ export class CustomerHourly {
 }
 
 /** Several contributions of one event, or none. */
-@Projection({ name: 'customer-hourly', version: 3, window: tumbling('1 hour') })
+@Projection({ name: 'customer-hourly', version: 3, window: tumbling('1 hour'), storage: 'partials' })
 export class CustomerHourlySplit {
   readonly into = customerHourly;
 
@@ -144,8 +144,9 @@ export const orderSummaryV2 = projection({ name: 'order-summary', version: 2, in
   .on(OrderShipped, { missing: 'park' }, (e, row) => ({ ...row, status: 'shipped', changed_at: e.shippedAt }))
   .on(OrderErased, () => undefined);
 
-export const customerHourlyV2 = projection({ name: 'customer-hourly', version: 2, into: customerHourly, window: tumbling('1 hour') }).on(OrderPlaced, (e) =>
-  customerHourly.contribution({ customer_id: e.customerId }, { orders: 1, revenue: e.amount, largest: e.amount }),
+export const customerHourlyV2 = projection({ name: 'customer-hourly', version: 2, into: customerHourly, window: tumbling('1 hour'), storage: 'merged' }).on(
+  OrderPlaced,
+  (e) => customerHourly.contribution({ customer_id: e.customerId }, { orders: 1, revenue: e.amount, largest: e.amount }),
 );
 
 export const app = () =>

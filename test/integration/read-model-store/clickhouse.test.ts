@@ -2,10 +2,12 @@ import { ClickHouse } from '../../../src/platform/clickhouse/client';
 import { qualified } from '../../../src/platform/clickhouse/quote';
 import { migrate } from '../../../src/platform/postgres/migrate';
 import { PostgresPool } from '../../../src/platform/postgres/pool';
+import { rowsTable } from '../../../src/projections/adapters/clickhouse/table';
 import { ClickHouseReadModelStore } from '../../../src/projections/adapters/clickhouse/store';
 import { readModelRows } from '../../../src/projections/adapters/clickhouse/reader';
 import { PostgresCatalog } from '../../../src/projections/adapters/postgres/catalog';
 import { PostgresCheckpointControl } from '../../../src/projections/adapters/postgres/checkpoint-control';
+import { STAMPS, partialsSuite, unstamped, type PartialsUnderTest } from '../../conformance/partials.suite';
 import { readModelStoreSuite } from '../../conformance/read-model-store.suite';
 import { describeWithClickHouse, freshClickHouse, freshDatabase, type TestClickHouse, type TestDatabase } from '../../support/services';
 import { holdAt, lateCount } from './control';
@@ -33,16 +35,26 @@ describeWithClickHouse('read models in ClickHouse', () => {
     }
   };
 
-  readModelStoreSuite(() => {
+  const make = (): Promise<PartialsUnderTest> => {
     apps += 1;
     const control = new PostgresCheckpointControl(pool);
     return Promise.resolve({
       catalog: new PostgresCatalog({ pool, app: `shop-${String(apps)}` }),
       store: new ClickHouseReadModelStore({ clickhouse, control }),
-      rows: ({ table }, { model }) => readModelRows(clickhouse, clickhouse.database, { ...model, name: table }),
+      rows: ({ table }, { model }) => readModelRows(clickhouse, { ...model, name: table }),
+      stored: async (generation, { model }) => {
+        const [rows, view] = [rowsTable(generation), `${generation.table}_stored`].map((name) => qualified(clickhouse.database, name));
+        await clickhouse.command(`CREATE OR REPLACE VIEW ${view!} AS SELECT * FROM ${rows!} FINAL WHERE NOT _deleted`);
+        const columns = [...STAMPS, ...model.columns];
+        return unstamped(await readModelRows(clickhouse, { name: `${generation.table}_stored`, columns }));
+      },
       hold: (generation, at) => holdAt(pool, generation, at),
       lateCount: (generation) => lateCount(pool, generation),
       close: dropTables,
     });
+  };
+  readModelStoreSuite(make);
+  describe('as partials', () => {
+    partialsSuite(make, { storages: ['partials'], runs: 3 });
   });
 });

@@ -1,14 +1,16 @@
 import { MemoryCatalog } from '../../../src/projections/adapters/memory/control';
 import { MemoryReadModelStore } from '../../../src/projections/adapters/memory/store';
+import { partialsSuite, type PartialsUnderTest } from '../../conformance/partials.suite';
 import { readModelStoreSuite } from '../../conformance/read-model-store.suite';
 
 describe('read models in memory', () => {
-  readModelStoreSuite(() => {
+  const make = (): Promise<PartialsUnderTest> => {
     const catalog = new MemoryCatalog({ app: 'shop' });
     const store = new MemoryReadModelStore({ catalog });
     return Promise.resolve({
       catalog,
       store,
+      stored: (generation) => Promise.resolve(store.stored(generation.id)),
       rows: (generation) => Promise.resolve(store.rows(generation.id)),
       hold: (generation, at) => {
         const rows = catalog.rows(generation.id);
@@ -18,5 +20,9 @@ describe('read models in memory', () => {
       lateCount: (generation) => Promise.resolve(store.late(generation.id).length),
       close: () => Promise.resolve(),
     });
+  };
+  readModelStoreSuite(make);
+  describe('as partials', () => {
+    partialsSuite(make, { storages: ['merged', 'partials'], runs: 15 });
   });
 });

@@ -7,10 +7,12 @@ import { readView } from '../../../src/projections/adapters/postgres/reader';
 import { PostgresReadModelStore } from '../../../src/projections/adapters/postgres/store';
 import { Decimal } from '../../../src/kernel/decimal';
 import { decimal, sum, text } from '../../../src/projections/columns';
+import { partialsTable } from '../../../src/projections/generations';
 import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
 import { OrderPlaced, OrderSummary } from '../../support/shop';
 import { buildGeneration, definitionOf, memoryBench, startRunner, until } from '../../support/harness';
+import { STAMPS, partialsSuite, unstamped, type PartialsUnderTest } from '../../conformance/partials.suite';
 import { readModelStoreSuite } from '../../conformance/read-model-store.suite';
 import { describeWithPostgres, freshDatabase, type TestDatabase } from '../../support/services';
 import { holdAt, lateCount } from './control';
@@ -29,23 +31,35 @@ describeWithPostgres('read models in Postgres', () => {
     await database.drop();
   });
   const dropTables = async (): Promise<void> => {
+    const views = await pool.query<{ name: string }>(`SELECT viewname AS name FROM pg_views WHERE schemaname = 'public'`);
+    for (const { name } of views.rows) {
+      await pool.query(`DROP VIEW ${qualified('public', name)}`);
+    }
     const { rows } = await pool.query<{ name: string }>(`SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'`);
     for (const { name } of rows) {
       await pool.query(`DROP TABLE ${qualified('public', name)}`);
     }
   };
 
-  readModelStoreSuite(() => {
+  const make = (): Promise<PartialsUnderTest> => {
     apps += 1;
     const catalog = new PostgresCatalog({ pool, app: `shop-${String(apps)}` });
     return Promise.resolve({
       catalog,
       store: new PostgresReadModelStore({ pool }),
+      stored: async (generation, { model }) => {
+        const columns = [...STAMPS, ...model.columns];
+        return unstamped(await readView(pool, 'public', { ...model, name: partialsTable(generation), columns }));
+      },
       rows: ({ table }, { model }) => readView(pool, 'public', { ...model, name: table }),
       hold: (generation, at) => holdAt(pool, generation, at),
       lateCount: (generation) => lateCount(pool, generation),
       close: dropTables,
     });
+  };
+  readModelStoreSuite(make);
+  describe('as partials', () => {
+    partialsSuite(make, { storages: ['merged', 'partials'], runs: 15 });
   });
 
   it('names the column in which a table drifted from its model', async () => {
@@ -58,6 +72,29 @@ describeWithPostgres('read models in Postgres', () => {
     await pool.query(`ALTER TABLE ${qualified('public', generation.table)} DROP COLUMN amount`);
     await expect(store.open(generation, definition)).rejects.toMatchObject({ code: 'store.schema-drift', facts: { column: 'amount' } });
     await dropTables();
+  });
+
+  it('looks for drift in the partials, and for the view that merges them', async () => {
+    const bench = await memoryBench(1);
+    const model = readModel('by_customer', { customer_id: text().key(), revenue: sum(decimal(12, 2)) });
+    const definition = definitionOf(
+      projection({ name: 'by-customer', version: 1, into: model, storage: 'partials' }).on(OrderPlaced, (e) =>
+        model.contribution({ customer_id: e.customerId }, { revenue: e.amount }),
+      ),
+    );
+    const store = new PostgresReadModelStore({ pool });
+    const generation = await buildGeneration(new PostgresCatalog({ pool, app: 'drift-of-partials' }), store, bench.log, definition);
+    await store.provision(generation, definition);
+    await store.open(generation, definition);
+    const partials = qualified('public', 'by_customer__v1_r1_partials');
+    await pool.query(`ALTER TABLE ${partials} ALTER COLUMN revenue DROP NOT NULL`);
+    const facts = { table: 'by_customer__v1_r1_partials', column: 'revenue' };
+    await expect(store.open(generation, definition)).rejects.toMatchObject({ code: 'store.schema-drift', facts });
+    await pool.query(`ALTER TABLE ${partials} ALTER COLUMN revenue SET NOT NULL`);
+    await pool.query(`DROP VIEW ${qualified('public', generation.table)}`);
+    await expect(store.open(generation, definition)).rejects.toThrow('view by_customer__v1_r1, which merges the partials, is missing');
+    await pool.query(`DROP TABLE ${partials}`);
+    await expect(store.open(generation, definition)).rejects.toMatchObject({ code: 'generation.not-provisioned' });
   });
 
   it('makes tables for a role that may not create schemas, in one that exists', async () => {

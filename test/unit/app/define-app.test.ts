@@ -1,7 +1,9 @@
 import { defineApp } from '../../../src/app/define-app';
 import { defineEventType, EventType } from '../../../src/events/event-type';
 import { count, integer, text, timestamp, windowStart } from '../../../src/projections/columns';
-import { projection, type AnyProjection } from '../../../src/projections/projection';
+import { storageIn } from '../../../src/projections/definition';
+import { generationNames, partialsTable } from '../../../src/projections/generations';
+import { Projection, projection, type AnyProjection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
 import { tumbling } from '../../../src/projections/windows/tumbling';
 import { RefoldError } from '../../../src/kernel/errors';
@@ -34,6 +36,8 @@ const faultsOf = (define: () => unknown): string => {
 };
 const withProjections = (...projections: readonly AnyProjection[]): string =>
   faultsOf(() => defineApp({ name: 'shop', events: [...shopEvents, Elsewhere], projections }));
+
+const counted = readModel('counted', { a: text().key(), n: count() });
 
 describe('defineApp', () => {
   it('takes classes and values and says the topics', () => {
@@ -115,6 +119,16 @@ describe('defineApp', () => {
       projection({ name: 'p', version: 1, into: customerDaily }).on(OrderErased, () => undefined),
       'window columns need a window',
     ],
+    [
+      'a storage of rows without measures',
+      projection({ name: 'p', version: 1, into: orderSummary, storage: 'partials' as never }).on(OrderErased, () => undefined),
+      'storage is a choice of models with measures',
+    ],
+    [
+      'merged rows in ClickHouse',
+      projection({ name: 'p', version: 1, into: counted, store: ['postgres', 'clickhouse'], storage: 'merged' }).on(OrderErased, () => undefined),
+      "storage 'merged' cannot be had in ClickHouse, which cannot add to a row in place: leave storage out",
+    ],
   ])('refuses %s', (_, given, fault) => {
     expect(withProjections(given as AnyProjection)).toContain(fault);
   });
@@ -166,11 +180,42 @@ describe('the definition hash', () => {
     expect(definitionOf(changed).hash).not.toBe(definitionOf(base).hash);
   });
 
+  it('changes with partials; merged rows are what it means to say nothing', () => {
+    const hashOf = (storage?: 'merged' | 'partials'): string =>
+      definitionOf(projection({ name: 'p', version: 1, into: counted, ...(storage && { storage }) }).on(OrderErased, () => undefined)).hash;
+    expect(hashOf('merged')).toBe(hashOf());
+    expect(hashOf('partials')).not.toBe(hashOf());
+  });
+
   it('changes with the window', () => {
     const model = readModel('n', { a: text().key(), w: windowStart(), n: count() });
     const hashes = ['1 day', '1 hour'].map(
       (size) => definitionOf(projection({ name: 'p', version: 1, into: model, window: tumbling(size) }).on(OrderErased, () => undefined)).hash,
     );
     expect(new Set(hashes).size).toBe(2);
+  });
+});
+
+describe('how rows are kept', () => {
+  const storages = (given: AnyProjection): readonly string[] =>
+    (['postgres', 'memory', 'clickhouse'] as const).map((store) => storageIn(definitionOf(given), store));
+  const base = { name: 'p', version: 1, into: counted } as const;
+
+  it('is what the projection says, else what the store does best', () => {
+    @Projection({ name: 'p', version: 1, storage: 'partials' })
+    class Parts {
+      readonly into = counted;
+    }
+    expect(storages(OrderSummary)).toEqual(['rows', 'rows', 'rows']);
+    expect(storages(projection(base))).toEqual(['merged', 'merged', 'partials']);
+    expect(storages(projection({ ...base, storage: 'partials' }))).toEqual(['partials', 'partials', 'partials']);
+    expect(storages(Parts)).toEqual(['partials', 'partials', 'partials']);
+  });
+
+  it('gives partials a table whose name Postgres keeps', () => {
+    const table = (version: number): string => generationNames('shop', 'm'.repeat(40), { projection: 'p', store: 'postgres', version, run: 1 }).table;
+    expect(partialsTable({ table: table(2) })).toBe(`${'m'.repeat(40)}__v2_r1_partials`);
+    expect([2, 20_260_131, 2_147_483_647].map((version) => Buffer.byteLength(partialsTable({ table: table(version) })) <= 63)).toEqual([true, true, true]);
+    expect(partialsTable({ table: table(2_147_483_647) })).not.toBe(table(2_147_483_647));
   });
 });

@@ -1,8 +1,9 @@
 import { RefoldError } from '../../../kernel/errors';
-import { partitionId, type TopicPartition } from '../../../events/position';
+import { comparePartitions, partitionId, type TopicPartition } from '../../../events/position';
 import type { ProjectionDefinition } from '../../definition';
 import { generationLabel, type Checkpoint, type Counters, type Generation, type StoppedBy } from '../../generations';
 import { mergeMeasure } from '../../measures';
+import { identityOf, type NamedColumn } from '../../read-model';
 import type {
   Advance,
   BatchCommit,
@@ -12,6 +13,7 @@ import type {
   LateContribution,
   Merge,
   ReadModelStore,
+  Stamp,
   StampedRow,
 } from '../../read-model-store';
 import { keyText } from '../../values';
@@ -21,6 +23,8 @@ type Row = Readonly<Record<string, unknown>>;
 
 /** Rows of one generation by the text of what identifies them. */
 interface Table {
+  readonly columns: readonly NamedColumn[];
+  /** Partials: by their source partition too. */
   readonly rows: Map<string, StampedRow>;
   readonly late: LateContribution[];
 }
@@ -39,7 +43,7 @@ export class MemoryReadModelStore implements ReadModelStore {
 
   provision(generation: Generation): Promise<void> {
     if (!this.#tables.has(generation.id)) {
-      this.#tables.set(generation.id, { rows: new Map(), late: [] });
+      this.#tables.set(generation.id, { columns: generation.columns, rows: new Map(), late: [] });
     }
     return Promise.resolve();
   }
@@ -57,16 +61,43 @@ export class MemoryReadModelStore implements ReadModelStore {
     this.#decisions.push(decision);
   }
 
-  /** The rows of a generation, by key. */
+  /** The rows of a generation as readers would see them, by key: partials are merged in order of their partitions. */
   rows(generationId: number): readonly Row[] {
-    const entries = [...(this.#tables.get(generationId)?.rows ?? [])];
-    return entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { row }]) => row);
+    const { columns = [] } = this.#tables.get(generationId) ?? {};
+    const merged = new Map<string, Row>();
+    for (const { row } of this.stored(generationId)) {
+      const id = rowId(columns, row);
+      merged.set(id, mergeRows(columns, merged.get(id), row));
+    }
+    return [...merged].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+  }
+
+  /** The rows as they are kept, by partition and key: of partials one per source partition. */
+  stored(generationId: number): readonly StampedRow[] {
+    const entries = [...(this.#tables.get(generationId)?.rows ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+    return entries.map(([, row]) => row).sort((a, b) => comparePartitions(a.stamp, b.stamp));
   }
 
   late(generationId: number): readonly LateContribution[] {
     return this.#tables.get(generationId)?.late ?? [];
   }
 }
+
+const rowId = (columns: readonly NamedColumn[], row: Row): string =>
+  identityOf(columns)
+    .map(({ name }) => keyText(row[name]))
+    .join('\0');
+
+const mergeRows = (columns: readonly NamedColumn[], before: Row | undefined, brought: Row): Row => {
+  if (before === undefined) {
+    return brought;
+  }
+  const merged = (column: NamedColumn): unknown => mergeMeasure(column, before[column.name], brought[column.name]);
+  return Object.freeze(Object.fromEntries(columns.map((column) => [column.name, column.role === 'measure' ? merged(column) : brought[column.name]])));
+};
+
+/** Of merged rows, which come from anywhere. */
+const NOWHERE: Stamp = { topic: '', partition: -1, offset: -1 };
 
 const added = (a: Counters, b: Counters): Counters => ({
   read: a.read + b.read,
@@ -166,19 +197,18 @@ class MemoryGenerationStore implements GenerationStore {
     rows.set(partitionId(advance), { ...row, next, streamTime, counters, fingerprint: advance.fingerprint ?? row.fingerprint, stoppedBy: undefined });
   }
 
-  #merge({ group, window, measures }: Merge): void {
-    const { columns, keys } = this.#definition.model;
-    const id = [...keys.map(({ name }) => keyText(group[name])), String(window?.start)].join('\0');
-    const before = this.#table.rows.get(id)?.row;
-    const row = Object.fromEntries(
+  #merge({ group, window, measures, stamp }: Merge): void {
+    const { columns } = this.#definition.model;
+    const brought = Object.fromEntries(
       columns.map((column) => {
         if (column.role === 'window') {
           return [column.name, new Date(column.bound === 'start' ? window!.start : window!.end)];
         }
-        const brought = column.role === 'key' ? group[column.name] : measures[column.name];
-        return [column.name, column.role === 'measure' && before !== undefined ? mergeMeasure(column, before[column.name], brought) : brought];
+        return [column.name, column.role === 'key' ? group[column.name] : measures[column.name]];
       }),
     );
-    this.#table.rows.set(id, { row: Object.freeze(row), stamp: { topic: '', partition: -1, offset: -1 } });
+    const id = rowId(columns, brought) + (stamp === undefined ? '' : `\0${partitionId(stamp)}`);
+    const row = mergeRows(columns, this.#table.rows.get(id)?.row, Object.freeze(brought));
+    this.#table.rows.set(id, { row, stamp: stamp ?? NOWHERE });
   }
 }

@@ -2,37 +2,43 @@ import { RefoldError } from '../../../kernel/errors';
 import type { Sql } from '../../../platform/postgres/pool';
 import { identifier, qualified } from '../../../platform/postgres/quote';
 import type { ProjectionDefinition } from '../../definition';
-import { generationLabel, type Generation } from '../../generations';
-import type { NamedColumn } from '../../read-model';
+import { generationLabel, partialsTable, type Generation } from '../../generations';
+import { identityOf, type NamedColumn } from '../../read-model';
 import { postgresType } from './columns';
+import { mergingView } from './merging';
 
-/** Columns that identify a row: the key, and the start of the window. */
-export const identityColumns = ({ model }: ProjectionDefinition): readonly NamedColumn[] =>
-  model.columns.filter((column) => column.role === 'key' || column.bound === 'start');
+/** Where rows are written: the generation's table, or the partials behind it. */
+export const writtenTable = (g: Generation): string => qualified(g.viewSchema, g.storage === 'partials' ? partialsTable(g) : g.table);
 
-const STAMPS = ['_topic text NOT NULL', '_partition integer NOT NULL', '_offset bigint NOT NULL'];
+const STAMPS = ['_topic text COLLATE "C" NOT NULL', '_partition integer NOT NULL', '_offset bigint NOT NULL'];
+
+/** Names of the columns of which there is one row at most: with partials the source partition is one of them. */
+export const primaryKey = ({ storage }: Generation, { model }: ProjectionDefinition): readonly string[] => [
+  ...identityOf(model.columns).map(({ name }) => identifier(name)),
+  ...(storage === 'partials' ? ['_topic', '_partition'] : []),
+];
 
 const columnDefinition = (column: NamedColumn): string => `${identifier(column.name)} ${postgresType(column.type).sql}${column.nullable ? '' : ' NOT NULL'}`;
 
 /**
- * DDL of a generation's table, in a schema that exists. Rows are updated in place where nothing indexed changes, hence room on the pages and
- * never an index on a stamp.
+ * DDL of a generation's table, with partials also of the view that merges them, in a schema that exists. Rows are updated
+ * in place where nothing indexed changes, hence room on the pages and never an index on an offset.
  */
 export const createTable = (generation: Generation, definition: ProjectionDefinition): readonly string[] => {
-  const table = qualified(generation.viewSchema, generation.table);
+  const table = writtenTable(generation);
   const columns = definition.model.columns.map(columnDefinition);
-  const stamps = definition.kind === 'row-fold' ? STAMPS : [];
-  const key = `PRIMARY KEY (${identityColumns(definition)
-    .map(({ name }) => identifier(name))
-    .join(', ')})`;
+  const stamps = generation.storage === 'merged' ? [] : STAMPS;
+  const key = `PRIMARY KEY (${primaryKey(generation, definition).join(', ')})`;
   const indexed = definition.model.columns.filter((column) => column.indexed);
   return [
     `CREATE TABLE IF NOT EXISTS ${table} (${[...columns, ...stamps, key].join(', ')}) WITH (fillfactor = 90)`,
     // The name is left to Postgres: IF NOT EXISTS needs one, so existence is asked by provision.
     ...indexed.map(({ name }) => `CREATE INDEX ON ${table} (${identifier(name)})`),
+    ...(generation.storage === 'partials' ? [mergingView(qualified(generation.viewSchema, generation.table), table, definition.model.columns)] : []),
   ];
 };
 
+/** Whether there is something to read: the table, or the view over the partials, which is made together with them. */
 export const tableExists = async (sql: Sql, generation: Generation): Promise<boolean> => {
   const { rows } = await sql.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [qualified(generation.viewSchema, generation.table)]);
   return rows[0]?.found === true;
@@ -42,21 +48,24 @@ const normalised = (type: string): string => type.replace(' COLLATE "C"', '').re
 
 /** @throws RefoldError `store.schema-drift` naming the first column that differs; `generation.not-provisioned` if a candidate has no table yet */
 export const assertTable = async (sql: Sql, generation: Generation, definition: ProjectionDefinition): Promise<void> => {
-  const table = qualified(generation.viewSchema, generation.table);
+  const table = generation.storage === 'partials' ? partialsTable(generation) : generation.table;
   const { rows } = await sql.query<{ name: string; type: string; required: boolean }>(
     `SELECT attname AS name, format_type(atttypid, atttypmod) AS type, attnotnull AS required FROM pg_attribute
      WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`,
-    [table],
+    [writtenTable(generation)],
   );
   const found = new Map(rows.map((row) => [row.name, row]));
   const drift = (message: string, column?: string): never => {
-    throw new RefoldError('store.schema-drift', message, { facts: { generation: generationLabel(generation), table: generation.table, column } });
+    throw new RefoldError('store.schema-drift', message, { facts: { generation: generationLabel(generation), table, column } });
   };
   if (rows.length === 0 && generation.status === 'candidate') {
-    throw new RefoldError('generation.not-provisioned', `table ${generation.table} does not exist yet`, { facts: { generation: generationLabel(generation) } });
+    throw new RefoldError('generation.not-provisioned', `table ${table} does not exist yet`, { facts: { generation: generationLabel(generation) } });
   }
   if (rows.length === 0) {
-    drift(`table ${generation.table} is missing`);
+    drift(`table ${table} is missing`);
+  }
+  if (generation.storage === 'partials' && !(await tableExists(sql, generation))) {
+    drift(`view ${generation.table}, which merges the partials, is missing`);
   }
   for (const column of definition.model.columns) {
     const actual = found.get(column.name) ?? drift(`column ${column.name} is missing`, column.name);

@@ -1,10 +1,11 @@
-import { identifier, qualified } from '../../../platform/postgres/quote';
+import { identifier } from '../../../platform/postgres/quote';
 import type { ProjectionDefinition } from '../../definition';
 import type { Generation } from '../../generations';
-import type { NamedColumn } from '../../read-model';
-import type { Merge, StampedRow } from '../../read-model-store';
+import { identityOf, type NamedColumn } from '../../read-model';
+import type { Merge, Stamp, StampedRow } from '../../read-model-store';
 import { castType, selectColumn, writeValue } from './columns';
-import { identityColumns } from './table';
+import { LAWS } from './merging';
+import { primaryKey, writtenTable } from './table';
 
 /** A statement over arrays, one array per column: one round trip however many rows. */
 interface ArrayStatement<T> {
@@ -27,29 +28,31 @@ const unnest = (types: readonly string[]): string =>
 
 const names = (columns: readonly NamedColumn[]): readonly string[] => columns.map(({ name }) => identifier(name));
 
+const STAMPS = ['_topic', '_partition', '_offset'];
+const STAMP_TYPES = ['text', 'integer', 'bigint'];
+
+const stampValues = (stamps: readonly Stamp[]): readonly (readonly string[])[] => [
+  stamps.map(({ topic }) => topic),
+  stamps.map(({ partition }) => String(partition)),
+  stamps.map(({ offset }) => String(offset)),
+];
+
 const upsertText = (table: string, definition: ProjectionDefinition): string => {
   const { columns } = definition.model;
-  const stamps = ['_topic', '_partition', '_offset'];
-  const identity = new Set(identityColumns(definition));
-  const changed = [...names(columns.filter((column) => !identity.has(column))), ...stamps];
-  const types = [...columns.map(({ type }) => castType(type)), 'text', 'integer', 'bigint'];
-  return `INSERT INTO ${table} (${[...names(columns), ...stamps].join(', ')}) ${unnest(types)}
+  const identity = new Set(identityOf(columns));
+  const changed = [...names(columns.filter((column) => !identity.has(column))), ...STAMPS];
+  const types = [...columns.map(({ type }) => castType(type)), ...STAMP_TYPES];
+  return `INSERT INTO ${table} (${[...names(columns), ...STAMPS].join(', ')}) ${unnest(types)}
     ON CONFLICT (${names([...identity]).join(', ')}) DO UPDATE SET ${changed.map((name) => `${name} = excluded.${name}`).join(', ')}`;
 };
 
-/** How a stored measure takes up another: each law in SQL (`LEAST` and `GREATEST` skip null, as the law does). */
-const MERGES: Readonly<Record<NonNullable<NamedColumn['law']>, (column: string) => string>> = {
-  count: (column) => `t.${column} + excluded.${column}`,
-  sum: (column) => `t.${column} + excluded.${column}`,
-  min: (column) => `LEAST(t.${column}, excluded.${column})`,
-  max: (column) => `GREATEST(t.${column}, excluded.${column})`,
-};
-
-const mergeText = (table: string, definition: ProjectionDefinition): string => {
+const mergeText = (generation: Generation, definition: ProjectionDefinition): string => {
   const { columns, measures } = definition.model;
-  const sets = measures.map(({ name, law }) => `${identifier(name)} = ${MERGES[law!](identifier(name))}`);
-  return `INSERT INTO ${table} AS t (${names(columns).join(', ')}) ${unnest(columns.map(({ type }) => castType(type)))}
-    ON CONFLICT (${names(identityColumns(definition)).join(', ')}) DO UPDATE SET ${sets.join(', ')}`;
+  const stamped = generation.storage === 'partials';
+  const types = [...columns.map(({ type }) => castType(type)), ...(stamped ? STAMP_TYPES : [])];
+  const sets = measures.map(({ name, law }) => `${identifier(name)} = ${LAWS[law!].add(identifier(name))}`);
+  return `INSERT INTO ${writtenTable(generation)} AS t (${[...names(columns), ...(stamped ? STAMPS : [])].join(', ')}) ${unnest(types)}
+    ON CONFLICT (${primaryKey(generation, definition).join(', ')}) DO UPDATE SET ${[...sets, ...(stamped ? ['_offset = excluded._offset'] : [])].join(', ')}`;
 };
 
 const mergedValue = (column: NamedColumn, merge: Merge): unknown => {
@@ -60,26 +63,27 @@ const mergedValue = (column: NamedColumn, merge: Merge): unknown => {
 };
 
 export const writesFor = (generation: Generation, definition: ProjectionDefinition): Writes => {
-  const table = qualified(generation.viewSchema, generation.table);
+  const table = writtenTable(generation);
   const { columns, keys } = definition.model;
   const key = identifier(keys[0]!.name);
   const keyType = castType(keys[0]!.type);
   const rowFold = definition.kind === 'row-fold';
   return {
-    load: `SELECT ${[...columns.map(selectColumn), '_topic', '_partition', '_offset'].join(', ')} FROM ${table} WHERE ${key} = ANY($1::text[]::${keyType}[])`,
+    load: `SELECT ${[...columns.map(selectColumn), ...STAMPS].join(', ')} FROM ${table} WHERE ${key} = ANY($1::text[]::${keyType}[])`,
     delete: `DELETE FROM ${table} WHERE ${key} = ANY($1::text[]::${keyType}[])`,
     upsert: {
       text: rowFold ? upsertText(table, definition) : '',
       values: (rows) => [
         ...columns.map((column) => rows.map(({ row }) => writeValue(column, row[column.name]))),
-        rows.map(({ stamp }) => stamp.topic),
-        rows.map(({ stamp }) => String(stamp.partition)),
-        rows.map(({ stamp }) => String(stamp.offset)),
+        ...stampValues(rows.map(({ stamp }) => stamp)),
       ],
     },
     merge: {
-      text: rowFold ? '' : mergeText(table, definition),
-      values: (merges) => columns.map((column) => merges.map((merge) => writeValue(column, mergedValue(column, merge)))),
+      text: rowFold ? '' : mergeText(generation, definition),
+      values: (merges) => [
+        ...columns.map((column) => merges.map((merge) => writeValue(column, mergedValue(column, merge)))),
+        ...(generation.storage === 'partials' ? stampValues(merges.map(({ stamp }) => stamp!)) : []),
+      ],
     },
   };
 };

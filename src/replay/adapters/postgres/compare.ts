@@ -1,12 +1,13 @@
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { identifier, qualified } from '../../../platform/postgres/quote';
 import type { Generation } from '../../../projections/generations';
+import { identityOf } from '../../../projections/read-model';
 import type { CompareRequest, Comparison, GenerationPair, PairComparison } from '../../ports';
 import type { DiffSample, RowDiff } from '../../verdict';
-import { readPrimaryKey, readRelation, type RelationColumn } from './relations';
+import { readRelation, type RelationColumn } from './relations';
 import { readSides } from './sides';
 import { COMPARING, readHorizon } from './snapshots';
-import { visible } from './view-sql';
+import { visible } from '../../view-plan';
 
 interface Shape {
   readonly keys: readonly string[];
@@ -27,10 +28,12 @@ const sides = (before: RelationColumn, after: RelationColumn): { readonly before
   return { before: `a.${identifier(before.name)}${cast}`, after: `b.${identifier(after.name)}${cast}` };
 };
 
+const keyNames = (g: Generation): readonly string[] => identityOf(g.columns).map(({ name }) => name);
+
 const shapeOf = async (sql: Sql, { from, to }: GenerationPair): Promise<Shape> => {
   const read = async (g: Generation): Promise<readonly RelationColumn[]> => visible((await readRelation(sql, g.viewSchema, g.table))?.columns ?? []);
   const [before, after] = [await read(from), await read(to)];
-  const [keysBefore, keysAfter] = [await readPrimaryKey(sql, from.viewSchema, from.table), await readPrimaryKey(sql, to.viewSchema, to.table)];
+  const [keysBefore, keysAfter] = [keyNames(from), keyNames(to)];
   const keys = [...keysBefore].sort().join() === [...keysAfter].sort().join() ? keysBefore : [];
   const byName = new Map(after.map((column) => [column.name, column]));
   const common = before.flatMap((column) => (byName.has(column.name) ? [{ name: column.name, ...sides(column, byName.get(column.name)!) }] : []));

@@ -29,19 +29,6 @@ export const readRelation = async (sql: Sql, schema: string, name: string): Prom
   return row === undefined ? undefined : { kind: row.relkind, options: row.reloptions ?? [], columns: row.columns ?? [] };
 };
 
-/** Names of the primary key's columns in the order of the key. */
-export const readPrimaryKey = async (sql: Sql, schema: string, table: string): Promise<readonly string[]> => {
-  const { rows } = await sql.query<{ name: string }>(
-    `SELECT a.attname AS name
-       FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-       CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, position)
-       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
-      WHERE i.indisprimary AND n.nspname = $1 AND c.relname = $2 ORDER BY k.position`,
-    [schema, table],
-  );
-  return rows.map((row) => row.name);
-};
-
 /** Statements of others that hold a lock on one of the relations: `pid 42 (active for 3.1 s): select ...`. */
 export const readBlockers = async (sql: Sql, relations: readonly string[]): Promise<readonly string[]> => {
   const { rows } = await sql.query<{ pid: number; state: string | null; seconds: number | null; query: string }>(

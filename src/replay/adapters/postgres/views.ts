@@ -1,11 +1,12 @@
 import { RefoldError } from '../../../kernel/errors';
 import type { Sql } from '../../../platform/postgres/pool';
 import { qualified } from '../../../platform/postgres/quote';
-import { generationLabel, type Generation } from '../../../projections/generations';
+import { generationLabel, partialsTable, type Generation } from '../../../projections/generations';
 import type { Direction } from '../../states';
 import { ownsView } from './marker';
 import { readRelation, type Relation } from './relations';
-import { planView, viewStatement, visible } from './view-sql';
+import { visible } from '../../view-plan';
+import { planView, viewStatement } from './view-sql';
 
 const requireTable = async (sql: Sql, g: Generation): Promise<Relation> => {
   const table = await readRelation(sql, g.viewSchema, g.table);
@@ -72,7 +73,10 @@ const viewReads = async (sql: Sql, g: Generation, table: string): Promise<boolea
   return rows.length > 0;
 };
 
-/** A view with security_invoker asks its reader for rights on the table: whoever may read the old one may read the new one. */
+/**
+ * A view with security_invoker asks its reader for rights on what it reads: whoever may read the old table may read the new
+ * one. Where that is a view which merges partials, it reads them with its owner's rights, so nobody needs any on them.
+ */
 export const copyGrants = async (sql: Sql, from: Generation, to: Generation): Promise<void> => {
   const { rows } = await sql.query<{ grantee: string; privilege: string }>(
     `SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee, a.privilege_type AS privilege
@@ -84,10 +88,16 @@ export const copyGrants = async (sql: Sql, from: Generation, to: Generation): Pr
   }
 };
 
-/** Drops the table, and the view that was left on it when the read model got another name. Never CASCADE: dependents are named by the error. */
+/**
+ * Drops the table (of partials: the view that merges them, then their table), and the view that was left on it when the
+ * read model got another name. Never CASCADE: dependents are named by the error.
+ */
 export const dropTable = async (sql: Sql, g: Generation): Promise<void> => {
   if (await viewReads(sql, g, g.table)) {
     await sql.query(`DROP VIEW ${qualified(g.viewSchema, g.model)}`);
   }
-  await sql.query(`DROP TABLE IF EXISTS ${qualified(g.viewSchema, g.table)}`);
+  if (g.storage === 'partials') {
+    await sql.query(`DROP VIEW IF EXISTS ${qualified(g.viewSchema, g.table)}`);
+  }
+  await sql.query(`DROP TABLE IF EXISTS ${qualified(g.viewSchema, g.storage === 'partials' ? partialsTable(g) : g.table)}`);
 };

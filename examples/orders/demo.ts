@@ -1,10 +1,11 @@
-// npm run demo [-- --json] [-- --log kafka [--brokers host:port,...]]
+// npm run demo [-- --json] [-- --keep] [-- --log kafka [--brokers host:port,...]]
 import { isRefoldError, type RefoldError } from 'refold';
 import { Releasers } from '../../src/kernel/lifecycle';
 import { USAGE, demoArguments, type DemoArguments } from './demo/arguments';
+import { keepLines } from './demo/keep';
 import type { DemoResult } from './demo/result';
 import { openScreen, seconds, thousands, type Screen } from './demo/screen';
-import { openStage } from './demo/stage';
+import { openStage, type Stage } from './demo/stage';
 import { play } from './demo/story';
 
 const WRONG_ARGUMENTS = 2;
@@ -50,7 +51,7 @@ const interrupted = (): Promise<never> =>
     }
   });
 
-const perform = async (given: DemoArguments, screen: Screen, releasers: Releasers): Promise<DemoResult> => {
+const perform = async (given: DemoArguments, screen: Screen, releasers: Releasers): Promise<{ readonly stage: Stage; readonly result: DemoResult }> => {
   const began = Date.now();
   screen.line(
     `refold on real orders: replay, compare, switch. Starting ${given.log === 'kafka' && given.brokers.length === 0 ? 'PostgreSQL and Kafka' : 'PostgreSQL'} ...`,
@@ -59,7 +60,17 @@ const perform = async (given: DemoArguments, screen: Screen, releasers: Releaser
   const result = await Promise.race([play(stage, screen), stage.failed]);
   const complete = { ...result, seconds: { ...result.seconds, total: (Date.now() - began) / 1000 } };
   conclude(screen, complete, began);
-  return complete;
+  return { stage, result: complete };
+};
+
+/** Waits for a signal, which is how it is meant to end. */
+const keep = async (stage: Stage, screen: Screen, signal: Promise<never>): Promise<void> => {
+  screen.line();
+  keepLines(stage).forEach((text) => {
+    screen.line(text);
+  });
+  await Promise.race([stage.failed, signal.catch(() => undefined)]);
+  screen.line('\nStopping what was started ...');
 };
 
 const failed = (error: unknown, json: boolean): number => {
@@ -96,13 +107,18 @@ const main = async (): Promise<number> => {
   }
   const releasers = new Releasers();
   const screen = openScreen(given.json ? process.stderr : process.stdout);
+  const signal = interrupted();
   let code: number;
   let result: DemoResult | undefined;
   try {
     const performance = perform(given, screen, releasers);
     performance.catch(() => undefined); // after an interruption nobody waits for it any more
-    result = await Promise.race([performance, interrupted()]);
+    const performed = await Promise.race([performance, signal]);
+    result = performed.result;
     code = result.agrees ? 0 : 1;
+    if (given.keep) {
+      await keep(performed.stage, screen, signal);
+    }
   } catch (error) {
     screen.mute();
     code = failed(error, given.json);

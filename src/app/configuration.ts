@@ -1,6 +1,8 @@
-import { RefoldError } from '../kernel/errors';
+import { durationMs, type Duration } from '../kernel/duration';
+import { RefoldError, isRefoldError } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
 import { RUNNER_DEFAULTS, type RunnerOptions } from '../projections/engine/runner-parts';
+import { requireDelay } from '../replay/retire';
 
 export interface WorkerOptions extends RunnerOptions {
   /** How often the desired state is looked at, in milliseconds. */
@@ -26,6 +28,8 @@ export interface Configuration {
   readonly viewSchema: string;
   /** Working folder of embedded services. */
   readonly servicesFolder: string;
+  /** How long the tables of a retired generation stay, e.g. `'1 day'` or milliseconds. */
+  readonly retireDelay: Duration;
   readonly worker: Partial<WorkerOptions>;
 }
 
@@ -36,6 +40,7 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
   clickhouseUrl: '',
   viewSchema: 'public',
   servicesFolder: '.refold',
+  retireDelay: '1 day',
   worker: {},
 };
 
@@ -74,6 +79,14 @@ const checkedWorker = (given: Partial<WorkerOptions>): WorkerOptions => {
   return worker;
 };
 
+const requireRetireDelay = (delay: Duration): void => {
+  try {
+    requireDelay(durationMs(delay));
+  } catch (error) {
+    throw isRefoldError(error, 'duration.invalid') ? new RefoldError('config.invalid', `retireDelay: ${error.message}`, { cause: error }) : error;
+  }
+};
+
 const checked = (configuration: Configuration): Configuration => {
   const log = configuration.log || (configuration.kafkaBrokers.length > 0 ? 'kafka' : 'postgres');
   if (log !== 'postgres' && log !== 'kafka') {
@@ -85,6 +98,7 @@ const checked = (configuration: Configuration): Configuration => {
   if (configuration.clickhouseUrl !== '' && !/^https?:\/\//.test(configuration.clickhouseUrl)) {
     throw new RefoldError('config.invalid', 'the address of ClickHouse must begin with http:// or https://');
   }
+  requireRetireDelay(configuration.retireDelay);
   return { ...configuration, log, worker: checkedWorker(configuration.worker) };
 };
 

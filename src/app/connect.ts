@@ -241,6 +241,7 @@ const workerOf = (app: App, configuration: Configuration, container: DependencyC
       ensure: async () => void (await coordinator.ensureFirstGenerations()),
       activate: async (generation) => void (await coordinator.activateFirst(generation)),
     },
+    dropRetired: () => coordinator.dropRetired(),
     clock: container.resolve(TOKENS.clock),
     logger: container.resolve(TOKENS.logger),
     options: { ...WORKER_DEFAULTS, ...configuration.worker, ...settings.options },

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { hostname, userInfo } from 'node:os';
 import { container as root, instanceCachingFactory, type DependencyContainer, type InjectionToken } from 'tsyringe';
 import { systemClock, type Clock } from '../kernel/clock';
+import { durationMs } from '../kernel/duration';
 import { silentLogger, type Logger } from '../kernel/logger';
 import { ClickHouse } from '../platform/clickhouse/client';
 import { PostgresPool } from '../platform/postgres/pool';
@@ -27,6 +28,7 @@ import { ClickHouseSwitch } from '../replay/adapters/clickhouse/switch';
 import { PostgresSwitchControl } from '../replay/adapters/postgres/control';
 import { PostgresHolds } from '../replay/adapters/postgres/holds';
 import { PostgresReplayJournal } from '../replay/adapters/postgres/journal';
+import { PostgresRetirements } from '../replay/adapters/postgres/retirements';
 import { PostgresSwitch } from '../replay/adapters/postgres/switch';
 import { ReplayCoordinator } from '../replay/coordinator';
 import type { ReplayParts } from '../replay/parts';
@@ -90,7 +92,7 @@ export const createContainer = (app: App, configuration: Configuration, addresse
   part(TOKENS.stores, (c) => storesOf(configuration, addresses, c));
   part(TOKENS.switches, (c) => switchesOf(app, addresses, c));
   part(TOKENS.replayObserver, () => () => undefined);
-  part(TOKENS.coordinator, (c) => coordinatorOf(app, c));
+  part(TOKENS.coordinator, (c) => coordinatorOf(app, configuration, c));
   return container;
 };
 
@@ -123,13 +125,14 @@ const outboxOf = (app: App, c: DependencyContainer): Outbox => {
   return new PostgresOutbox({ pool: c.resolve(TOKENS.pool), app: app.name, append: (sql, records) => log.appendWithin(sql, records) });
 };
 
-const coordinatorOf = (app: App, c: DependencyContainer): ReplayCoordinator => {
+const coordinatorOf = (app: App, configuration: Configuration, c: DependencyContainer): ReplayCoordinator => {
   const pool = c.resolve(TOKENS.pool);
   return new ReplayCoordinator({
     app: app.name,
     catalog: c.resolve(TOKENS.catalog),
     journal: new PostgresReplayJournal(pool, app.name),
     holds: new PostgresHolds(pool),
+    retirements: new PostgresRetirements({ pool, app: app.name }),
     stores: c.resolve(TOKENS.stores),
     switches: c.resolve(TOKENS.switches),
     log: c.resolve(TOKENS.log),
@@ -137,5 +140,6 @@ const coordinatorOf = (app: App, c: DependencyContainer): ReplayCoordinator => {
     clock: c.resolve(TOKENS.clock),
     by: `${userInfo().username}@${hostname()}`,
     observe: c.resolve(TOKENS.replayObserver),
+    options: { retireDelayMs: durationMs(configuration.retireDelay) },
   });
 };

@@ -1,42 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { Clock } from '../kernel/clock';
 import { RefoldError, isRefoldError, messageOf } from '../kernel/errors';
-import type { Logger } from '../kernel/logger';
 import { backoffMs } from '../kernel/retry';
-import type { EventLog } from '../events/event-log';
-import type { EventSerde } from '../events/event-serde';
 import { projectionKey, type ProjectionDefinition } from '../projections/definition';
 import { assertSameDefinition, Runner } from '../projections/engine/runner';
-import type { RunnerEvent } from '../projections/engine/runner-parts';
-import { FOLLOWING, generationLabel, type Generation, type GenerationCatalog, type GenerationStatus, type StoreKind } from '../projections/generations';
-import type { ReadModelStore } from '../projections/read-model-store';
-import type { WorkerOptions } from './configuration';
-
-/** What the worker asks of the replay side: generations that need no person to begin or to become active. */
-export interface FirstGenerations {
-  /** Creates the first generation of every projection name that has none in a store. */
-  ensure(): Promise<void>;
-  /** Makes a first build active once it has reached the heads captured at its creation. */
-  activate(generation: Generation): Promise<void>;
-}
-
-export interface WorkerParts {
-  /** Rejects if there is no control schema that this code can work with. */
-  readonly ready: () => Promise<void>;
-  readonly definitions: readonly ProjectionDefinition[];
-  readonly catalog: GenerationCatalog;
-  readonly stores: ReadonlyMap<StoreKind, ReadModelStore>;
-  readonly log: EventLog;
-  readonly serde: EventSerde;
-  readonly first: FirstGenerations;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly options: WorkerOptions;
-  /** Default: host, process and a random part. */
-  readonly name?: string | undefined;
-  readonly observe?: ((generation: Generation, event: RunnerEvent) => void) | undefined;
-}
+import { FOLLOWING, generationLabel, type Generation, type GenerationStatus } from '../projections/generations';
+import type { WorkerParts } from './worker-parts';
 
 interface Running {
   readonly runner: Runner;
@@ -74,13 +43,17 @@ export class Worker {
    */
   async run(): Promise<void> {
     await this.#parts.ready();
-    let announcing: Promise<void> | undefined;
+    let aside: Promise<unknown> | undefined;
     try {
       (await this.#following()).forEach(({ generation, definition }) => {
         assertSameDefinition(generation, definition);
       });
       await this.#announce();
-      announcing = this.#keepAnnouncing();
+      const { announceMs } = this.#parts.options;
+      aside = Promise.all([
+        this.#every(announceMs, 'the worker could not announce itself; trying again', () => this.#announce()),
+        this.#every(announceMs, 'retired tables could not be looked for; trying again', () => this.#dropRetired()),
+      ]);
       let failures = 0;
       while (!this.#abort.signal.aborted) {
         try {
@@ -97,7 +70,7 @@ export class Worker {
       }
     } finally {
       this.stop();
-      await announcing;
+      await aside;
       await this.#end();
     }
     if (this.#fatal !== undefined) {
@@ -133,18 +106,24 @@ export class Worker {
     await this.#parts.catalog.announce({ worker: this.name, host: hostname(), pid: process.pid, announced });
   }
 
+  async #dropRetired(): Promise<void> {
+    for (const { generation, error } of await this.#parts.dropRetired()) {
+      this.#sayOnce(`the table of ${generation} could not be dropped; it is tried again`, error);
+    }
+  }
+
   /** On a timer of its own: a worker that is busy, or waits for the log, is alive all the same. */
-  async #keepAnnouncing(): Promise<void> {
-    const { clock, options, logger } = this.#parts;
+  async #every(ms: number, failed: string, work: () => Promise<void>): Promise<void> {
+    const { clock, logger } = this.#parts;
     for (;;) {
-      await clock.sleep(options.announceMs, this.#abort.signal);
+      await clock.sleep(ms, this.#abort.signal);
       if (this.#abort.signal.aborted) {
         return;
       }
       try {
-        await this.#announce();
+        await work();
       } catch (error) {
-        logger.log('warn', 'the worker could not announce itself; trying again', { error: messageOf(error) });
+        logger.log('warn', failed, { error: messageOf(error) });
       }
     }
   }
@@ -157,10 +136,14 @@ export class Worker {
       if (!isRefoldError(error) || error.retryable) {
         throw error;
       }
-      if (!this.#said.has(error.message)) {
-        this.#said.add(error.message);
-        this.#parts.logger.log('error', what, { code: error.code, error: error.message, remedy: error.remedy });
-      }
+      this.#sayOnce(what, error);
+    }
+  }
+
+  #sayOnce(what: string, error: RefoldError): void {
+    if (!this.#said.has(error.message)) {
+      this.#said.add(error.message);
+      this.#parts.logger.log('error', what, { code: error.code, error: error.message, remedy: error.remedy });
     }
   }
 

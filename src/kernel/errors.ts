@@ -86,8 +86,8 @@ export const ERROR_CODES = {
   ),
   'store.unreachable': entry('The database did not answer.', 'Check the address, the password and that it runs.', true),
   'store.value-refused': entry(
-    'The database cannot hold a value that a handler computed.',
-    'Correct the handler or widen the column in a new version of the projection; the partition goes on from the position named.',
+    'The database cannot hold a value that it was given.',
+    'Correct what computed the value, a handler for one, or widen its column in a new version of the projection; a partition that stopped goes on from the position named.',
   ),
   'store.conflict': entry(
     'A transaction lost against another one (deadlock, serialization or a lock that was not to be had) and was rolled back.',

@@ -44,6 +44,10 @@ export interface Generation {
   readonly firstBuild: boolean;
   /** Stable heads when the generation was created: `topic/partition` to offset. */
   readonly headsAtStart: Readonly<Record<string, number>>;
+  /** Retired: when its table is dropped, milliseconds since the epoch, by the clock of the control schema's database. */
+  readonly dropAt?: number | undefined;
+  /** When its table was dropped. */
+  readonly droppedAt?: number | undefined;
 }
 
 export type GenerationName = Pick<Generation, 'projection' | 'store' | 'version' | 'run'>;
@@ -155,7 +159,10 @@ export const partialsTable = ({ table }: Pick<Generation, 'table'>): string => {
  */
 export interface GenerationCatalog {
   list(): Promise<readonly Generation[]>;
-  /** Idempotent by name: an existing generation of that name is answered unchanged. Status `candidate`, with its checkpoints. */
+  /**
+   * Idempotent by name: an existing generation of that name is answered unchanged. Status `candidate`, with its checkpoints.
+   * @throws RefoldError `replay.candidate-exists` if another generation of the projection is a candidate in this store
+   */
   create(generation: NewGeneration): Promise<Generation>;
   checkpoints(generationId: number): Promise<readonly Checkpoint[]>;
   /** Tells what the worker can fold, and that it lives. */

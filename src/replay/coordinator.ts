@@ -12,7 +12,7 @@ import { preflight, requireDefinition, type ProjectionVersion } from './prefligh
 import { provision } from './provision';
 import { reconcile } from './reconcile';
 import type { Replay, ReplayStatus } from './replay';
-import { abort, retire } from './retire';
+import { abort, dropRetired, requireDelay, retire, type DropFailure } from './retire';
 import { requirePatience, type Stalls } from './stalls';
 import { Measurements, statusOf } from './status';
 import type { Verdict } from './verdict';
@@ -24,6 +24,11 @@ export interface StartRequest {
   readonly projections: readonly ProjectionVersion[];
   /** Rebuild a version that is active already, as its next run. */
   readonly again?: boolean;
+}
+
+export interface RetireOptions {
+  /** How long the tables stay, in milliseconds; default `retireDelayMs`. 0 drops them at once. */
+  readonly afterMs?: number | undefined;
 }
 
 export interface RunOptions {
@@ -54,6 +59,7 @@ export class ReplayCoordinator {
   async start({ projections, again = false }: StartRequest): Promise<Replay> {
     const c = this.#c;
     await this.reconcile();
+    await this.dropRetired(); // what could not be dropped is tried again, and not the fault of this replay
     const topics = [...new Set(projections.flatMap((wanted) => requireDefinition(c.definitions, wanted).topics))];
     const members = preflight({
       projections,
@@ -113,13 +119,23 @@ export class ReplayCoordinator {
     return this.status(id);
   }
 
-  /** Stops and drops the side that readers do not see; answers what was retired. @throws RefoldError `replay.wrong-state` */
-  async retire(id: number): Promise<readonly string[]> {
-    return leased(this.#c, id, async (lease) => retire(this.#c, lease, await this.#c.journal.get(id)));
+  /**
+   * Stops the side that readers do not see; its tables are dropped after the delay, of which the same command again changes
+   * the end. Answers what is retired. There is no way back. @throws RefoldError `replay.wrong-state`, `duration.invalid`
+   */
+  async retire(id: number, { afterMs }: RetireOptions = {}): Promise<readonly string[]> {
+    const delayMs = requireDelay(afterMs ?? this.#c.options.retireDelayMs);
+    return leased(this.#c, id, async (lease) => retire(this.#c, lease, await this.#c.journal.get(id), delayMs));
+  }
+
+  /** Drops the tables whose time has come, see {@link dropRetired}; workers call it again and again, `start` and `abort` once. */
+  dropRetired(): Promise<readonly DropFailure[]> {
+    return dropRetired(this.#c);
   }
 
   /** Gives the replay up: what was rebuilt is dropped, readers keep what they see. @throws RefoldError `replay.wrong-state` */
   async abort(id: number): Promise<ReplayStatus> {
+    await this.dropRetired();
     await leased(this.#c, id, async (lease) => abort(this.#c, lease, await this.#c.journal.get(id)));
     return this.status(id);
   }

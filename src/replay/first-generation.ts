@@ -1,6 +1,6 @@
 import { isRefoldError } from '../kernel/errors';
 import type { ProjectionDefinition } from '../projections/definition';
-import type { Announcement, Generation, GenerationCatalog, StoreKind } from '../projections/generations';
+import type { Announcement, Generation, GenerationCatalog, NewGeneration, StoreKind } from '../projections/generations';
 import { newGeneration } from '../projections/new-generation';
 import type { ReplayParts } from './parts';
 import type { FirstActivation, StoreSwitch } from './ports';
@@ -70,12 +70,11 @@ const provisionUnfinished = async (c: FirstGenerationParts, generations: readonl
 };
 
 /** `undefined` where another worker has just made a candidate of another version. */
-const createUnlessOther = async (catalog: GenerationCatalog, wanted: Parameters<GenerationCatalog['create']>[0]): Promise<Generation | undefined> => {
+const createUnlessOther = async (catalog: GenerationCatalog, wanted: NewGeneration): Promise<Generation | undefined> => {
   try {
     return await catalog.create(wanted);
   } catch (error) {
-    const other = (await catalog.list()).some((g) => g.projection === wanted.projection && g.store === wanted.store && g.status !== 'retired');
-    if (other && isRefoldError(error, 'store.failed')) {
+    if (isRefoldError(error, 'replay.candidate-exists')) {
       return undefined;
     }
     throw error;

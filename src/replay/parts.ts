@@ -3,7 +3,7 @@ import type { EventLog } from '../events/event-log';
 import type { ProjectionDefinition } from '../projections/definition';
 import type { GenerationCatalog, StoreKind } from '../projections/generations';
 import type { ReadModelStore } from '../projections/read-model-store';
-import type { Holds, Lease, ReplayJournal, StoreSwitch, Transition } from './ports';
+import type { Holds, Lease, ReplayJournal, Retirements, StoreSwitch, Transition } from './ports';
 import type { Replay } from './replay';
 import { requirePhaseAfter, type ReplayEvent } from './states';
 
@@ -30,6 +30,8 @@ export interface ReplayOptions {
   readonly stoppedMs: number;
   /** How long `runUntil` waits for a live worker that can fold a side of the replay. */
   readonly noWorkerMs: number;
+  /** How long the tables of a retired generation stay where nothing else is said. */
+  readonly retireDelayMs: number;
 }
 
 export const REPLAY_DEFAULTS: ReplayOptions = {
@@ -44,6 +46,7 @@ export const REPLAY_DEFAULTS: ReplayOptions = {
   samples: 10,
   stoppedMs: 3_000,
   noWorkerMs: 30_000,
+  retireDelayMs: 86_400_000,
 };
 
 /** Told after each step that is persisted, and inside holds; what it throws ends the command as a crash would. */
@@ -62,6 +65,7 @@ export interface ReplayParts {
   readonly catalog: GenerationCatalog;
   readonly journal: ReplayJournal;
   readonly holds: Holds;
+  readonly retirements: Retirements;
   readonly stores: ReadonlyMap<StoreKind, ReadModelStore>;
   readonly switches: ReadonlyMap<StoreKind, StoreSwitch>;
   readonly log: EventLog;

@@ -82,6 +82,25 @@ export interface Holds {
   lift(hold: Hold): Promise<void>;
 }
 
+/** Retired generations whose time has come and whose tables are there still, by the replay that retired them. */
+export interface DueDrops {
+  /** `undefined`: a first build that gave way to another. */
+  readonly replayId: number | undefined;
+  readonly generationIds: readonly number[];
+}
+
+/** Port to the end of generations, in the control schema; times by the clock of its database. */
+export interface Retirements {
+  /**
+   * Stops a generation for good: its status becomes `retired`, workers are fenced, its tables are due in `delayMs`. One that
+   * is retired already gets the new time. @throws RefoldError `replay.wrong-state` for an active one, `replay.lease-held`
+   */
+  retire(lease: Lease, generation: Generation, delayMs: number): Promise<void>;
+  due(): Promise<readonly DueDrops[]>;
+  /** Records that the tables are gone, with a row in the history of the lease's replay. Idempotent. @throws RefoldError `replay.lease-held` */
+  dropped(lease: Lease | undefined, generation: Generation, by: string): Promise<void>;
+}
+
 /** Two generations of one projection in one store, in the direction of the step: readers go from `from` to `to`. */
 export interface GenerationPair {
   readonly from: Generation;
@@ -189,8 +208,6 @@ export interface StoreSwitch {
    * @throws RefoldError `cutover.incompatible-columns`, `cutover.behind`, `hold.lost`, `replay.lease-held`, `replay.wrong-state`; nothing was changed then
    */
   switch(request: SwitchRequest): Promise<SwitchResult>;
-  /** Statuses become `retired` and workers are fenced; refused for an active one. Idempotent. @throws RefoldError `replay.wrong-state`, `replay.lease-held` */
-  retire(lease: Lease, generation: Generation): Promise<void>;
   /** Drops the table of a retired generation. Idempotent. @throws RefoldError `replay.wrong-state` if it is not retired */
   drop(generation: Generation): Promise<void>;
   /** Makes a first build active once its checkpoints have reached the heads captured at its creation. Idempotent; any number of callers. */

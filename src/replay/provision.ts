@@ -1,4 +1,4 @@
-import { RefoldError, isRefoldError } from '../kernel/errors';
+import { RefoldError } from '../kernel/errors';
 import { generationLabel, type Generation } from '../projections/generations';
 import { newGeneration } from '../projections/new-generation';
 import { resolveMembers, storeOf, type ResolvedMember } from './members';
@@ -11,13 +11,7 @@ const createCandidate = async (c: Coordination, replay: Replay, { member, from }
   const definition = requireDefinition(c.definitions, { name: member.projection, version: member.version });
   const { store, run } = member;
   const wanted = await newGeneration(c.log, definition, { store, run, viewSchema: from.viewSchema, firstBuild: false });
-  const created = await c.catalog.create(wanted).catch(async (error: unknown) => {
-    const other = (await c.catalog.list()).find((g) => g.projection === member.projection && g.store === store && g.status === 'candidate');
-    if (other !== undefined && isRefoldError(error, 'store.failed')) {
-      throw new RefoldError('replay.candidate-exists', `${generationLabel(other)} is a candidate already`, { facts: { replay: replay.id }, cause: error });
-    }
-    throw error;
-  });
+  const created = await c.catalog.create(wanted);
   if (created.status === 'retired') {
     const facts = { replay: replay.id, generation: generationLabel(created) };
     throw new RefoldError('replay.wrong-state', 'the candidate is retired already', { facts, remedy: 'Abort this replay and start another.' });

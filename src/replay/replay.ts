@@ -33,6 +33,8 @@ export interface Replay extends Phase {
   readonly startedBy: string;
   readonly leaseOwner: string | undefined;
   readonly leaseUntil: number | undefined;
+  /** When the tables of what this replay retired are dropped; `undefined` before a retirement and once they are gone. */
+  readonly dropsAt: number | undefined;
   readonly createdAt: number;
   readonly updatedAt: number;
 }
@@ -87,6 +89,8 @@ export interface ReplayStatus extends Phase {
   readonly updatedAt: number;
   /** Who coordinates now, if anybody does. */
   readonly coordinatedBy: string | undefined;
+  /** When the tables of what this replay retired are dropped, by the database's clock; `undefined` where none waits. */
+  readonly dropsAt: number | undefined;
 }
 
 export interface MemberStatus {

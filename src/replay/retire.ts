@@ -1,19 +1,91 @@
-import { RefoldError } from '../kernel/errors';
+import { RefoldError, isRefoldError } from '../kernel/errors';
 import { generationLabel, type Generation } from '../projections/generations';
+import { leased } from './lease';
 import { resolveMembers, switchOf, type ResolvedMember } from './members';
 import { move, tell, type Coordination } from './parts';
 import type { Lease } from './ports';
 import type { Replay } from './replay';
 import { legalCommands, requirePhaseAfter } from './states';
 
-const stopAndDrop = async (c: Coordination, lease: Lease, replay: Replay, generations: readonly Generation[], step: 'retiring' | 'aborting'): Promise<void> => {
+/** Ten years: what is to stay longer need not be retired. */
+const LONGEST_DELAY_MS = 3_650 * 86_400_000;
+
+/** @throws RefoldError `duration.invalid` */
+export const requireDelay = (delayMs: number): number => {
+  if (!Number.isSafeInteger(delayMs) || delayMs < 0 || delayMs > LONGEST_DELAY_MS) {
+    throw new RefoldError('duration.invalid', 'the tables of a retired generation are dropped after 0 to 3,650 days', { facts: { delayMs } });
+  }
+  return delayMs;
+};
+
+/** Tables that could not be dropped although it was time; they are tried again. */
+export interface DropFailure {
+  readonly generation: string;
+  readonly error: RefoldError;
+}
+
+/** Again after a crash: a table that is gone is not missed. */
+const dropOne = async (c: Coordination, lease: Lease | undefined, generation: Generation): Promise<void> => {
+  await switchOf(c, generation.store).drop(generation);
+  await c.retirements.dropped(lease, generation, c.by);
+  if (lease !== undefined) {
+    await tell(c, lease.replayId, 'retiring:dropped', { generation: generationLabel(generation) });
+  }
+};
+
+/** What is due now of one replay, or of none; asked again under the lease because the time may have been changed. */
+const dueOf = async (c: Coordination, replayId: number | undefined): Promise<readonly Generation[]> => {
+  const ids = (await c.retirements.due()).find((due) => due.replayId === replayId)?.generationIds ?? [];
+  return (await c.catalog.list()).filter(({ id, store }) => ids.includes(id) && c.switches.has(store));
+};
+
+const dropDue = async (c: Coordination, lease: Lease): Promise<void> => {
+  for (const generation of await dueOf(c, lease.replayId)) {
+    await dropOne(c, lease, generation);
+  }
+};
+
+const attempt = async (c: Coordination, lease: Lease | undefined, generations: readonly Generation[]): Promise<readonly DropFailure[]> => {
+  const failures: DropFailure[] = [];
   for (const generation of generations) {
-    const facts = { generation: generationLabel(generation) };
-    const store = switchOf(c, generation.store);
-    await store.retire(lease, generation);
-    await tell(c, replay.id, `${step}:retired`, facts);
-    await store.drop(generation);
-    await tell(c, replay.id, `${step}:dropped`, facts);
+    try {
+      await dropOne(c, lease, generation);
+    } catch (error) {
+      if (!isRefoldError(error) || error.code === 'replay.lease-held') {
+        throw error;
+      }
+      failures.push({ generation: generationLabel(generation), error });
+    }
+  }
+  return failures;
+};
+
+/**
+ * Drops the tables of retired generations whose time has come, by the database's clock; any process may come by. A replay
+ * that another process coordinates is left to that one, or to who comes by next. Answers what could not be dropped.
+ */
+export const dropRetired = async (c: Coordination): Promise<readonly DropFailure[]> => {
+  const failures: DropFailure[] = [];
+  for (const { replayId } of await c.retirements.due()) {
+    try {
+      failures.push(
+        ...(replayId === undefined
+          ? await attempt(c, undefined, await dueOf(c, undefined))
+          : await leased(c, replayId, async (lease) => attempt(c, lease, await dueOf(c, replayId)))),
+      );
+    } catch (error) {
+      if (!isRefoldError(error, 'replay.lease-held')) {
+        throw error;
+      }
+    }
+  }
+  return failures;
+};
+
+const stop = async (c: Coordination, lease: Lease, generations: readonly Generation[], delayMs: number, step: 'retiring' | 'aborting'): Promise<void> => {
+  for (const generation of generations) {
+    await c.retirements.retire(lease, generation, delayMs);
+    await tell(c, lease.replayId, `${step}:retired`, { generation: generationLabel(generation) });
   }
 };
 
@@ -23,35 +95,43 @@ const candidatesOf = (members: readonly ResolvedMember[]): readonly Generation[]
 export const isRolledBack = (replay: Replay, members: readonly ResolvedMember[]): boolean =>
   replay.state === 'ready' && members.some(({ to }) => to?.status === 'standby');
 
-/** Stops what was rebuilt and drops it. @throws RefoldError `replay.wrong-state` */
+/** Stops what was rebuilt and drops it at once. @throws RefoldError `replay.wrong-state` */
 export const abort = async (c: Coordination, lease: Lease, replay: Replay): Promise<void> => {
   requirePhaseAfter(replay.id, replay, 'abort');
   const candidates = candidatesOf(await resolveMembers(c, replay));
-  await stopAndDrop(c, lease, replay, candidates, 'aborting');
+  await stop(c, lease, candidates, 0, 'aborting');
   await move(c, lease, replay, 'abort', { facts: { retired: candidates.map(generationLabel) } });
+  await dropDue(c, lease);
 };
 
 /**
- * Stops and drops the side that readers do not see: after a cutover the former generations, after a rollback the rebuilt
- * ones, which ends the replay. @returns labels of what was retired
+ * Stops the side that readers do not see: after a cutover the former generations, after a rollback the rebuilt ones, which
+ * ends the replay. Their tables are dropped `delayMs` later; the same command again changes that time until they are
+ * dropped. @returns labels of what is retired
  * @throws RefoldError `replay.wrong-state`
  */
-export const retire = async (c: Coordination, lease: Lease, replay: Replay): Promise<readonly string[]> => {
+export const retire = async (c: Coordination, lease: Lease, replay: Replay, delayMs: number): Promise<readonly string[]> => {
   const members = await resolveMembers(c, replay);
-  if (isRolledBack(replay, members)) {
-    const rebuilt = candidatesOf(members);
-    await stopAndDrop(c, lease, replay, rebuilt, 'retiring');
-    await move(c, lease, replay, 'abort', { facts: { retired: rebuilt.map(generationLabel), side: 'to' } });
-    return rebuilt.map(generationLabel);
-  }
-  if (replay.state !== 'done') {
+  const pending = replay.dropsAt !== undefined;
+  if (replay.state !== 'done' && !pending && !isRolledBack(replay, members)) {
     const facts = { replay: replay.id, state: replay.state, legal: legalCommands(replay) };
     throw new RefoldError('replay.wrong-state', 'there is nothing to retire before a cutover', { facts });
   }
-  const former = members.map(({ from }) => from);
-  await stopAndDrop(c, lease, replay, former, 'retiring');
-  const phase = { state: replay.state, direction: replay.direction };
-  await c.journal.transition(lease, { from: phase, to: phase, by: c.by, facts: { retired: former.map(generationLabel), side: 'from' } });
-  await tell(c, replay.id, 'retired');
-  return former.map(generationLabel);
+  const side = replay.state === 'done' ? members.map(({ from }) => from) : candidatesOf(members);
+  const labels = side.map(generationLabel);
+  const kept = side.filter(({ droppedAt }) => droppedAt === undefined);
+  if (kept.length === 0) {
+    return labels;
+  }
+  await stop(c, lease, kept, delayMs, 'retiring');
+  const facts = { retired: kept.map(generationLabel), side: replay.state === 'done' ? 'from' : 'to', dropAfterMs: delayMs };
+  if (replay.state === 'done' || replay.state === 'aborted') {
+    const phase = { state: replay.state, direction: replay.direction };
+    await c.journal.transition(lease, { from: phase, to: phase, by: c.by, facts });
+    await tell(c, replay.id, 'retired', facts);
+  } else {
+    await move(c, lease, replay, 'abort', { facts });
+  }
+  await dropDue(c, lease);
+  return labels;
 };

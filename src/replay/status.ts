@@ -29,9 +29,9 @@ const sideStatus = (g: Generation): MemberStatus['from'] => ({ generation: gener
 const legalNow = (replay: Replay, members: readonly ResolvedMember[]): readonly ReplayCommand[] => {
   if (replay.state === 'done') {
     const [following, shown] = [members.every(({ from }) => from.status === 'standby'), members.every(({ to }) => to?.status === 'active')];
-    return legalCommands(replay).filter((command) => following && (command !== 'rollback' || shown));
+    return legalCommands(replay).filter((command) => (command === 'retire' ? following || replay.dropsAt !== undefined : following && shown));
   }
-  return isRolledBack(replay, members) ? [...legalCommands(replay), 'retire'] : legalCommands(replay);
+  return isRolledBack(replay, members) || replay.dropsAt !== undefined ? [...legalCommands(replay), 'retire'] : legalCommands(replay);
 };
 
 const startedFolding = (steps: readonly ReplayStep[]): number | undefined => steps.find(({ toState }) => toState === 'replaying')?.at;
@@ -84,5 +84,6 @@ export const statusOf = async (c: Coordination, replay: Replay, known: Measureme
     createdAt: replay.createdAt,
     updatedAt: replay.updatedAt,
     coordinatedBy: replay.leaseOwner,
+    dropsAt: replay.dropsAt,
   };
 };

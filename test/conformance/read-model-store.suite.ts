@@ -52,6 +52,16 @@ export const readModelStoreSuite = (make: () => Promise<StoreUnderTest>): void =
     return generation;
   };
 
+  it('has one candidate per projection, which its name answers again', async () => {
+    const first = await provisioned(summary);
+    expect(await buildGeneration(subject.catalog, subject.store, bench.log, summary)).toEqual(first);
+    await expect(buildGeneration(subject.catalog, subject.store, bench.log, summary, 2)).rejects.toMatchObject({
+      code: 'replay.candidate-exists',
+      facts: { projection: 'order-summary', store: subject.store.kind },
+    });
+    expect(await subject.catalog.list()).toEqual([first]);
+  });
+
   it('folds rows: inserts, changes, deletes, and keeps every value exact', async () => {
     await bench.append([
       new OrderPlaced('a', 'ann', dec('9999999999.99'), day(1)),

@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { describeWithKafka, describeWithPostgres } from '../support/services';
 
 interface Run {
@@ -21,20 +22,23 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Runs the demo; interrupts it, where that is wanted, as soon as it has said something. */
-const demo = (given: readonly string[], interruptAt?: string): Promise<Run> =>
+/** Runs the demo; interrupts it, where that is wanted, once it has said something and the test has looked around. */
+const demo = (given: readonly string[], interruptAt?: string, look: (said: string) => Promise<void> = async () => undefined): Promise<Run> =>
   new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [path.join(ROOT, 'examples', 'orders', 'run.cjs'), 'demo.ts', ...given], {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, TMPDIR: folder },
     });
-    let [stdout, stderr] = ['', ''];
+    let [stdout, stderr, looked] = ['', '', false];
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;
-      if (interruptAt !== undefined && stderr.includes(interruptAt)) {
-        child.kill('SIGINT');
+      if (interruptAt !== undefined && !looked && stderr.includes(interruptAt)) {
+        looked = true;
+        void look(stderr)
+          .catch(reject)
+          .finally(() => child.kill('SIGINT'));
       }
     });
     child.once('error', reject);
@@ -100,7 +104,23 @@ describeWithPostgres('npm run demo', () => {
 });
 
 describeWithKafka('npm run demo -- --log kafka', () => {
-  it('does the same on a broker', async () => {
-    expectAgreement(await demo(['--log', 'kafka', '--json']), 'kafka');
+  it('does the same on a broker, and stays there where that is asked for', async () => {
+    const shown: Record<string, string> = {};
+    const run = await demo(['--log', 'kafka', '--json', '--keep'], 'Ctrl-C here', async (said) => {
+      const variables = [...said.matchAll(/^ {2}export (\w+)='(.+)'$/gm)].map(([, name, value]) => [name!, value!]);
+      const env = { ...process.env, ...(Object.fromEntries(variables) as Record<string, string>) };
+      for (const [, line] of said.matchAll(/^ {2}node (scripts\/refold\.mjs .+)$/gm)) {
+        const words = line!.split(' ');
+        shown[words.slice(1, 3).join(' ')] = (await promisify(execFile)(process.execPath, words, { cwd: ROOT, env })).stdout;
+      }
+    });
+    expect(shown).toEqual({
+      'projections list': expect.stringMatching(/^customer-daily +2 .* active +0$/m),
+      'replay list': expect.stringMatching(/^1 +done +customer-daily v2\.r1 \(postgres\)/m),
+      'replay diff': expect.stringContaining('80 rows of'),
+      'replay rollback': expect.stringContaining('readers see customer-daily v1.r1 (postgres)'),
+      'lag show': expect.stringContaining('customer-daily v1.r1'),
+    });
+    expectAgreement(run, 'kafka');
   }, 200_000);
 });

@@ -30,11 +30,14 @@ export const missingVariable = (service: Service): string => `REFOLD_TEST_NO_${s
 
 export type Verdict = { readonly run: true } | { readonly run: false; readonly required: boolean; readonly reason: string };
 
+/** Whether what is missing counts as a failure: `REFOLD_REQUIRE_SERVICES` lists services, and tools such as promtool. */
+export const isRequired = (name: string, environment: Environment): boolean =>
+  (environment['REFOLD_REQUIRE_SERVICES'] ?? '').split(',').some((listed) => listed.trim() === name);
+
 /** Whether a suite that needs a service can run, and whether it counts as a failure if not. */
 export const verdictOn = (service: Service, environment: Environment): Verdict => {
   const reason = environment[missingVariable(service)];
-  const required = (environment['REFOLD_REQUIRE_SERVICES'] ?? '').split(',').some((name) => name.trim() === service);
-  return reason === undefined ? { run: true } : { run: false, required, reason };
+  return reason === undefined ? { run: true } : { run: false, required: isRequired(service, environment), reason };
 };
 
 /** `process.env` turns what is assigned into text, undefined too. */

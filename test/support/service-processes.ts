@@ -3,23 +3,14 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { readAddressBook, type AddressBook } from '../../src/app/services/address-book';
 import { readJson } from '../../src/app/services/files';
 import { moduleArguments } from '../../src/app/services/launch';
 import { isRunning, recordOf, type ProcessRecord } from '../../src/app/services/process-identity';
-
-/** Polls until `holds` does, and fails by naming what was waited for. */
-export const until = async (what: string, holds: () => boolean, boundMs = 20_000): Promise<void> => {
-  for (const deadline = Date.now() + boundMs; !holds(); await sleep(20)) {
-    if (Date.now() > deadline) {
-      throw new Error(`waited ${boundMs} ms in vain: ${what}`);
-    }
-  }
-};
+import { until } from './harness';
 
 /** A folder that PostgreSQL can be given also where the tests run as root. */
-export const workingFolder = (): string => {
+const workingFolder = (): string => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'refold-services-'));
   fs.chmodSync(folder, 0o711);
   return folder;
@@ -65,3 +56,22 @@ export const processesOf = (
 };
 
 export const allGone = (processes: readonly ProcessRecord[]): boolean => !processes.some(isRunning);
+
+/** Gives every test a folder of its own; services that a failed test left there are stopped. */
+export const eachInOwnFolder = (give: (folder: string) => void): void => {
+  let folder: string;
+  beforeEach(() => {
+    folder = workingFolder();
+    give(folder);
+  });
+  afterEach(async () => {
+    const book = readAddressBook(folder);
+    if (book !== undefined) {
+      const { all } = processesOf(folder);
+      process.kill(book.supervisor.pid, 'SIGTERM');
+      await until(() => allGone(all), 'the services of a failed test end');
+    }
+    // A supervisor that came too late may be leaving its draft, and a child of a killed server may still write.
+    await fs.promises.rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  });
+};

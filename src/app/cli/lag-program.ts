@@ -1,22 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { durationMs } from '../../kernel/duration';
-import { isRefoldError } from '../../kernel/errors';
+import { duration } from './duration-argument';
 import { exportAction, rulesAction, showAction, type ExportFlags, type ObjectiveFlags, type RulesFlags } from './lag-commands';
 import type { Action, Flags, OfflineAction } from './session';
-
-const duration = (text: string): number => {
-  try {
-    const ms = durationMs(text);
-    if (ms > 0) {
-      return ms;
-    }
-  } catch (error) {
-    if (!isRefoldError(error, 'duration.invalid')) {
-      throw error;
-    }
-  }
-  throw new InvalidArgumentError("It has to be a duration above zero, like 30s, '5 minutes' or 250ms.");
-};
 
 const portNumber = (text: string): number => {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) {

@@ -1,9 +1,10 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { brokersOf } from '../services/services';
+import { duration } from './duration-argument';
 import { addLagCommands } from './lag-program';
 import { migrateAction } from './migrate-command';
 import { projectionsListAction } from './projections-command';
-import { diffAction, listAction, moveAction, retireAction, startAction, statusAction } from './replay-commands';
+import { diffAction, listAction, moveAction, retireAction, startAction, statusAction, type RetireFlags } from './replay-commands';
 import { parseWanted, type WantedProjection } from './replay-choice';
 import { runAction, type RunFlags } from './run-command';
 import { LOG_LEVELS, type Action, type Flags, type OfflineAction } from './session';
@@ -78,7 +79,13 @@ const addReplayCommands = (program: Command, perform: Perform): void => {
   withId('diff', 'which rows would change, by the last comparison', diffAction);
   withId('cutover', 'move readers to the rebuilt versions in one step', (given) => moveAction('cutover', given));
   withId('rollback', 'move readers back', (given) => moveAction('rollback', given));
-  withId('retire', 'stop and drop the side that readers do not see', retireAction);
+  replay
+    .command('retire')
+    .description('stop the side that readers do not see; its tables are dropped after a delay. There is no way back')
+    .addArgument(id())
+    .addOption(new Option('--now', 'drop the tables at once').conflicts('after'))
+    .addOption(new Option('--after <duration>', 'drop the tables after so long; as the configuration says (retireDelay) if not given').argParser(duration))
+    .action((given: number | undefined, flags: RetireFlags, command: Command) => perform(command.optsWithGlobals<Flags>(), retireAction(given, flags)));
   withId('abort', 'give the replay up and drop what was rebuilt', (given) => moveAction('abort', given));
   replay
     .command('list')

@@ -8,14 +8,7 @@ const PLAIN_EVERY = 3_000;
 const BAR = 24;
 
 /** All candidates of a replay together. */
-export interface TotalProgress {
-  readonly done: number;
-  readonly total: number;
-  readonly share: number;
-  readonly ratePerSecond: number | undefined;
-  readonly secondsLeft: number | undefined;
-  readonly lag: number;
-}
+export type TotalProgress = Pick<GenerationProgress, 'done' | 'total' | 'share' | 'ratePerSecond' | 'secondsLeft' | 'lag'>;
 
 export const totalProgress = (progress: readonly GenerationProgress[]): TotalProgress => {
   const candidates = progress.filter(({ side }) => side === 'to');

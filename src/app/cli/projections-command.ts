@@ -5,7 +5,7 @@ import { lagOf } from '../../replay/progress';
 import type { GenerationState } from '../connect';
 import { TOKENS } from '../container';
 import type { Action } from './session';
-import { grouped, table } from './text';
+import { grouped, table, timeText } from './text';
 
 /** One generation as listed. */
 export interface ListedGeneration {
@@ -17,6 +17,8 @@ export interface ListedGeneration {
   /** Whether the code here is what it was built with; `undefined` where the code has no such version. */
   readonly codeMatches: boolean | undefined;
   readonly stopped: readonly StoppedBy[];
+  /** Retired, and its table is there still: when it is dropped, milliseconds since the epoch. */
+  readonly dropAt: number | undefined;
 }
 
 /** A projection version in one store, from the code, from the control schema, or both. */
@@ -38,6 +40,7 @@ const listed = (state: GenerationState, definition: ProjectionDefinition | undef
     behind: generation.status === 'retired' ? undefined : lagOf(checkpoints, heads),
     codeMatches: definition === undefined ? undefined : definition.hash === generation.definitionHash,
     stopped: checkpoints.flatMap(({ stoppedBy }) => stoppedBy ?? []),
+    dropAt: generation.droppedAt === undefined ? generation.dropAt : undefined,
   };
 };
 
@@ -64,20 +67,22 @@ export const listProjections = (
     .sort((a, b) => a.projection.localeCompare(b.projection) || a.version - b.version || a.store.localeCompare(b.store));
 };
 
-const statusText = ({ inCode }: ListedProjection, { status, codeMatches }: ListedGeneration): string =>
-  [status, ...(inCode ? [] : ['not in this code']), ...(codeMatches === false ? ['code changed'] : [])].join(', ');
+const statusText = ({ inCode }: ListedProjection, { status, codeMatches, dropAt }: ListedGeneration): string =>
+  dropAt === undefined
+    ? [status, ...(inCode ? [] : ['not in this code']), ...(codeMatches === false ? ['code changed'] : [])].join(', ')
+    : `${status}, dropped after ${timeText(dropAt)}`;
 
 const rowsOf = (one: ListedProjection): readonly (readonly string[])[] => {
   const start = [one.projection, String(one.version), one.store, one.model];
-  const following = one.generations.filter(({ status }) => status !== 'retired');
-  return following.length === 0
+  const kept = one.generations.filter(({ status, dropAt }) => status !== 'retired' || dropAt !== undefined);
+  return kept.length === 0
     ? one.inCode
       ? [[...start, '-', 'not built', '']]
       : []
-    : following.map((g) => [...start, g.generation, statusText(one, g), g.behind === undefined ? '' : grouped(g.behind)]);
+    : kept.map((g) => [...start, g.generation, statusText(one, g), g.behind === undefined ? '' : grouped(g.behind)]);
 };
 
-/** The list for people: retired generations are left out, stopped partitions named. */
+/** The list for people: generations whose tables are dropped are left out, stopped partitions named. */
 export const projectionsText = (projections: readonly ListedProjection[]): string => {
   const stops = projections.flatMap((one) =>
     one.generations.flatMap(({ generation, stopped }) =>

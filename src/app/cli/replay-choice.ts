@@ -44,8 +44,9 @@ const meant = (replays: readonly Replay[], command: ReplayCommand | 'look'): rea
   if (command === 'look') {
     return open.length > 0 ? open : replays.slice(0, 1);
   }
-  const legal = open.filter((replay) => legalCommands(replay).includes(command));
-  return legal.length > 0 || open.length > 0 ? legal : replays.filter((replay) => legalCommands(replay).includes(command)).slice(0, 1);
+  const isLegal = (replay: Replay): boolean => legalCommands(replay).includes(command) || (command === 'retire' && replay.dropsAt !== undefined);
+  const legal = open.filter(isLegal);
+  return legal.length > 0 || open.length > 0 ? legal : replays.filter(isLegal).slice(0, 1);
 };
 
 /**

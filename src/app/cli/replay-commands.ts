@@ -5,7 +5,7 @@ import { diffText } from './diff-text';
 import { EXIT } from './failure';
 import { progressReport } from './progress';
 import { chooseReplay, openReplayOf, withVersion, type WantedProjection } from './replay-choice';
-import { movedText, readyText, replaysText, statusText } from './status-text';
+import { movedText, readyText, replaysText, retiredText, statusText } from './status-text';
 import type { Action, Outcome, Session } from './session';
 
 const detached = (status: ReplayStatus, command: string): Outcome => ({
@@ -71,12 +71,19 @@ export const moveAction = (command: 'cutover' | 'rollback' | 'abort', given: num
   },
 });
 
+export interface RetireFlags {
+  readonly now?: true;
+  /** Milliseconds. */
+  readonly after?: number;
+}
+
 /** `refold replay retire`. */
-export const retireAction = (given: number | undefined): Action => ({
+export const retireAction = (given: number | undefined, { now, after }: RetireFlags = {}): Action => ({
   work: async ({ connected: { replays } }) => {
     const id = await idOf(replays, given, 'retire');
-    const retired = await replays.retire(id);
-    return { json: { replay: await replays.status(id), retired }, text: `retired and dropped: ${retired.join(', ')}` };
+    const retired = await replays.retire(id, { afterMs: now === true ? 0 : after });
+    const status = await replays.status(id);
+    return { json: { replay: status, retired }, text: retiredText(status, retired) };
   },
 });
 

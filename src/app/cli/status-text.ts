@@ -6,6 +6,10 @@ import { counted, grouped, percent, secondsText, table, timeText } from './text'
 const commandsText = ({ id, legal }: Pick<ReplayStatus, 'id' | 'legal'>): string =>
   legal.map((command) => (command === 'advance' ? 'the same `refold replay start`' : `refold replay ${command} ${String(id)}`)).join(', ');
 
+/** A table whose time has come waits for a worker or a command to come by. */
+const dropText = ({ id, dropsAt }: Pick<ReplayStatus, 'id' | 'dropsAt'>): readonly string[] =>
+  dropsAt === undefined ? [] : [`dropped after ${timeText(dropsAt)}, at once by: refold replay retire ${String(id)} --now`];
+
 const progressText = ({ generation, done, total, share, ratePerSecond, secondsLeft, lag, stopped }: GenerationProgress): readonly string[] => {
   const facts = [
     `${grouped(done)} of ${counted(total, 'event')} (${percent(share)})`,
@@ -22,6 +26,10 @@ const progressText = ({ generation, done, total, share, ratePerSecond, secondsLe
   ];
 };
 
+/** What a step of the history has ended; the others change the state, which says it. */
+const endText = (facts: Readonly<Record<string, unknown>>): string =>
+  (['retired', 'dropped'] as const).map((what) => (Array.isArray(facts[what]) ? `, ${what} ${facts[what].join(', ')}` : '')).join('');
+
 /** All that is known about a replay, for people. */
 export const statusText = (status: ReplayStatus): string =>
   [
@@ -29,10 +37,11 @@ export const statusText = (status: ReplayStatus): string =>
     ...status.members.map(({ from, to }) => `  ${from.generation} ${from.status} → ${to === undefined ? 'not built yet' : `${to.generation} ${to.status}`}`),
     ...status.progress.flatMap(progressText),
     ...(status.verdict === undefined ? [] : [`  compared: ${verdictLine(status.verdict)}`]),
+    ...dropText(status).map((text) => `  what it retired is ${text}`),
     ...(status.waitingFor === undefined ? [] : [`  waiting for ${status.waitingFor}`]),
     ...(status.coordinatedBy === undefined ? [] : [`  coordinated by ${status.coordinatedBy}`]),
     ...(status.error === undefined ? [] : [`  last attempt: [${status.error.code}] ${status.error.message}`, `    → ${status.error.remedy}`]),
-    ...status.steps.map(({ at, toState, by }) => `  ${timeText(at)}  ${toState.padEnd(12)} by ${by}`),
+    ...status.steps.map(({ at, toState, by, facts }) => `  ${timeText(at)}  ${toState.padEnd(12)} by ${by}${endText(facts)}`),
     ...(status.legal.length === 0 ? [] : [`  legal now: ${commandsText(status)}`]),
   ].join('\n');
 
@@ -44,8 +53,15 @@ export const replaysText = (replays: readonly Replay[]): string =>
   replays.length === 0
     ? 'no replay yet'
     : table(
-        ['ID', 'STATE', 'REBUILDS', 'STARTED', 'BY'],
-        replays.map((replay) => [String(replay.id), replay.state, membersText(replay), timeText(replay.createdAt), replay.startedBy]),
+        ['ID', 'STATE', 'REBUILDS', 'STARTED', 'BY', 'DROPS'],
+        replays.map((replay) => [
+          String(replay.id),
+          replay.state,
+          membersText(replay),
+          timeText(replay.createdAt),
+          replay.startedBy,
+          replay.dropsAt === undefined ? '' : timeText(replay.dropsAt),
+        ]),
       );
 
 const readersText = ({ members }: ReplayStatus): string =>
@@ -57,6 +73,10 @@ const readersText = ({ members }: ReplayStatus): string =>
 /** After a cutover, rollback or abort: what readers see now and what may follow. */
 export const movedText = (status: ReplayStatus): string =>
   [`replay ${String(status.id)} is ${status.state}`, readersText(status), ...(status.legal.length === 0 ? [] : [`next: ${commandsText(status)}`])].join('\n');
+
+/** After `retire`. */
+export const retiredText = (status: ReplayStatus, retired: readonly string[]): string =>
+  [`${status.dropsAt === undefined ? 'retired and dropped' : 'retired'}: ${retired.join(', ')}`, ...dropText(status)].join('\n');
 
 /** After `start` went on to ready. */
 export const readyText = (status: ReplayStatus): string =>

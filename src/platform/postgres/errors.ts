@@ -34,8 +34,8 @@ const codeOf = (error: DatabaseError): ErrorCode => {
 
 /**
  * Errors of the driver in refold's words. Connection failures are `store.unreachable`, a missing control schema is
- * `store.not-migrated`, a transaction that lost against another one is `store.conflict`; everything else the database
- * refused is `store.failed` with its SQLSTATE. The message names no password: drivers' messages hold none.
+ * `store.not-migrated`, a transaction that lost against another one is `store.conflict`, a value that fits neither type nor
+ * constraint is `store.value-refused`, whoever gave it; everything else the database refused is `store.failed` with its SQLSTATE. The message names no password: drivers' messages hold none.
  */
 export const translatePostgresError = (error: unknown): RefoldError => {
   if (isRefoldError(error)) {

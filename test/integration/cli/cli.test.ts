@@ -170,8 +170,26 @@ describeWithPostgres('the command line over a real database', () => {
   });
 
   it('retires, lists, rebuilds again and gives up', async () => {
-    expect((await run('replay retire')).stdout).toBe('retired and dropped: customers v1.r1 (postgres)\n');
+    const time = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`;
+    const both = await run('replay retire --now --after 1h');
+    expect([both.code, both.stderr]).toEqual([2, expect.stringContaining("'--now' cannot be used with option '--after <duration>'")]);
+    expect((await run('replay retire --after 0s')).code).toBe(2);
+    expect((await run('replay retire --after 4000days')).stderr).toContain('error [duration.invalid]');
+    expect((await run('replay retire')).stdout).toMatch(
+      new RegExp(String.raw`^retired: customers v1\.r1 \(postgres\)\ndropped after ${time}, at once by: refold replay retire 1 --now\n$`),
+    );
+    const inDays = answerOf(await run('replay retire 1 --after 2days --json')).replay.dropsAt as number;
+    expect((inDays - Date.now()) / 86_400_000).toBeCloseTo(2, 1);
+    const day = new Date(inDays).toISOString().slice(0, 10);
+    expect((await run('replay status')).stdout).toMatch(new RegExp(`^  what it retired is dropped after ${day}T.*--now$`, 'm'));
+    expect((await run('replay list')).stdout).toMatch(new RegExp(`^1 +done .* ${day}T.*Z$`, 'm'));
+    expect((await run('projections list')).stdout).toMatch(new RegExp(`^customers +1 .* v1\\.r1 +retired, dropped after ${day}T`, 'm'));
     expect((await generations())['customers v1.r1']).toBe('retired -');
+    expect((await run('replay retire --now')).stdout).toBe('retired and dropped: customers v1.r1 (postgres)\n');
+    const { stdout: history } = await run('replay status');
+    expect(history).toMatch(new RegExp(String.raw`^  ${time}  done +by .*, retired customers v1\.r1 \(postgres\)$`, 'm'));
+    expect(history).toMatch(new RegExp(String.raw`^  ${time}  done +by .*, dropped customers v1\.r1 \(postgres\)$`, 'm'));
+    expect((await run('projections list')).stdout).toMatch(/^customers +1 .* not built$/m);
     const refused = await run('replay start customers@2');
     expect(refused.code).toBe(1);
     expect(refused.stderr).toContain('error [replay.not-behind]');

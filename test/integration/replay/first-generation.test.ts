@@ -1,5 +1,6 @@
 import { connect, type ConnectedApp } from '../../../src/app/connect';
 import { TOKENS } from '../../../src/app/container';
+import type { NewGeneration } from '../../../src/projections/generations';
 import { until } from '../../support/harness';
 import { describeWithPostgres, freshDatabase, type TestDatabase } from '../../support/services';
 import { coordinatorOver, orders, shopV1, shopV2 } from './world';
@@ -88,6 +89,22 @@ describeWithPostgres('first generations', () => {
       expect(await labels()).toEqual(['order-summary v1.r1 candidate']);
       await coordinatorOver(second).ensureFirstGenerations();
       expect(await labels()).toEqual(['customer-daily v2.r1 candidate', 'order-summary v1.r1 candidate']);
+    } finally {
+      await second.close();
+    }
+  });
+
+  it('leave the candidate of another version alone that came between the look and the creation', async () => {
+    const second = await open(shopV2);
+    try {
+      await announce(shop, 'old');
+      await coordinatorOver(shop).ensureFirstGenerations();
+      await announce(second, 'new');
+      const catalog = second.container.resolve(TOKENS.catalog);
+      const blind = { list: async () => [], liveWorkers: (ms: number) => catalog.liveWorkers(ms), create: (g: NewGeneration) => catalog.create(g) };
+      const late = coordinatorOver(second, { rewire: (parts) => ({ ...parts, catalog: blind as never }) });
+      expect((await late.ensureFirstGenerations()).map(({ projection }) => projection)).toEqual(['order-summary']);
+      expect(await labels()).toEqual(['customer-daily v1.r1 candidate', 'order-summary v1.r1 candidate']);
     } finally {
       await second.close();
     }

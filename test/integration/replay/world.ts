@@ -6,6 +6,7 @@ import { systemClock } from '../../../src/kernel/clock';
 import type { PostgresPool } from '../../../src/platform/postgres/pool';
 import { PostgresHolds } from '../../../src/replay/adapters/postgres/holds';
 import { PostgresReplayJournal } from '../../../src/replay/adapters/postgres/journal';
+import { PostgresRetirements } from '../../../src/replay/adapters/postgres/retirements';
 import { ReplayCoordinator } from '../../../src/replay/coordinator';
 import type { ReplayObserver, ReplayOptions, ReplayParts } from '../../../src/replay/parts';
 import { CustomerDaily, OrderPlaced, OrderSummary, customerDailyV2, shopEvents } from '../../support/shop';
@@ -66,6 +67,7 @@ export const coordinatorOver = (connection: ConnectedApp, settings: CoordinatorS
     app: app.name,
     catalog: container.resolve(TOKENS.catalog),
     journal: mortal(new PostgresReplayJournal(pool, app.name), death),
+    retirements: mortal(new PostgresRetirements({ pool, app: app.name }), death),
     holds: mortal(new PostgresHolds(pool), death),
     stores: container.resolve(TOKENS.stores),
     switches: new Map([...container.resolve(TOKENS.switches)].map(([kind, store]) => [kind, mortal(store, death)])),
@@ -74,7 +76,7 @@ export const coordinatorOver = (connection: ConnectedApp, settings: CoordinatorS
     clock: systemClock,
     by: settings.by ?? 'test',
     ...(settings.observe === undefined ? {} : { observe: settings.observe }),
-    options: { pollMs: 10, ...settings.options },
+    options: { pollMs: 10, retireDelayMs: 0, ...settings.options },
   };
   return new ReplayCoordinator(rewire(parts));
 };

@@ -7,33 +7,23 @@ import { connect } from '../../../src/app/connect';
 import { defineApp } from '../../../src/app/define-app';
 import { readAddressBook } from '../../../src/app/services/address-book';
 import { LIBRARY, libraryFor } from '../../../src/app/services/clickhouse/library';
-import { removeTree, tailOf, writePrivately } from '../../../src/app/services/files';
+import { tailOf, writePrivately } from '../../../src/app/services/files';
 import { freePort } from '../../../src/app/services/free-port';
 import { moduleArguments } from '../../../src/app/services/launch';
 import { acquireServices, type AcquiredServices } from '../../../src/app/services/services';
 import { text } from '../../../src/projections/columns';
 import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
-import { allGone, clientProcess, processesOf, until, workingFolder } from '../../support/service-processes';
+import { until } from '../../support/harness';
+import { allGone, clientProcess, eachInOwnFolder, processesOf } from '../../support/service-processes';
 import { OrderPlaced, shopEvents } from '../../support/shop';
 import { describeWithClickHouse } from '../../support/services';
 
 describeWithClickHouse('the lifetime of the embedded ClickHouse', () => {
   let folder: string;
   const clients: ClickHouseClient[] = [];
-  beforeEach(() => {
-    folder = workingFolder();
-  });
-  afterEach(async () => {
-    await Promise.all(clients.splice(0).map((client) => client.close()));
-    const book = readAddressBook(folder);
-    if (book !== undefined) {
-      const { all } = processesOf(folder);
-      process.kill(book.supervisor.pid, 'SIGTERM');
-      await until('the services of a failed test end', () => allGone(all));
-    }
-    removeTree(folder);
-  });
+  afterEach(() => Promise.all(clients.splice(0).map((client) => client.close())));
+  eachInOwnFolder((own) => (folder = own));
   const acquire = (options: { fresh?: boolean } = {}): Promise<AcquiredServices> =>
     acquireServices({ folder, want: { clickhouse: true }, environment: {}, ...options });
   const clientOf = ({ clickhouseUrl }: { clickhouseUrl?: string }): ClickHouseClient => {
@@ -64,7 +54,7 @@ describeWithClickHouse('the lifetime of the embedded ClickHouse', () => {
     expect(fs.statSync(home()).mode & 0o777).toBe(0o700);
     await mine.release();
     other.child.stdin?.end();
-    await until('everything has stopped', () => allGone(all));
+    await until(() => allGone(all), 'everything has stopped');
   });
 
   it('keeps rows, port and password from start to start, and begins empty where that is asked', async () => {
@@ -97,11 +87,11 @@ describeWithClickHouse('the lifetime of the embedded ClickHouse', () => {
       }
     };
     const writers = [writer(), writer(), writer(), writer()].map((running) => running.catch(() => undefined));
-    await until('some batches are acknowledged', () => acknowledged.length >= 20);
+    await until(() => acknowledged.length >= 20, 'some batches are acknowledged');
     const { servers } = processesOf(folder);
     servers.forEach(({ pid }) => process.kill(pid, 'SIGKILL'));
     await Promise.all(writers);
-    await until('the record of it is gone', () => processesOf(folder).servers.length === 0);
+    await until(() => processesOf(folder).servers.length === 0, 'the record of it is gone');
     fs.writeFileSync(path.join(home(), 'spool', 'stale'), 'rows of somebody killed');
     const second = await acquire();
     expect(second.clickhouseUrl).toBe(first.clickhouseUrl);
@@ -118,7 +108,7 @@ describeWithClickHouse('the lifetime of the embedded ClickHouse', () => {
     await write(clientOf(first), 1);
     const { all, book } = processesOf(folder);
     process.kill(book.supervisor.pid, 'SIGKILL');
-    await until('the guardian has ended everything', () => allGone(all));
+    await until(() => allGone(all), 'the guardian has ended everything');
     const second = await acquire();
     expect(await batches(clientOf(second))).toEqual(new Map([[1, 2_000]]));
     await Promise.all([first.release(), second.release()]);
@@ -135,7 +125,7 @@ describeWithClickHouse('the lifetime of the embedded ClickHouse', () => {
     const bridge = path.join(__dirname, '..', '..', '..', 'src', 'app', 'services', 'clickhouse', 'bridge.ts');
     const log = fs.openSync(path.join(second, 'log'), 'w');
     const child = spawn(process.execPath, moduleArguments(bridge, [second, libraryFor(folder)]), { stdio: ['ignore', log, log] });
-    await until('it has ended', () => child.exitCode !== null || child.signalCode !== null);
+    await until(() => child.exitCode !== null || child.signalCode !== null, 'it has ended');
     fs.closeSync(log);
     expect(tailOf(path.join(second, 'log'), 100)).toContain('another process has it open');
     expect(fs.readdirSync(path.join(second, 'spool'))).toEqual(['kept']);

@@ -1,8 +1,7 @@
-import fs from 'node:fs';
 import { Kafka, logLevel } from 'kafkajs';
-import { readAddressBook } from '../../../src/app/services/address-book';
 import { acquireServices } from '../../../src/app/services/services';
-import { allGone, clientProcess, processesOf, until, workingFolder } from '../../support/service-processes';
+import { until } from '../../support/harness';
+import { allGone, clientProcess, eachInOwnFolder, processesOf } from '../../support/service-processes';
 import { describeWithKafka } from '../../support/services';
 
 const withAdmin = async <T>(brokers: readonly string[] | undefined, work: (admin: ReturnType<Kafka['admin']>) => Promise<T>): Promise<T> => {
@@ -17,18 +16,7 @@ const withAdmin = async <T>(brokers: readonly string[] | undefined, work: (admin
 
 describeWithKafka('the lifetime of a local broker', () => {
   let folder: string;
-  beforeEach(() => {
-    folder = workingFolder();
-  });
-  afterEach(async () => {
-    const book = readAddressBook(folder);
-    if (book !== undefined) {
-      const { all } = processesOf(folder);
-      process.kill(book.supervisor.pid, 'SIGTERM');
-      await until('the services of a failed test end', () => allGone(all));
-    }
-    fs.rmSync(folder, { recursive: true, force: true });
-  });
+  eachInOwnFolder((own) => (folder = own));
 
   it('ends with its killed user and comes back with its topics, or empty if that is asked for', async () => {
     const client = clientProcess(folder, 'kafka');
@@ -37,7 +25,7 @@ describeWithKafka('the lifetime of a local broker', () => {
     const { all, servers } = processesOf(folder);
     expect(servers).toHaveLength(1);
     client.child.kill('SIGKILL');
-    await until('everything has stopped', () => allGone(all));
+    await until(() => allGone(all), 'everything has stopped');
     const again = await acquireServices({ folder, want: { kafka: true }, environment: {} });
     expect(again.kafkaBrokers).toEqual(kafkaBrokers);
     expect(await withAdmin(again.kafkaBrokers, (admin) => admin.listTopics())).toEqual(['kept']);

@@ -2,10 +2,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { addressBookFile, readAddressBook } from '../../../src/app/services/address-book';
 import { acquireServices, type AcquiredServices } from '../../../src/app/services/services';
-import { removeTree } from '../../../src/app/services/files';
 import { isRunning } from '../../../src/app/services/process-identity';
 import { PostgresPool } from '../../../src/platform/postgres/pool';
-import { allGone, clientProcess, processesOf, until, workingFolder } from '../../support/service-processes';
+import { until } from '../../support/harness';
+import { allGone, clientProcess, eachInOwnFolder, processesOf } from '../../support/service-processes';
 import { describeWithPostgres } from '../../support/services';
 
 const query = async (url: string | undefined, text: string): Promise<unknown[]> => {
@@ -19,18 +19,7 @@ const query = async (url: string | undefined, text: string): Promise<unknown[]> 
 
 describeWithPostgres('the lifetime of embedded services', () => {
   let folder: string;
-  beforeEach(() => {
-    folder = workingFolder();
-  });
-  afterEach(async () => {
-    const book = readAddressBook(folder);
-    if (book !== undefined) {
-      const { all } = processesOf(folder);
-      process.kill(book.supervisor.pid, 'SIGTERM');
-      await until('the services of a failed test end', () => allGone(all));
-    }
-    removeTree(folder); // a supervisor that came too late may be leaving its draft
-  });
+  eachInOwnFolder((own) => (folder = own));
   const acquire = (options: { fresh?: boolean; ephemeral?: boolean } = {}): Promise<AcquiredServices> =>
     acquireServices({ folder, want: { postgres: true }, environment: {}, durable: false, ...options });
 
@@ -44,8 +33,8 @@ describeWithPostgres('the lifetime of embedded services', () => {
     await mine.release();
     expect(await query(mine.postgresUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
     other.child.stdin?.end();
-    await until('everything has stopped', () => allGone(all));
-    await until('the address book is gone', () => !fs.existsSync(addressBookFile(folder)));
+    await until(() => allGone(all), 'everything has stopped');
+    await until(() => !fs.existsSync(addressBookFile(folder)), 'the address book is gone');
   });
 
   it('has stopped everything when the release of the last one resolves, and keeps the rows', async () => {
@@ -69,7 +58,7 @@ describeWithPostgres('the lifetime of embedded services', () => {
     const client = clientProcess(folder, 'postgres');
     await query((await client.said).postgresUrl, 'CREATE TABLE kept (n int)');
     client.child.kill('SIGKILL');
-    await until('it is dead', () => client.child.signalCode !== null);
+    await until(() => client.child.signalCode !== null, 'it is dead');
     const services = await acquire({ fresh: true });
     expect(await query(services.postgresUrl, `SELECT to_regclass('kept') AS kept`)).toEqual([{ kept: null }]);
     await services.release();
@@ -80,15 +69,15 @@ describeWithPostgres('the lifetime of embedded services', () => {
     await client.said;
     const { all } = processesOf(folder);
     process.kill(-(client.child.pid ?? 0), signal); // the whole group, as a terminal does it
-    await until('everything has stopped', () => allGone(all));
+    await until(() => allGone(all), 'everything has stopped');
   });
 
   it('leaves nothing behind when its only user is killed while the services start', async () => {
     const client = clientProcess(folder, 'postgres');
-    await until('the supervisor is there', () => readAddressBook(folder) !== undefined);
+    await until(() => readAddressBook(folder) !== undefined, 'the supervisor is there');
     const { all } = processesOf(folder);
     process.kill(client.child.pid ?? 0, 'SIGKILL');
-    await until('everything has stopped', () => allGone(all) && !fs.existsSync(addressBookFile(folder)));
+    await until(() => allGone(all) && !fs.existsSync(addressBookFile(folder)), 'everything has stopped');
     expect(fs.existsSync(path.join(folder, 'postgres', 'data', 'postmaster.pid'))).toBe(false);
   });
 
@@ -97,7 +86,7 @@ describeWithPostgres('the lifetime of embedded services', () => {
     await query(first.postgresUrl, 'CREATE TABLE kept AS SELECT 7 AS n');
     const { servers } = processesOf(folder);
     servers.forEach((server) => process.kill(server.pid, 'SIGKILL'));
-    await until('the record of it is gone', () => processesOf(folder).servers.length === 0);
+    await until(() => processesOf(folder).servers.length === 0, 'the record of it is gone');
     const second = await acquire();
     expect(second.postgresUrl).toBe(first.postgresUrl);
     expect(await query(second.postgresUrl, 'SELECT n FROM kept')).toEqual([{ n: 7 }]);
@@ -109,7 +98,7 @@ describeWithPostgres('the lifetime of embedded services', () => {
     await query(first.postgresUrl, 'CREATE TABLE kept AS SELECT 7 AS n');
     const { all, book } = processesOf(folder);
     process.kill(book.supervisor.pid, 'SIGKILL');
-    await until('the guardian has ended everything', () => allGone(all));
+    await until(() => allGone(all), 'the guardian has ended everything');
     expect(readAddressBook(folder)).toBeUndefined(); // the file is still there, and known to be stale
     const second = await acquire();
     expect(await query(second.postgresUrl, 'SELECT n FROM kept')).toEqual([{ n: 7 }]);
@@ -122,7 +111,7 @@ describeWithPostgres('the lifetime of embedded services', () => {
     const { servers, book } = processesOf(folder);
     process.kill(book.guardian, 'SIGKILL');
     process.kill(book.supervisor.pid, 'SIGKILL');
-    await until('the supervisor is gone', () => !isRunning(book.supervisor));
+    await until(() => !isRunning(book.supervisor), 'the supervisor is gone');
     expect(allGone(servers)).toBe(false);
     const second = await acquire();
     expect(allGone(servers)).toBe(true);
@@ -137,7 +126,7 @@ describeWithPostgres('the lifetime of embedded services', () => {
     const { all, servers } = processesOf(folder);
     expect(servers).toHaveLength(1);
     clients.forEach(({ child }) => child.kill('SIGKILL'));
-    await until('everything has stopped', () => allGone(all));
+    await until(() => allGone(all), 'everything has stopped');
   });
 
   it('removes the folder of ephemeral services, also after a kill of the supervisor', async () => {
@@ -147,7 +136,7 @@ describeWithPostgres('the lifetime of embedded services', () => {
     expect(fs.existsSync(ephemeral)).toBe(false);
     await acquireServices(options);
     process.kill(processesOf(ephemeral).book.supervisor.pid, 'SIGKILL');
-    await until('the guardian has removed it', () => !fs.existsSync(ephemeral));
+    await until(() => !fs.existsSync(ephemeral), 'the guardian has removed it');
   });
 
   it('works where everything this process makes is private', async () => {

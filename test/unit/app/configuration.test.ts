@@ -28,6 +28,7 @@ describe('configuration', () => {
       clickhouseUrl: '',
       viewSchema: 'public',
       servicesFolder: '.refold',
+      retireDelay: '1 day',
       worker: WORKER_DEFAULTS,
     });
     expect(resolveConfiguration(file)).toMatchObject(file);
@@ -62,6 +63,8 @@ describe('configuration', () => {
     ['the native port of ClickHouse', { clickhouseUrl: 'clickhouse://u:secret@host:9000' }, 'http://'],
     ['a worker option that is no number', { worker: { liveBatch: '100' } }, 'liveBatch'],
     ['a batch of nothing', { worker: { replayBatch: 0 } }, 'replayBatch'],
+    ['a delay that is no duration', { retireDelay: 'soon' }, 'retireDelay: not a duration: "soon"'],
+    ['a delay of centuries', { retireDelay: '40000 days' }, 'retireDelay: the tables'],
     ['a negative time', { worker: { pollMs: -1 } }, 'pollMs'],
   ])('refuses %s', (_, given, says) => {
     const error = caught(() => resolveConfiguration(given as Partial<Configuration>)) as Error;

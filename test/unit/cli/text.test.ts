@@ -37,6 +37,7 @@ const status = (more: Partial<ReplayStatus> = {}): ReplayStatus => ({
   createdAt: 0,
   updatedAt: 0,
   coordinatedBy: undefined,
+  dropsAt: undefined,
   ...more,
 });
 

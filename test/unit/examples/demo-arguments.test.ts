@@ -3,11 +3,17 @@ import { tableLines } from '../../../examples/orders/demo/screen';
 
 describe('the arguments of the demo', () => {
   it('default to the log in Postgres', () => {
-    expect(demoArguments([])).toEqual({ json: false, log: 'postgres', brokers: [], help: false });
+    expect(demoArguments([])).toEqual({ json: false, log: 'postgres', brokers: [], keep: false, help: false });
   });
 
   it('take a log and brokers', () => {
-    expect(demoArguments(['--json', '--log', 'kafka', '--brokers', 'a:1, b:2'])).toEqual({ json: true, log: 'kafka', brokers: ['a:1', 'b:2'], help: false });
+    expect(demoArguments(['--json', '--keep', '--log', 'kafka', '--brokers', 'a:1, b:2'])).toEqual({
+      json: true,
+      log: 'kafka',
+      brokers: ['a:1', 'b:2'],
+      keep: true,
+      help: false,
+    });
     expect(demoArguments(['--brokers', 'a:1'])).toMatchObject({ log: 'kafka' });
   });
 

@@ -6,6 +6,7 @@ import { generationLag, partitionLag } from '../../../src/lag-monitor/lag';
 import { exposition, metricsOf } from '../../../src/lag-monitor/prometheus';
 import { alertRules, rulesYaml } from '../../../src/lag-monitor/rules';
 import { cli } from '../../support/cli';
+import { isRequired } from '../../support/service-choice';
 import { checkpointOf, factsOf, generationOf, headOf } from './facts';
 
 const rules = alertRules({ objectiveMs: 30_000 }).groups[0]!.rules;
@@ -36,7 +37,7 @@ const hasPromtool = (() => {
     return false;
   }
 })();
-const required = (process.env['REFOLD_REQUIRE_SERVICES'] ?? '').split(',').some((name) => name.trim() === 'promtool');
+const required = isRequired('promtool', process.env);
 if (!hasPromtool) {
   process.stderr.write('\n*** promtool is missing: alert rules are checked by their structure alone (Debian: apt-get install prometheus) ***\n');
 }

@@ -2,10 +2,11 @@ import type { Kafka } from 'kafkajs';
 import type { Clock } from '../../../kernel/clock';
 import { isRefoldError, messageOf } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
-import { SUBSCRIBE_DEFAULTS, type Delivery, type PollOptions, type SubscribeOptions, type Subscription } from '../../event-log';
+import { SUBSCRIBE_DEFAULTS, type SubscribeOptions } from '../../event-log';
 import { rotated, type FetchQueues } from '../../fetch-queues';
-import { partitionId, type Position, type TopicPartition } from '../../position';
-import { SubscriptionInbox, checkPositions } from '../../subscription-inbox';
+import { InboxSubscription } from '../../inbox-subscription';
+import { partitionId, type Position } from '../../position';
+import { checkPositions } from '../../subscription-inbox';
 import { Wakeup } from '../../wakeup';
 import { asLogError } from './client';
 import { toBatch } from './fetched';
@@ -33,14 +34,11 @@ const LOOKS = 4;
 const LOOK_AGAIN_MS = 500;
 
 /** A membership in a group of Kafka: the library keeps the membership, one loop fetches ahead into the queues. */
-export class KafkaSubscription implements Subscription {
-  readonly #inbox: SubscriptionInbox;
+export class KafkaSubscription extends InboxSubscription {
   readonly #membership: GroupMembership;
   readonly #reader: PartitionReader;
   readonly #fetchAgain: Wakeup;
   #rounds = 0;
-  #assigned: readonly TopicPartition[] | undefined;
-  #stopped = false;
   #loop: Promise<void> = Promise.resolve();
 
   constructor(
@@ -49,18 +47,9 @@ export class KafkaSubscription implements Subscription {
     private readonly onStopped: () => void,
   ) {
     const { clock, logger, brokers } = source;
+    super(options, clock);
     this.#fetchAgain = new Wakeup(clock);
     this.#reader = new PartitionReader(source.createKafka(), logger);
-    this.#inbox = new SubscriptionInbox({
-      clock,
-      limits: {
-        maxQueuedRecords: options.maxQueuedRecords ?? SUBSCRIBE_DEFAULTS.maxQueuedRecords,
-        maxQueuedBytes: options.maxQueuedBytes ?? SUBSCRIBE_DEFAULTS.maxQueuedBytes,
-      },
-      positions: options.positions,
-      verify: (positions) => this.#verify(positions),
-      onRoom: () => this.#fetchAgain.wake(),
-    });
     this.#membership = new GroupMembership({
       kafka: source.createKafka(),
       brokers,
@@ -69,8 +58,8 @@ export class KafkaSubscription implements Subscription {
       sessionTimeoutMs: options.sessionTimeoutMs ?? SUBSCRIBE_DEFAULTS.sessionTimeoutMs,
       clock,
       logger,
-      onAssigned: (partitions) => this.#assign(partitions),
-      onCrashed: (error) => this.#inbox.fail(error),
+      onAssigned: (partitions) => this.assigned(partitions),
+      onCrashed: (error) => this.inbox.fail(error),
     });
   }
 
@@ -85,31 +74,16 @@ export class KafkaSubscription implements Subscription {
     }
   }
 
-  poll(options: PollOptions): Promise<Delivery> {
-    return this.#inbox.poll(options);
-  }
-
-  drop(partitions: readonly TopicPartition[]): void {
-    this.#inbox.drop(partitions);
-  }
-
-  restart(): void {
-    if (this.#assigned !== undefined) {
-      this.#assign(this.#assigned);
-    }
-  }
-
   commit(positions: readonly Position[]): Promise<void> {
     return this.#membership.commit(positions);
   }
 
   async close(): Promise<void> {
-    if (this.#stopped) {
+    if (this.stopped) {
       return;
     }
-    this.#stopped = true;
+    this.stop();
     this.onStopped();
-    this.#inbox.close();
     this.#fetchAgain.wake();
     await this.#membership.leave();
     await this.#loop;
@@ -120,20 +94,12 @@ export class KafkaSubscription implements Subscription {
     }
   }
 
-  /** What is held, for tests of the limits. */
-  held(): { readonly records: number; readonly bytes: number; readonly mostRecords: number } {
-    return this.#inbox.queues.held();
-  }
-
-  #assign(partitions: readonly TopicPartition[]): void {
-    if (!this.#stopped) {
-      this.#assigned = partitions;
-      void this.#inbox.assign(partitions);
-    }
+  protected onRoom(): void {
+    this.#fetchAgain.wake();
   }
 
   /** @throws RefoldError `log.truncated`, `log.unreachable` */
-  async #verify(positions: readonly Position[]): Promise<void> {
+  protected async verify(positions: readonly Position[]): Promise<void> {
     for (let look = 1; ; look += 1) {
       const heads = await this.source.topics.heads(positions.map(({ topic }) => topic));
       try {
@@ -141,7 +107,7 @@ export class KafkaSubscription implements Subscription {
         return;
       } catch (error) {
         const beyond = isRefoldError(error) && Number(error.facts['offset']) > Number(error.facts['stable']);
-        if (!beyond || look === LOOKS || this.#stopped) {
+        if (!beyond || look === LOOKS || this.stopped) {
           throw error;
         }
         await this.source.clock.sleep(LOOK_AGAIN_MS);
@@ -151,18 +117,18 @@ export class KafkaSubscription implements Subscription {
 
   async #fetchLoop(): Promise<void> {
     let answered = this.source.clock.now();
-    while (!this.#stopped && !this.#inbox.failed) {
-      const { queues } = this.#inbox;
+    while (!this.stopped && !this.inbox.failed) {
+      const { queues } = this.inbox;
       try {
         await this.#fetchRound(queues);
         answered = this.source.clock.now();
       } catch (error) {
-        if (queues !== this.#inbox.queues || this.#stopped) {
+        if (queues !== this.inbox.queues || this.stopped) {
           continue; // it concerns an assignment that is over
         }
         const gone = this.source.clock.now() - answered > OUTAGE_MS;
         if (gone || (isRefoldError(error) && !error.retryable)) {
-          this.#inbox.fail(asLogError(error, this.source.brokers));
+          this.inbox.fail(asLogError(error, this.source.brokers));
           return;
         }
         this.source.logger.log('warn', 'kafka: fetching failed; trying again', { error: messageOf(error) });
@@ -191,10 +157,10 @@ export class KafkaSubscription implements Subscription {
           queues.offer(toBatch(position, answer, queues.room(position)));
         }
       }
-      this.#inbox.wake();
+      this.inbox.wake();
     } catch (error) {
       if (isOutOfRange(error)) {
-        await this.#verify(hungry); // names the position; the broker names none
+        await this.verify(hungry); // names the position; the broker names none
       }
       throw error;
     }

@@ -1,7 +1,8 @@
 import type { Clock } from '../../../kernel/clock';
-import { SUBSCRIBE_DEFAULTS, type Delivery, type PollOptions, type SubscribeOptions, type Subscription } from '../../event-log';
+import { SUBSCRIBE_DEFAULTS, type SubscribeOptions } from '../../event-log';
+import { InboxSubscription } from '../../inbox-subscription';
 import { partitionId, type Position, type TopicPartition } from '../../position';
-import { SubscriptionInbox, checkPositions } from '../../subscription-inbox';
+import { checkPositions } from '../../subscription-inbox';
 import type { MemoryPartition } from './memory-partition';
 
 export interface MemorySource {
@@ -15,48 +16,19 @@ export interface MemoryMembership {
 }
 
 /** A membership in a group of the memory log. */
-export class MemorySubscription implements Subscription {
+export class MemorySubscription extends InboxSubscription {
   readonly topics: readonly string[];
-  readonly #inbox: SubscriptionInbox;
   readonly #sessionTimeoutMs: number;
-  #assigned: readonly TopicPartition[] | undefined;
-  #dead = false;
+  #assignedIds: string | undefined;
 
   constructor(
     options: SubscribeOptions,
     private readonly source: MemorySource,
     private readonly membership: MemoryMembership,
   ) {
+    super(options, source.clock);
     this.topics = options.topics;
     this.#sessionTimeoutMs = options.sessionTimeoutMs ?? SUBSCRIBE_DEFAULTS.sessionTimeoutMs;
-    this.#inbox = new SubscriptionInbox({
-      clock: source.clock,
-      limits: {
-        maxQueuedRecords: options.maxQueuedRecords ?? SUBSCRIBE_DEFAULTS.maxQueuedRecords,
-        maxQueuedBytes: options.maxQueuedBytes ?? SUBSCRIBE_DEFAULTS.maxQueuedBytes,
-      },
-      positions: options.positions,
-      verify: async (positions) =>
-        checkPositions(
-          positions,
-          positions.map((position) => source.partition(position).head),
-        ),
-      onRoom: () => this.fetch(),
-    });
-  }
-
-  async poll(options: PollOptions): Promise<Delivery> {
-    return this.#inbox.poll(options);
-  }
-
-  drop(partitions: readonly TopicPartition[]): void {
-    this.#inbox.drop(partitions);
-  }
-
-  restart(): void {
-    if (this.#assigned !== undefined && !this.#dead) {
-      void this.#inbox.assign(this.#assigned);
-    }
   }
 
   async commit(positions: readonly Position[]): Promise<void> {
@@ -64,35 +36,28 @@ export class MemorySubscription implements Subscription {
   }
 
   async close(): Promise<void> {
-    this.#dead = true;
-    this.#inbox.close();
+    this.stop();
     this.membership.leave();
-  }
-
-  /** What is held, for tests of the limits. */
-  held(): { readonly records: number; readonly bytes: number; readonly mostRecords: number } {
-    return this.#inbox.queues.held();
   }
 
   /** Dies without leaving, as a killed process does: the others take over after the session's time. */
   die(): void {
-    this.#dead = true;
-    this.#inbox.close();
+    this.stop();
     void this.source.clock.sleep(this.#sessionTimeoutMs).then(() => this.membership.leave());
   }
 
   /** @internal called by the group; the same partitions again are no new assignment */
   assign(partitions: readonly TopicPartition[]): void {
-    const same = this.#assigned?.map(partitionId).join() === partitions.map(partitionId).join();
-    if (!same && !this.#dead) {
-      this.#assigned = partitions;
-      void this.#inbox.assign(partitions);
+    const ids = partitions.map(partitionId).join();
+    if (ids !== this.#assignedIds) {
+      this.#assignedIds = ids;
+      this.assigned(partitions);
     }
   }
 
   /** @internal fills the queues up to their limits */
   fetch(): void {
-    const { queues } = this.#inbox;
+    const { queues } = this.inbox;
     let fetched = false;
     for (const id of queues.partitions) {
       const from = queues.next(id)!;
@@ -109,15 +74,26 @@ export class MemorySubscription implements Subscription {
       fetched = true;
     }
     if (fetched) {
-      this.#inbox.wake();
+      this.inbox.wake();
     }
+  }
+
+  protected async verify(positions: readonly Position[]): Promise<void> {
+    checkPositions(
+      positions,
+      positions.map((position) => this.source.partition(position).head),
+    );
+  }
+
+  protected onRoom(): void {
+    this.fetch();
   }
 
   #failTruncated(id: TopicPartition, offset: number, partition: MemoryPartition): void {
     try {
       checkPositions([{ ...id, offset }], [partition.head]);
     } catch (error) {
-      this.#inbox.fail(error);
+      this.inbox.fail(error);
     }
   }
 }

@@ -1,3 +1,4 @@
+import { RefoldError } from '../../../kernel/errors';
 import { partitionId, type PartitionId } from '../../../events/position';
 import {
   generationNames,
@@ -25,12 +26,15 @@ export class MemoryCatalog implements GenerationCatalog {
     return Promise.resolve([...this.#generations.values()]);
   }
 
-  create(given: NewGeneration): Promise<Generation> {
-    const same = [...this.#generations.values()].find(
-      (g) => g.projection === given.projection && g.store === given.store && g.version === given.version && g.run === given.run,
-    );
+  async create(given: NewGeneration): Promise<Generation> {
+    const { projection, store } = given;
+    const others = [...this.#generations.values()].filter((g) => g.projection === projection && g.store === store);
+    const same = others.find((g) => g.version === given.version && g.run === given.run);
     if (same !== undefined) {
-      return Promise.resolve(same);
+      return same;
+    }
+    if (others.some(({ status }) => status === 'candidate')) {
+      throw new RefoldError('replay.candidate-exists', `${projection} has a candidate already`, { facts: { projection, store } });
     }
     const { definition: _definition, begin, ...rest } = given;
     const generation: Generation = {
@@ -46,7 +50,7 @@ export class MemoryCatalog implements GenerationCatalog {
     });
     this.#generations.set(generation.id, generation);
     this.#checkpoints.set(generation.id, new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), checkpoint])));
-    return Promise.resolve(generation);
+    return generation;
   }
 
   checkpoints(generationId: number): Promise<readonly Checkpoint[]> {

@@ -1,63 +1,27 @@
-import type { PostgresPool } from '../../../platform/postgres/pool';
+import { RefoldError } from '../../../kernel/errors';
+import { sqlState } from '../../../platform/postgres/errors';
+import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
+import { fromRow, msOf, type NullableRow } from '../../../platform/postgres/rows';
 import {
   generationNames,
   type Announcement,
   type Checkpoint,
   type Generation,
   type GenerationCatalog,
-  type GenerationStatus,
   type NewGeneration,
-  type Storage,
-  type StoreKind,
   type WorkerAnnouncement,
 } from '../../generations';
-import type { NamedColumn } from '../../read-model';
 import { readCheckpoints } from './checkpoints';
 
-interface GenerationRow {
-  readonly generation_id: number;
-  readonly app: string;
-  readonly projection: string;
-  readonly store: StoreKind;
-  readonly version: number;
-  readonly run: number;
-  readonly status: GenerationStatus;
-  readonly model: string;
-  readonly view_schema: string;
-  readonly table_name: string;
-  readonly storage: Storage;
-  readonly columns: readonly NamedColumn[];
-  readonly consumer_group: string;
-  readonly topics: readonly string[];
-  readonly definition_hash: string;
-  readonly source_hash: string;
-  readonly first_build: boolean;
-  readonly heads_at_start: Readonly<Record<string, number>>;
-}
+/** Named as the fields of a generation. */
+const COLUMNS = `generation_id AS id, app, projection, store, version, run, status, model, view_schema AS "viewSchema", table_name AS "table",
+  storage, columns, consumer_group AS "group", topics, definition_hash AS "definitionHash", source_hash AS "sourceHash", first_build AS "firstBuild",
+  heads_at_start AS "headsAtStart",
+  CASE WHEN status = 'retired' THEN ${msOf('coalesce(drop_at, retired_at)')} END AS "dropAt", ${msOf('dropped_at')} AS "droppedAt"`;
 
-const COLUMNS = `generation_id, app, projection, store, version, run, status, model, view_schema, table_name, storage, columns, consumer_group,
-  topics, definition_hash, source_hash, first_build, heads_at_start`;
-
-const generationOf = (row: GenerationRow): Generation => ({
-  id: row.generation_id,
-  app: row.app,
-  projection: row.projection,
-  store: row.store,
-  version: row.version,
-  run: row.run,
-  status: row.status,
-  model: row.model,
-  viewSchema: row.view_schema,
-  table: row.table_name,
-  storage: row.storage,
-  columns: row.columns,
-  group: row.consumer_group,
-  topics: row.topics,
-  definitionHash: row.definition_hash,
-  sourceHash: row.source_hash,
-  firstBuild: row.first_build,
-  headsAtStart: row.heads_at_start,
-});
+const UNIQUE_VIOLATION = '23505';
+/** The index that allows one candidate per projection and store. */
+const ONE_CANDIDATE = 'generations_one_candidate';
 
 /** Generations, checkpoints and workers in the control schema. */
 export class PostgresCatalog implements GenerationCatalog {
@@ -70,61 +34,71 @@ export class PostgresCatalog implements GenerationCatalog {
   }
 
   async list(): Promise<readonly Generation[]> {
-    const { rows } = await this.#pool.query<GenerationRow>(
+    const { rows } = await this.#pool.query<NullableRow<Generation>>(
       `SELECT ${COLUMNS} FROM refold.generations WHERE app = $1 ORDER BY projection, store, version, run`,
       [this.#app],
     );
-    return rows.map(generationOf);
+    return rows.map(fromRow<Generation>);
   }
 
   async create(generation: NewGeneration): Promise<Generation> {
-    const { table, group } = generationNames(this.#app, generation.model, generation);
-    return this.#pool.transaction(async (sql) => {
-      const inserted = await sql.query<GenerationRow>(
-        `INSERT INTO refold.generations (app, projection, store, version, run, status, model, view_schema, table_name, consumer_group, topics,
-           definition_hash, source_hash, definition, first_build, heads_at_start, storage, columns)
-         VALUES ($1, $2, $3, $4, $5, 'candidate', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-         ON CONFLICT (app, projection, store, version, run) DO NOTHING RETURNING ${COLUMNS}`,
-        [
-          this.#app,
-          generation.projection,
-          generation.store,
-          generation.version,
-          generation.run,
-          generation.model,
-          generation.viewSchema,
-          table,
-          group,
-          generation.topics,
-          generation.definitionHash,
-          generation.sourceHash,
-          JSON.stringify(generation.definition),
-          generation.firstBuild,
-          JSON.stringify(generation.headsAtStart),
-          generation.storage,
-          JSON.stringify(generation.columns),
-        ],
-      );
-      const created = inserted.rows[0];
-      if (created === undefined) {
-        const { rows } = await sql.query<GenerationRow>(
-          `SELECT ${COLUMNS} FROM refold.generations WHERE app = $1 AND projection = $2 AND store = $3 AND version = $4 AND run = $5`,
-          [this.#app, generation.projection, generation.store, generation.version, generation.run],
-        );
-        return generationOf(rows[0]!);
+    try {
+      return await this.#pool.transaction((sql) => this.#createIn(sql, generation));
+    } catch (error) {
+      if (sqlState(error) === UNIQUE_VIOLATION && (error as RefoldError).facts['constraint'] === ONE_CANDIDATE) {
+        const { projection, store } = generation;
+        throw new RefoldError('replay.candidate-exists', `${projection} has a candidate already`, { facts: { projection, store }, cause: error });
       }
-      await sql.query(
-        `INSERT INTO refold.checkpoints (generation_id, topic, partition, next_offset)
-         SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[])`,
-        [
-          created.generation_id,
-          generation.begin.map(({ topic }) => topic),
-          generation.begin.map(({ partition }) => partition),
-          generation.begin.map(({ offset }) => offset),
-        ],
+      throw error;
+    }
+  }
+
+  async #createIn(sql: Sql, generation: NewGeneration): Promise<Generation> {
+    const { table, group } = generationNames(this.#app, generation.model, generation);
+    const inserted = await sql.query<NullableRow<Generation>>(
+      `INSERT INTO refold.generations (app, projection, store, version, run, status, model, view_schema, table_name, consumer_group, topics,
+         definition_hash, source_hash, definition, first_build, heads_at_start, storage, columns)
+       VALUES ($1, $2, $3, $4, $5, 'candidate', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+       ON CONFLICT (app, projection, store, version, run) DO NOTHING RETURNING ${COLUMNS}`,
+      [
+        this.#app,
+        generation.projection,
+        generation.store,
+        generation.version,
+        generation.run,
+        generation.model,
+        generation.viewSchema,
+        table,
+        group,
+        generation.topics,
+        generation.definitionHash,
+        generation.sourceHash,
+        JSON.stringify(generation.definition),
+        generation.firstBuild,
+        JSON.stringify(generation.headsAtStart),
+        generation.storage,
+        JSON.stringify(generation.columns),
+      ],
+    );
+    const created = inserted.rows[0];
+    if (created === undefined) {
+      const { rows } = await sql.query<NullableRow<Generation>>(
+        `SELECT ${COLUMNS} FROM refold.generations WHERE app = $1 AND projection = $2 AND store = $3 AND version = $4 AND run = $5`,
+        [this.#app, generation.projection, generation.store, generation.version, generation.run],
       );
-      return generationOf(created);
-    });
+      return fromRow<Generation>(rows[0]!);
+    }
+    await sql.query(
+      `INSERT INTO refold.checkpoints (generation_id, topic, partition, next_offset)
+       SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[])`,
+      [
+        created.id,
+        generation.begin.map(({ topic }) => topic),
+        generation.begin.map(({ partition }) => partition),
+        generation.begin.map(({ offset }) => offset),
+      ],
+    );
+    return fromRow<Generation>(created);
   }
 
   checkpoints(generationId: number): Promise<readonly Checkpoint[]> {

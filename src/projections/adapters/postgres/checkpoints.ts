@@ -1,51 +1,25 @@
 import type { Sql } from '../../../platform/postgres/pool';
+import { fromRow, type NullableRow } from '../../../platform/postgres/rows';
 import { comparePartitions, partitionId, type TopicPartition } from '../../../events/position';
-import type { Checkpoint, Counters, StoppedBy } from '../../generations';
 import type { ClaimedCheckpoint, ClaimedPartition, Intent } from '../../checkpoint-control';
+import type { Checkpoint } from '../../generations';
 import type { Advance, CommitResult } from '../../read-model-store';
 
-interface CheckpointRow {
-  readonly topic: string;
-  readonly partition: number;
-  readonly next_offset: number;
-  readonly epoch: number;
-  readonly stream_time: number | null;
-  readonly counters: Counters;
-  readonly fingerprint_offset: number | null;
-  readonly fingerprint_timestamp: number | null;
-  readonly fingerprint_id: string | null;
-  readonly hold_at: number | null;
-  readonly owner: string | null;
-  readonly stopped_by: StoppedBy | null;
-  readonly intent: Intent | null;
-}
-
-/** Of `refold.checkpoints c`. */
-const COLUMNS = `c.topic, c.partition, c.next_offset, c.epoch, c.stream_time,
+/** Of `refold.checkpoints c`, named as the fields of a checkpoint. */
+const COLUMNS = `c.topic, c.partition, c.next_offset AS next, c.epoch, c.stream_time AS "streamTime",
   json_build_object('read', c.read_count, 'applied', c.applied_count, 'filtered', c.filtered_count, 'late', c.late_count,
     'parked', c.parked_count, 'discarded', c.discarded_count, 'errata', c.errata_count, 'control', c.control_count) AS counters,
-  c.fingerprint_offset, c.fingerprint_timestamp, c.fingerprint_id,
-  CASE WHEN c.hold_until > clock_timestamp() THEN c.hold_at END AS hold_at, c.owner, c.stopped_by, c.intent`;
+  CASE WHEN c.fingerprint_offset IS NOT NULL
+    THEN json_build_object('offset', c.fingerprint_offset, 'timestamp', c.fingerprint_timestamp, 'id', coalesce(c.fingerprint_id, '')) END AS fingerprint,
+  CASE WHEN c.hold_until > clock_timestamp() THEN c.hold_at END AS "holdAt", c.owner, c.stopped_by AS "stoppedBy"`;
 
-const checkpointOf = (row: CheckpointRow): Checkpoint => ({
-  topic: row.topic,
-  partition: row.partition,
-  next: row.next_offset,
-  epoch: row.epoch,
-  streamTime: row.stream_time ?? undefined,
-  counters: row.counters,
-  fingerprint:
-    row.fingerprint_offset === null ? undefined : { offset: row.fingerprint_offset, timestamp: row.fingerprint_timestamp!, id: row.fingerprint_id ?? '' },
-  holdAt: row.hold_at ?? undefined,
-  owner: row.owner ?? undefined,
-  stoppedBy: row.stopped_by ?? undefined,
-});
+type CheckpointRow = NullableRow<Checkpoint>;
 
 export const readCheckpoints = async (sql: Sql, generationId: number): Promise<readonly Checkpoint[]> => {
   const { rows } = await sql.query<CheckpointRow>(`SELECT ${COLUMNS} FROM refold.checkpoints c WHERE generation_id = $1 ORDER BY topic, partition`, [
     generationId,
   ]);
-  return rows.map(checkpointOf);
+  return rows.map(fromRow<Checkpoint>);
 };
 
 /**
@@ -59,7 +33,7 @@ export const claimCheckpoints = async (
   partitions: readonly TopicPartition[],
   owner: string,
 ): Promise<readonly ClaimedCheckpoint[]> => {
-  const { rows } = await sql.query<CheckpointRow>(
+  const { rows } = await sql.query<CheckpointRow & { readonly intent: Intent | null }>(
     `WITH wanted AS (SELECT * FROM unnest($2::text[], $3::int[]) AS w(topic, partition)),
           locked AS MATERIALIZED (
             SELECT c.ctid AS at FROM refold.checkpoints c JOIN refold.generations g USING (generation_id)
@@ -67,10 +41,12 @@ export const claimCheckpoints = async (
             ORDER BY c.topic, c.partition FOR UPDATE OF c FOR SHARE OF g)
      UPDATE refold.checkpoints c SET epoch = epoch + 1, owner = $4, updated_at = now()
      WHERE generation_id = $1 AND (topic, partition) IN (SELECT topic, partition FROM wanted) AND (SELECT count(*) FROM locked) > 0
-     RETURNING ${COLUMNS}`,
+     RETURNING ${COLUMNS}, c.intent`,
     [generationId, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition), owner],
   );
-  return rows.map((row) => ({ checkpoint: checkpointOf(row), intent: row.intent ?? undefined })).sort((a, b) => comparePartitions(a.checkpoint, b.checkpoint));
+  return rows
+    .map(({ intent, ...row }) => ({ checkpoint: fromRow<Checkpoint>(row), intent: intent ?? undefined }))
+    .sort((a, b) => comparePartitions(a.checkpoint, b.checkpoint));
 };
 
 const COUNTED = ['read', 'applied', 'filtered', 'late', 'parked', 'discarded', 'errata', 'control'] as const;
@@ -175,5 +151,5 @@ export const finishIntents = async (sql: Sql, generationId: number, partitions: 
      RETURNING ${COLUMNS}`,
     [generationId, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition), partitions.map(({ epoch }) => epoch)],
   );
-  return rows.map(checkpointOf).sort(comparePartitions);
+  return rows.map(fromRow<Checkpoint>).sort(comparePartitions);
 };

@@ -1,56 +1,23 @@
 import { RefoldError } from '../../../kernel/errors';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
-import type { StoreKind } from '../../../projections/generations';
+import { fromRow, msOf, type NullableRow } from '../../../platform/postgres/rows';
 import type { Lease, NewReplay, ReplayJournal, Transition } from '../../ports';
-import type { Replay, ReplayFailure, ReplayMember, ReplayStep } from '../../replay';
-import type { Direction, ReplayState } from '../../states';
-import type { Verdict } from '../../verdict';
+import type { Replay, ReplayMember, ReplayStep } from '../../replay';
 import { lockReplay, writeStep, writeTransition } from './transition';
 
-interface ReplayRow {
-  replay_id: number;
-  app: string;
-  state: ReplayState;
-  direction: Direction;
-  verdict: Verdict | null;
-  error: ReplayFailure | null;
-  started_by: string;
-  lease_owner: string | null;
-  lease_until: Date | null;
-  created_at: Date;
-  updated_at: Date;
-  members: { projection: string; store: StoreKind; version: number; run: number; switch_order: number; from_id: number; to_id: number | null }[];
-}
-
+/** Columns named as the fields of a replay. */
 const SELECT = `
-  SELECT r.replay_id, r.app, r.state, r.direction, r.verdict, r.error, r.started_by, r.created_at, r.updated_at,
-         CASE WHEN r.lease_until > clock_timestamp() THEN r.lease_owner END AS lease_owner, r.lease_until,
-         (SELECT jsonb_agg(to_jsonb(m) - 'replay_id' ORDER BY m.switch_order, m.projection, m.store)
+  SELECT r.replay_id AS id, r.app, r.state, r.direction, r.verdict, r.error, r.started_by AS "startedBy",
+         ${msOf('r.created_at')} AS "createdAt", ${msOf('r.updated_at')} AS "updatedAt",
+         CASE WHEN r.lease_until > clock_timestamp() THEN r.lease_owner END AS "leaseOwner", ${msOf('r.lease_until')} AS "leaseUntil",
+         (SELECT ${msOf('max(coalesce(g.drop_at, g.retired_at))')} FROM refold.generations g
+           WHERE g.retired_by = r.replay_id AND g.status = 'retired' AND g.dropped_at IS NULL) AS "dropsAt",
+         (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('projection', m.projection, 'store', m.store, 'version', m.version, 'run', m.run,
+                   'switchOrder', m.switch_order, 'fromId', m.from_id, 'toId', m.to_id)) ORDER BY m.switch_order, m.projection, m.store)
             FROM refold.replay_members m WHERE m.replay_id = r.replay_id) AS members
     FROM refold.replays r WHERE r.app = $1`;
 
-const toReplay = (row: ReplayRow): Replay => ({
-  id: row.replay_id,
-  app: row.app,
-  state: row.state,
-  direction: row.direction,
-  verdict: row.verdict ?? undefined,
-  error: row.error ?? undefined,
-  startedBy: row.started_by,
-  leaseOwner: row.lease_owner ?? undefined,
-  leaseUntil: row.lease_until?.getTime(),
-  createdAt: row.created_at.getTime(),
-  updatedAt: row.updated_at.getTime(),
-  members: row.members.map((m): ReplayMember => ({
-    projection: m.projection,
-    store: m.store,
-    version: m.version,
-    run: m.run,
-    switchOrder: m.switch_order,
-    fromId: m.from_id,
-    toId: m.to_id ?? undefined,
-  })),
-});
+type ReplayRow = NullableRow<Replay>;
 
 /** Replays kept in the control schema. */
 export class PostgresReplayJournal implements ReplayJournal {
@@ -104,35 +71,21 @@ export class PostgresReplayJournal implements ReplayJournal {
     if (rows[0] === undefined) {
       throw new RefoldError('replay.unknown', `there is no replay ${String(id)}`, { facts: { replay: id } });
     }
-    return toReplay(rows[0]);
+    return fromRow<Replay>(rows[0]);
   }
 
   async list(): Promise<readonly Replay[]> {
     const { rows } = await this.#pool.query<ReplayRow>(`${SELECT} ORDER BY r.replay_id DESC`, [this.#app]);
-    return rows.map(toReplay);
+    return rows.map(fromRow<Replay>);
   }
 
   async steps(id: number): Promise<readonly ReplayStep[]> {
-    const { rows } = await this.#pool.query<{
-      step: number;
-      from_state: ReplayState | null;
-      to_state: ReplayState;
-      by_whom: string;
-      facts: Record<string, unknown>;
-      at: Date;
-    }>(
-      `SELECT s.step, s.from_state, s.to_state, s.by_whom, s.facts, s.at
+    const { rows } = await this.#pool.query<NullableRow<ReplayStep>>(
+      `SELECT s.step, s.from_state AS "fromState", s.to_state AS "toState", s.by_whom AS by, s.facts, ${msOf('s.at')} AS at
          FROM refold.replay_steps s JOIN refold.replays r USING (replay_id) WHERE s.replay_id = $1 AND r.app = $2 ORDER BY s.step`,
       [id, this.#app],
     );
-    return rows.map((row) => ({
-      step: row.step,
-      fromState: row.from_state ?? undefined,
-      toState: row.to_state,
-      by: row.by_whom,
-      facts: row.facts,
-      at: row.at.getTime(),
-    }));
+    return rows.map(fromRow<ReplayStep>);
   }
 
   async acquire(lease: Lease, ttlMs: number): Promise<void> {

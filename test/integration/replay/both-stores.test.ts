@@ -38,13 +38,13 @@ describeWithClickHouse('a projection in both stores', () => {
   let worker: WorkerHandle;
 
   const open = async (app: unknown): Promise<ConnectedApp> =>
-    (await connect(app as typeof shop, {
+    await connect(app as typeof shop, {
       configuration: { postgresUrl: database.url, clickhouseUrl: analytics.url },
       environment: {},
-    })) as unknown as ConnectedApp;
+    });
 
   const query = (model: string, store: (typeof BOTH)[number]): Promise<readonly object[]> =>
-    (connection.query as unknown as (name: string, options: object) => Promise<readonly object[]>)(model, { store });
+    (connection.query)(model, { store });
 
   /** The rows of a model, which must be the same in both stores once every generation has caught up. */
   const agreed = async (model: string): Promise<readonly object[]> => {

@@ -83,11 +83,12 @@ export class ClickHouseGenerationStore implements GenerationStore {
       const result = await this.#control.advance(this.#generation, batch.advances, late);
       return result.status === 'committed' ? this.#moved(batch.advances) : result;
     }
+    const block = this.#rows.blockOf([...rows.values()].flat());
     const recorded = await this.#control.intend(this.#generation, fresh, late);
     if (recorded.status !== 'committed') {
       return recorded;
     }
-    await this.#rows.insert([...rows.values()].flat(), this.#token(batch.advances));
+    await this.#rows.insert(block, this.#token(batch.advances));
     return this.#finish(batch.advances);
   }
 

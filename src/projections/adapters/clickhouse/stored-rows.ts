@@ -45,15 +45,15 @@ export class StoredRows {
     this.#identity = identityOf(generation.columns);
   }
 
+  /** Rows as they are sent. @throws RefoldError `store.value-refused` */
+  blockOf(rows: readonly VersionedRow[]): readonly CellRow[] {
+    return rows.map((row) => cellsOf(this.#columns, row));
+  }
+
   /** Inserts all rows as one block. */
-  async insert(rows: readonly VersionedRow[], token: string): Promise<void> {
+  async insert(block: readonly CellRow[], token: string): Promise<void> {
     const names = [...this.#columns.map(({ name }) => name), ...STAMP_COLUMNS] as [string, ...string[]];
-    await this.#clickhouse.insert(
-      this.#table,
-      names,
-      rows.map((row) => cellsOf(this.#columns, row)),
-      token,
-    );
+    await this.#clickhouse.insert(this.#table, names, block, token);
   }
 
   /** The newest versions of the rows that the keys identify; of partials only those of one source partition. */

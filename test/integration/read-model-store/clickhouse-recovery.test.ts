@@ -1,0 +1,258 @@
+import { Decimal } from '../../../src/kernel/decimal';
+import { ClickHouse } from '../../../src/platform/clickhouse/client';
+import { qualified } from '../../../src/platform/clickhouse/quote';
+import { migrate } from '../../../src/platform/postgres/migrate';
+import { PostgresPool } from '../../../src/platform/postgres/pool';
+import { readModelRows } from '../../../src/projections/adapters/clickhouse/reader';
+import { ClickHouseReadModelStore } from '../../../src/projections/adapters/clickhouse/store';
+import { rowsTable } from '../../../src/projections/adapters/clickhouse/table';
+import { PostgresCatalog } from '../../../src/projections/adapters/postgres/catalog';
+import { PostgresCheckpointControl } from '../../../src/projections/adapters/postgres/checkpoint-control';
+import type { CheckpointControl } from '../../../src/projections/checkpoint-control';
+import type { ProjectionDefinition } from '../../../src/projections/definition';
+import type { Generation } from '../../../src/projections/generations';
+import { foldEvents } from '../../../src/testing';
+import { buildGeneration, caughtUp, definitionOf, memoryBench, startRunner, totals, until, type Bench } from '../../support/harness';
+import { describeWithClickHouse, freshClickHouse, freshDatabase, type TestClickHouse, type TestDatabase } from '../../support/services';
+import { CustomerDaily, OrderErased, OrderPlaced, OrderShipped, OrderSummary } from '../../support/shop';
+
+const day = (n: number): Date => new Date(Date.UTC(2026, 0, n, 12));
+const dec = Decimal.parse;
+
+/** Thrown where the process is to die: everything after it does not happen. */
+class Death extends Error {}
+
+/** Where a worker dies, or what it does too late. */
+type Fault = 'before the intent' | 'after the intent' | 'after the insert' | 'after the checkpoint' | 'insert lands after the next owner has claimed';
+
+/** The parts of a store whose process dies at the n-th batch. */
+const faulty = (
+  fault: Fault,
+  batch: number,
+  control: CheckpointControl,
+  clickhouse: ClickHouse,
+): { readonly control: CheckpointControl; readonly clickhouse: ClickHouse; readonly land: () => Promise<void> } => {
+  let batches = 0;
+  let late: () => Promise<void> = () => Promise.resolve();
+  const dying = (at: Fault): boolean => fault === at && batches === batch;
+  const wrap = <T extends object>(part: T, methods: Partial<Record<keyof T, unknown>>): T =>
+    new Proxy(part, {
+      get: (target, name) => {
+        const own = methods[name as keyof T];
+        const value: unknown = own ?? Reflect.get(target, name, target);
+        return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
+      },
+    });
+  return {
+    control: wrap(control, {
+      intend: async (...args: Parameters<CheckpointControl['intend']>) => {
+        batches += 1;
+        if (dying('before the intent')) {
+          throw new Death();
+        }
+        const result = await control.intend(...args);
+        if (dying('after the intent')) {
+          throw new Death();
+        }
+        return result;
+      },
+      finish: async (...args: Parameters<CheckpointControl['finish']>) => {
+        if (dying('after the insert')) {
+          throw new Death();
+        }
+        const result = await control.finish(...args);
+        if (dying('after the checkpoint')) {
+          throw new Death();
+        }
+        return result;
+      },
+    }),
+    clickhouse: wrap(clickhouse, {
+      insert: async (...args: Parameters<ClickHouse['insert']>) => {
+        if (dying('insert lands after the next owner has claimed')) {
+          late = () => clickhouse.insert(...args);
+          throw new Death();
+        }
+        await clickhouse.insert(...args);
+      },
+    }),
+    land: () => late(),
+  };
+};
+
+describeWithClickHouse('recovery of ClickHouse generations', () => {
+  let database: TestDatabase;
+  let analytics: TestClickHouse;
+  let pool: PostgresPool;
+  let clickhouse: ClickHouse;
+  let bench: Bench;
+  let apps = 0;
+  beforeAll(async () => {
+    [database, analytics] = await Promise.all([freshDatabase('recovery'), freshClickHouse('recovery')]);
+    pool = new PostgresPool({ url: database.url });
+    clickhouse = new ClickHouse({ url: analytics.url });
+    await migrate(pool);
+  });
+  beforeEach(async () => {
+    bench = await memoryBench(2);
+  });
+  afterAll(async () => {
+    await Promise.all([pool.close(), clickhouse.close()]);
+    await Promise.all([database.drop(), analytics.drop()]);
+  });
+
+  const control = (): PostgresCheckpointControl => new PostgresCheckpointControl(pool);
+  const newApp = async (definition: ProjectionDefinition): Promise<{ readonly catalog: PostgresCatalog; readonly generation: Generation }> => {
+    apps += 1;
+    for (const [name, engine] of await clickhouse.rows('SELECT name, engine FROM system.tables WHERE database = {database:String}', {
+      database: clickhouse.database,
+    })) {
+      await clickhouse.command(`DROP ${engine === 'View' ? 'VIEW' : 'TABLE'} ${qualified(clickhouse.database, String(name))} SYNC`);
+    }
+    const catalog = new PostgresCatalog({ pool, app: `recovery-${String(apps)}` });
+    return { catalog, generation: await buildGeneration(catalog, new ClickHouseReadModelStore({ clickhouse, control: control() }), bench.log, definition) };
+  };
+
+  // Rows inserted, updated and deleted within one batch and over several; contributions of several partitions to one group.
+  const history = Array.from({ length: 60 }, (_, i) => i).flatMap((i) => [
+    new OrderPlaced(`o${String(i)}`, `c${String(i % 3)}`, dec(`${String(i)}.25`), day(1 + (i % 4))),
+    ...(i % 2 === 0 ? [new OrderShipped(`o${String(i)}`, day(4))] : []),
+    ...(i % 5 === 0 ? [new OrderErased(`o${String(i)}`)] : []),
+    ...(i % 10 === 0 ? [new OrderPlaced(`o${String(i)}`, 'again', dec('1.00'), day(3))] : []),
+  ]);
+  /** Erasures carry no time of their own: they would make every later order late. */
+  const orders = history.filter((event) => !(event instanceof OrderErased));
+  const FAULTS: readonly Fault[] = [
+    'before the intent',
+    'after the intent',
+    'after the insert',
+    'after the checkpoint',
+    'insert lands after the next owner has claimed',
+  ];
+  const cases = FAULTS.flatMap((fault) => [1, 3].flatMap((batch) => [OrderSummary, CustomerDaily].map((model) => [fault, batch, model] as const)));
+
+  it.each(cases)('a worker that dies %s of batch %i: the next one folds to the same rows (%p)', async (fault, batch, model) => {
+    const definition = definitionOf(model);
+    const events = model === CustomerDaily ? orders : history;
+    await bench.append(events);
+    const { catalog, generation } = await newApp(definition);
+    const parts = faulty(fault, batch, control(), clickhouse);
+    const dying = startRunner(bench, new ClickHouseReadModelStore(parts), generation, definition, { replayBatch: 15, worker: 'dying' });
+    await expect(dying.ended).rejects.toThrow(Death);
+
+    const next = startRunner(bench, new ClickHouseReadModelStore({ clickhouse, control: control() }), generation, definition, {
+      replayBatch: 15,
+      worker: 'next',
+    });
+    await until(() => next.events.some(({ kind }) => kind === 'assigned'), 'the next owner has claimed');
+    await parts.land();
+    await until(() => caughtUp(catalog, bench.log, generation), 'the generation has caught up');
+    await next.stop();
+
+    const rows = await readModelRows(clickhouse, { ...definition.model, name: generation.table });
+    const expected = await expectedRows(definition);
+    expect(rows).toEqual(expected);
+    const counters = totals(await catalog.checkpoints(generation.id));
+    expect(counters).toMatchObject({ read: events.length, parked: 0, control: 0 });
+    expect(counters['applied']! + counters['filtered']! + counters['late']!).toBe(events.length);
+  });
+
+  /** What a plain pass in ClickHouse, without any fault, makes of the same log. */
+  const expectedRows = async (definition: ProjectionDefinition): Promise<readonly object[]> => {
+    const { catalog, generation } = await newApp(definition);
+    const running = startRunner(bench, new ClickHouseReadModelStore({ clickhouse, control: control() }), generation, definition);
+    await until(() => caughtUp(catalog, bench.log, generation), 'the plain pass has caught up');
+    await running.stop();
+    return readModelRows(clickhouse, { ...definition.model, name: generation.table });
+  };
+
+  it('folds rows as memory does', async () => {
+    bench = await memoryBench(1);
+    await bench.append(history);
+    const byKey = (rows: readonly object[]): readonly object[] =>
+      [...rows].sort((a, b) => ((a as { order_id: string }).order_id < (b as { order_id: string }).order_id ? -1 : 1));
+    expect(byKey(await expectedRows(definitionOf(OrderSummary)))).toEqual(byKey((await foldEvents(OrderSummary, history)).rows));
+  });
+
+  it('a block that lands late after the position was passed changes nothing', async () => {
+    const definition = definitionOf(CustomerDaily);
+    await bench.append(orders);
+    const { catalog, generation } = await newApp(definition);
+    const parts = faulty('insert lands after the next owner has claimed', 2, control(), clickhouse);
+    const dying = startRunner(bench, new ClickHouseReadModelStore(parts), generation, definition, { replayBatch: 15 });
+    await expect(dying.ended).rejects.toThrow(Death);
+    const next = startRunner(bench, new ClickHouseReadModelStore({ clickhouse, control: control() }), generation, definition, { replayBatch: 15 });
+    await until(() => caughtUp(catalog, bench.log, generation), 'the generation has caught up');
+    const before = await readModelRows(clickhouse, { ...definition.model, name: generation.table });
+    await parts.land();
+    expect(await readModelRows(clickhouse, { ...definition.model, name: generation.table })).toEqual(before);
+    await bench.append([new OrderPlaced('o1', 'c1', dec('1.00'), day(4))]);
+    await until(() => caughtUp(catalog, bench.log, generation), 'the generation has caught up again');
+    await next.stop();
+    const [all, then] = [await readModelRows(clickhouse, { ...definition.model, name: generation.table }), before].map((rows) =>
+      rows.reduce((sum, row) => sum + (row['orders'] as bigint), 0n),
+    );
+    expect(all).toBe(then! + 1n);
+  });
+
+  it('refuses rows of positions that the checkpoint has not reached', async () => {
+    const definition = definitionOf(OrderSummary);
+    await bench.append(history);
+    const { catalog, generation } = await newApp(definition);
+    const store = new ClickHouseReadModelStore({ clickhouse, control: control() });
+    const running = startRunner(bench, store, generation, definition);
+    await until(() => caughtUp(catalog, bench.log, generation), 'the generation has caught up');
+    await running.stop();
+    await pool.query('UPDATE refold.checkpoints SET next_offset = 3 WHERE generation_id = $1', [generation.id]); // an older backup of the control schema
+    await pool.query('UPDATE refold.checkpoints SET fingerprint_offset = NULL WHERE generation_id = $1', [generation.id]);
+    const again = startRunner(bench, store, generation, definition);
+    await expect(again.ended).rejects.toMatchObject({ code: 'store.ahead-of-log', facts: { topic: 'orders', next: 3 } });
+  });
+
+  it('refuses to repeat a batch in doubt with code that folds it otherwise', async () => {
+    const definition = definitionOf(OrderSummary);
+    await bench.append(history);
+    const { generation } = await newApp(definition);
+    const parts = faulty('after the intent', 1, control(), clickhouse);
+    await expect(startRunner(bench, new ClickHouseReadModelStore(parts), generation, definition).ended).rejects.toThrow(Death);
+    const handlers = new Map([...definition.handlers].map(([name, handler]) => [name, { ...handler, fold: () => undefined }]));
+    const changed = startRunner(bench, new ClickHouseReadModelStore({ clickhouse, control: control() }), generation, { ...definition, handlers });
+    await expect(changed.ended).rejects.toMatchObject({ code: 'store.repeat-differs' });
+  });
+
+  it('writes a batch as one block, and the same batch only once', async () => {
+    const definition = definitionOf(OrderSummary);
+    const { generation } = await newApp(definition);
+    const table = qualified(clickhouse.database, rowsTable(generation));
+    const row = (i: number): readonly (string | number | boolean)[] => [
+      `k${String(i)}`,
+      'c',
+      'placed',
+      '1.00',
+      '2026-01-01 00:00:00.000',
+      'orders',
+      0,
+      String(i),
+      String(i),
+      false,
+    ];
+    const names = ['order_id', 'customer_id', 'status', 'amount', 'changed_at', '_topic', '_partition', '_offset', '_version', '_deleted'] as const;
+    const rows = Array.from({ length: 150_000 }, (_, i) => row(i));
+    await clickhouse.command(`SYSTEM STOP MERGES ${table}`);
+    await clickhouse.insert(table, [...names], rows, 'token');
+    await clickhouse.insert(table, [...names], rows, 'token');
+    const parts = `SELECT count(), sum(rows) FROM system.parts WHERE database = {database:String} AND table = {table:String} AND active`;
+    expect(await clickhouse.rows(parts, { database: clickhouse.database, table: rowsTable(generation) })).toEqual([['1', '150000']]);
+  });
+
+  it('refuses values that ClickHouse would store otherwise, before anything is recorded', async () => {
+    const definition = definitionOf(OrderSummary);
+    await bench.append([new OrderPlaced('old', 'c', dec('1.00'), new Date('1850-01-01T00:00:00.000Z')), new OrderPlaced('new', 'c', dec('1.00'), day(1))]);
+    const { catalog, generation } = await newApp(definition);
+    const running = startRunner(bench, new ClickHouseReadModelStore({ clickhouse, control: control() }), generation, definition);
+    await until(() => running.events.some(({ kind }) => kind === 'stopped'), 'a partition stopped');
+    await running.stop();
+    const stopped = (await catalog.checkpoints(generation.id)).flatMap(({ stoppedBy }) => stoppedBy ?? []);
+    expect(stopped).toMatchObject([{ code: 'store.value-refused' }]);
+  });
+});

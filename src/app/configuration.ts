@@ -20,6 +20,11 @@ export interface Configuration {
   readonly log: 'postgres' | 'kafka' | '';
   /** `host:port` each; empty with `log: 'kafka'`: an embedded broker is started. */
   readonly kafkaBrokers: readonly string[];
+  /** `http(s)://…` of a registry with the Confluent API, with its path; may carry user and password. Empty: schemas lie in Postgres. */
+  readonly registryUrl: string;
+  /** Counts more than what the URL says; so does the password. */
+  readonly registryUser: string;
+  readonly registryPassword: string;
   /** Schema of views and tables. */
   readonly viewSchema: string;
   /** Working folder of embedded services. */
@@ -31,6 +36,9 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
   postgresUrl: '',
   log: '',
   kafkaBrokers: [],
+  registryUrl: '',
+  registryUser: '',
+  registryPassword: '',
   viewSchema: 'public',
   servicesFolder: '.refold',
   worker: {},
@@ -48,6 +56,9 @@ const fromEnvironment = (environment: Environment): Partial<Configuration> => {
     ...(environment['REFOLD_POSTGRES_URL'] ? { postgresUrl: environment['REFOLD_POSTGRES_URL'] } : {}),
     ...(brokers !== undefined && brokers.length > 0 ? { kafkaBrokers: brokers } : {}),
     ...(log ? { log: log as Configuration['log'] } : {}),
+    ...(environment['REFOLD_REGISTRY_URL'] ? { registryUrl: environment['REFOLD_REGISTRY_URL'] } : {}),
+    ...(environment['REFOLD_REGISTRY_USER'] ? { registryUser: environment['REFOLD_REGISTRY_USER'] } : {}),
+    ...(environment['REFOLD_REGISTRY_PASSWORD'] ? { registryPassword: environment['REFOLD_REGISTRY_PASSWORD'] } : {}),
   };
 };
 
@@ -77,6 +88,9 @@ const checked = (configuration: Configuration): Configuration => {
   }
   if (configuration.postgresUrl !== '' && !/^postgres(ql)?:\/\//.test(configuration.postgresUrl)) {
     throw new RefoldError('config.invalid', 'the address of Postgres must begin with postgres://');
+  }
+  if (configuration.registryUrl !== '' && (!/^https?:\/\//.test(configuration.registryUrl) || !URL.canParse(configuration.registryUrl))) {
+    throw new RefoldError('config.invalid', 'the address of the schema registry must be a URL that begins with http:// or https://');
   }
   return { ...configuration, log, worker: checkedWorker(configuration.worker) };
 };

@@ -47,8 +47,17 @@ const kafka = async (releasers: Releasers): Promise<string> => {
   return `localhost:${port}`;
 };
 
+const registry = async (releasers: Releasers): Promise<string> => {
+  const container = new GenericContainer('apicurio/apicurio-registry:3.0.9')
+    .withEnvironment({ APICURIO_RULES_GLOBAL_COMPATIBILITY: 'BACKWARD' })
+    .withExposedPorts(8080)
+    .withWaitStrategy(Wait.forHttp('/apis/ccompat/v7/subjects', 8080));
+  const running = await started(container, releasers);
+  return `http://${running.getHost()}:${running.getMappedPort(8080)}/apis/ccompat/v7`;
+};
+
 /** Addresses by service of containers, which are stopped by the releasers. */
 export const startContainers = async (wanted: readonly Service[], releasers: Releasers): Promise<Partial<Record<Service, string>>> => {
-  const start = { postgres, kafka };
+  const start = { postgres, kafka, registry };
   return Object.fromEntries(await Promise.all(wanted.map(async (service) => [service, await start[service](releasers)] as const)));
 };

@@ -12,11 +12,16 @@ declare global {
   var releaseTestServices: (() => Promise<void>) | undefined;
 }
 
-export type Service = 'postgres' | 'kafka';
+export type Service = 'postgres' | 'kafka' | 'registry';
 export type Environment = Record<string, string | undefined>;
 
 /** Variables by which the setup tells the workers what there is. */
-export const TOLD = { postgres: 'REFOLD_TEST_POSTGRES_URL', kafka: 'REFOLD_TEST_KAFKA_BROKERS', folder: 'REFOLD_TEST_FOLDER' } as const;
+export const TOLD = {
+  postgres: 'REFOLD_TEST_POSTGRES_URL',
+  kafka: 'REFOLD_TEST_KAFKA_BROKERS',
+  registry: 'REFOLD_TEST_REGISTRY_URL',
+  folder: 'REFOLD_TEST_FOLDER',
+} as const;
 
 /** Why a service is missing, by service; set only where it is. */
 export const missingVariable = (service: Service): string => `REFOLD_TEST_NO_${service.toUpperCase()}`;
@@ -48,24 +53,25 @@ const responds = (command: string, given: readonly string[]): boolean => {
   }
 };
 
-const kafkaLacks = (): string | undefined => {
+/** What has to be there once it was fetched, by service that runs on Java. */
+const FETCHED = { kafka: ['kafka', 'libs', 'pom.sha256'], registry: ['registry', 'app', 'archive.sha256'] } as const;
+
+const lacks = (service: keyof typeof FETCHED): string | undefined => {
   if (!responds('java', ['-version'])) {
     return 'java is not installed';
   }
-  const fetched = fs.existsSync(path.join(__dirname, '..', '..', 'services', 'kafka', 'libs', 'pom.sha256'));
-  return fetched || responds('mvn', ['-v']) ? undefined : 'the libraries of Kafka are not there and mvn is not installed';
+  const fetched = fs.existsSync(path.join(__dirname, '..', '..', 'services', ...FETCHED[service]));
+  return fetched || responds('mvn', ['-v']) ? undefined : `${service} was not fetched yet and mvn is not installed`;
 };
 
-/** Embedded PostgreSQL, and a connection that keeps the supervisor for the Kafka a test may ask for. */
+/** Embedded PostgreSQL, and a connection that keeps the supervisor for the Kafka or registry a test may ask for. */
 const prepareLocal = async (folder: string, environment: Environment, releasers: Releasers): Promise<void> => {
   const test = { fresh: false, ephemeral: true, durable: false } as const;
-  if (environment[TOLD.kafka] === undefined) {
-    const lacks = kafkaLacks();
-    tell(environment, missingVariable('kafka'), lacks);
-    if (lacks === undefined) {
-      const kept = await connectServices(folder, { postgres: false, kafka: false, ...test });
-      releasers.push(() => kept.release());
-    }
+  const later = (['kafka', 'registry'] as const).filter((service) => environment[TOLD[service]] === undefined);
+  later.forEach((service) => tell(environment, missingVariable(service), lacks(service)));
+  if (later.some((service) => environment[missingVariable(service)] === undefined)) {
+    const kept = await connectServices(folder, { postgres: false, kafka: false, ...test });
+    releasers.push(() => kept.release());
   }
   if (environment[TOLD.postgres] === undefined) {
     try {
@@ -80,7 +86,7 @@ const prepareLocal = async (folder: string, environment: Environment, releasers:
 
 /**
  * Chooses for each service in order: the address in the environment, a container where Docker answers, a local process.
- * Kafka as a local process is started when the first test asks for it, so that a run without such tests does not wait.
+ * Kafka and the registry as local processes are started when the first test asks for it, so that a run without such tests does not wait.
  */
 export const prepareServices = async (folder: string, environment: Environment): Promise<() => Promise<void>> => {
   const releasers = new Releasers();
@@ -88,7 +94,8 @@ export const prepareServices = async (folder: string, environment: Environment):
   tell(environment, TOLD.folder, folder);
   tell(environment, TOLD.postgres, environment['REFOLD_POSTGRES_URL']);
   tell(environment, TOLD.kafka, environment['REFOLD_KAFKA_BROKERS']);
-  const wanted = (['postgres', 'kafka'] as const).filter((service) => environment[TOLD[service]] === undefined);
+  tell(environment, TOLD.registry, environment['REFOLD_REGISTRY_URL']);
+  const wanted = (['postgres', 'kafka', 'registry'] as const).filter((service) => environment[TOLD[service]] === undefined);
   if (wanted.length > 0 && responds('docker', ['info'])) {
     for (const [service, address] of Object.entries(await startContainers(wanted, releasers))) {
       tell(environment, TOLD[service as Service], address);

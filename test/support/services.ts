@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { acquireServices, brokersOf } from '../../src/app/services/services';
+import { connectServices } from '../../src/app/services/connection';
 import { RefoldError } from '../../src/kernel/errors';
 import { PostgresPool } from '../../src/platform/postgres/pool';
 import { identifier } from '../../src/platform/postgres/quote';
@@ -64,6 +65,25 @@ let broker: Promise<readonly string[]> | undefined;
 /** Addresses of the broker; a local one is started for the whole run by the first test file that asks (3 to 8 s). */
 export const kafkaBrokers = async (): Promise<string[]> => [...(brokersOf(process.env[TOLD.kafka]) ?? (await (broker ??= startBroker())))];
 
+let registry: Promise<string> | undefined;
+
+/** Kept by the supervisor of the run as the broker is. */
+const startRegistry = async (): Promise<string> => {
+  const connection = await connectServices(told(TOLD.folder, 'registry'), {
+    postgres: false,
+    kafka: false,
+    registry: true,
+    fresh: false,
+    ephemeral: true,
+    durable: false,
+  });
+  await connection.release();
+  return connection.addresses.registryUrl ?? '';
+};
+
+/** Address of the registry with the Confluent API; a local one is started for the whole run by the first test file that asks (4 to 12 s). */
+export const registryUrl = async (): Promise<string> => process.env[TOLD.registry] ?? (await (registry ??= startRegistry()));
+
 const describeWith = (service: Service, name: string, define: () => void): void => {
   const verdict = verdictOn(service, process.env);
   if (verdict.run) {
@@ -82,6 +102,13 @@ const describeWith = (service: Service, name: string, define: () => void): void 
 
 /** A suite that needs PostgreSQL: skipped loudly where there is none, failed where `REFOLD_REQUIRE_SERVICES` lists it. */
 export const describeWithPostgres = (name: string, define: () => void): void => describeWith('postgres', name, define);
+
+/** A suite that needs a registry with the Confluent API, and PostgreSQL. All suites share one registry: use names of your own. */
+export const describeWithRegistry = (name: string, define: () => void): void =>
+  describeWith('registry', name, () => {
+    beforeAll(async () => void (await registryUrl()), 300_000);
+    define();
+  });
 
 const KAFKA_TURN = 7_351_001;
 

@@ -10,6 +10,7 @@ import { givenArguments } from './launch';
 import { startPostgres } from './postgres-service';
 import { isRunning, recordOf, terminate, type ProcessRecord } from './process-identity';
 import { onMessages, send, toWire, type ServiceAddresses, type ServiceReply, type ServiceRequest } from './protocol';
+import { startRegistry } from './registry-service';
 import type { RunningService, ServiceSurroundings } from './running-service';
 
 /** Exit code of a supervisor that found another one in charge. */
@@ -20,9 +21,14 @@ const GRACE_MS = 500;
 const FIRST_CLIENT_MS = 15_000;
 const LAUNCHER_CHECK_MS = 200;
 
-type ServiceName = 'postgres' | 'kafka';
+const SERVICES = ['postgres', 'kafka', 'registry'] as const;
+type ServiceName = (typeof SERVICES)[number];
 
-const START: Readonly<Record<ServiceName, (around: ServiceSurroundings) => Promise<RunningService>>> = { postgres: startPostgres, kafka: startKafka };
+const START: Readonly<Record<ServiceName, (around: ServiceSurroundings) => Promise<RunningService>>> = {
+  postgres: startPostgres,
+  kafka: startKafka,
+  registry: startRegistry,
+};
 
 /**
  * Owns the embedded services of one folder: starts them when the first client asks, and stops them when the last one has
@@ -88,7 +94,12 @@ class Supervisor {
   #published(): ServiceAddresses {
     const postgresUrl = this.#current.get('postgres')?.address;
     const kafka = this.#current.get('kafka')?.address;
-    return { ...(postgresUrl === undefined ? {} : { postgresUrl }), ...(kafka === undefined ? {} : { kafkaBrokers: [kafka] }) };
+    const registryUrl = this.#current.get('registry')?.address;
+    return {
+      ...(postgresUrl === undefined ? {} : { postgresUrl }),
+      ...(kafka === undefined ? {} : { kafkaBrokers: [kafka] }),
+      ...(registryUrl === undefined ? {} : { registryUrl }),
+    };
   }
 
   #accept(socket: net.Socket): void {
@@ -130,7 +141,7 @@ class Supervisor {
 
   async #serve(request: ServiceRequest): Promise<ServiceReply> {
     try {
-      const wanted = (['postgres', 'kafka'] as const).filter((name) => request[name]);
+      const wanted = SERVICES.filter((name) => request[name] === true);
       if (request.ephemeral && !this.#ephemeral) {
         this.#ephemeral = true;
         this.#children.removeAtEnd(this.#folder);

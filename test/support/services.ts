@@ -4,6 +4,7 @@ import { connectServices } from '../../src/app/services/connection';
 import { RefoldError } from '../../src/kernel/errors';
 import { PostgresPool } from '../../src/platform/postgres/pool';
 import { identifier } from '../../src/platform/postgres/quote';
+import { until } from './harness';
 import { TOLD, missingVariable, verdictOn, type Service } from './service-choice';
 
 export interface TestDatabase {
@@ -81,8 +82,29 @@ const startRegistry = async (): Promise<string> => {
   return connection.addresses.registryUrl ?? '';
 };
 
-/** Address of the registry with the Confluent API; a local one is started for the whole run by the first test file that asks (4 to 12 s). */
-export const registryUrl = async (): Promise<string> => process.env[TOLD.registry] ?? (await (registry ??= startRegistry()));
+const globalMode = async (url: string, init?: RequestInit): Promise<unknown> => {
+  const response = await fetch(`${url}/config`, { headers: { 'content-type': 'application/json' }, ...init });
+  return ((await response.json()) as { readonly compatibilityLevel?: unknown }).compatibilityLevel;
+};
+
+/** Several test files may do this at once, which the registry answers with errors for some. */
+const withMode = async (url: string): Promise<string> => {
+  await until(async () => {
+    const mode = await globalMode(url);
+    if (mode !== 'BACKWARD') {
+      await globalMode(url, { method: 'PUT', body: JSON.stringify({ compatibility: 'BACKWARD' }) });
+    }
+    return mode === 'BACKWARD';
+  }, 'the registry has the mode BACKWARD');
+  return url;
+};
+
+/** Address of the registry with the Confluent API, whose global mode is BACKWARD; a local one is started for the whole run by the first test file that asks (4 to 12 s). */
+export const registryUrl = (): Promise<string> => {
+  const given = process.env[TOLD.registry];
+  registry ??= (given === undefined ? startRegistry() : Promise.resolve(given)).then(withMode);
+  return registry;
+};
 
 const describeWith = (service: Service, name: string, define: () => void): void => {
   const verdict = verdictOn(service, process.env);

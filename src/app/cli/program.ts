@@ -22,7 +22,8 @@ Exit codes:
   130  interrupted; \`refold replay start\` has detached, the same command goes on
 
 Configuration: defaults < application module < environment < flags. Environment: REFOLD_POSTGRES_URL, REFOLD_LOG,
-REFOLD_KAFKA_BROKERS, REFOLD_REGISTRY_URL, REFOLD_REGISTRY_USER, REFOLD_REGISTRY_PASSWORD, REFOLD_LOG_LEVEL.`;
+REFOLD_KAFKA_BROKERS, REFOLD_REGISTRY_URL, REFOLD_REGISTRY_USER, REFOLD_REGISTRY_PASSWORD,
+REFOLD_LOG_LEVEL.`;
 
 const wholeNumber = (what: string) => (text: string) => {
   if (!/^[1-9]\d{0,14}$/.test(text)) {

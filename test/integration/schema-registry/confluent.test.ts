@@ -21,7 +21,6 @@ describeWithRegistry('a registry with the Confluent API', () => {
 
   beforeAll(async () => {
     url = await registryUrl();
-    await put(`${url}/config`, { compatibility: 'BACKWARD' });
   });
 
   describe('as every registry', () => {

@@ -12,7 +12,14 @@ const caught = (work: () => unknown): unknown => {
   throw new Error('nothing was thrown');
 };
 const file: Partial<Configuration> = { postgresUrl: 'postgres://file/db', log: 'kafka', kafkaBrokers: ['file:1'], viewSchema: 'file' };
-const environment = { REFOLD_POSTGRES_URL: 'postgresql://environment/db', REFOLD_KAFKA_BROKERS: ' environment:1, ,environment:2', REFOLD_LOG: 'postgres' };
+const environment = {
+  REFOLD_POSTGRES_URL: 'postgresql://environment/db',
+  REFOLD_KAFKA_BROKERS: ' environment:1, ,environment:2',
+  REFOLD_LOG: 'postgres',
+  REFOLD_REGISTRY_URL: 'https://environment/registry',
+  REFOLD_REGISTRY_USER: 'me',
+  REFOLD_REGISTRY_PASSWORD: 'secret',
+};
 
 describe('configuration', () => {
   it('defaults < file < environment < flags', () => {
@@ -20,6 +27,9 @@ describe('configuration', () => {
       postgresUrl: '',
       log: 'postgres',
       kafkaBrokers: [],
+      registryUrl: '',
+      registryUser: '',
+      registryPassword: '',
       viewSchema: 'public',
       servicesFolder: '.refold',
       worker: WORKER_DEFAULTS,
@@ -30,6 +40,9 @@ describe('configuration', () => {
       postgresUrl: 'postgresql://environment/db',
       log: 'postgres',
       kafkaBrokers: ['environment:1', 'environment:2'],
+      registryUrl: 'https://environment/registry',
+      registryUser: 'me',
+      registryPassword: 'secret',
       viewSchema: 'file',
     });
     const flags: Partial<Configuration> = { postgresUrl: 'postgres://flag/db', log: 'kafka', kafkaBrokers: ['flag:1'] };
@@ -52,6 +65,8 @@ describe('configuration', () => {
     ['an unknown key of the worker', { worker: { liveBach: 1 } }, 'liveBach'],
     ['another log', { log: 'rabbit' }, '"rabbit"'],
     ['the address of another database', { postgresUrl: 'mysql://root:secret@host/db' }, 'postgres://'],
+    ['a registry without http', { registryUrl: 'registry:8081' }, 'http://'],
+    ['a registry whose address is no URL', { registryUrl: 'http://:secret@' }, 'URL'],
     ['a worker option that is no number', { worker: { liveBatch: '100' } }, 'liveBatch'],
     ['a batch of nothing', { worker: { replayBatch: 0 } }, 'replayBatch'],
     ['a negative time', { worker: { pollMs: -1 } }, 'pollMs'],

@@ -20,6 +20,8 @@ export interface Configuration {
   readonly log: 'postgres' | 'kafka' | '';
   /** `host:port` each; empty with `log: 'kafka'`: an embedded broker is started. */
   readonly kafkaBrokers: readonly string[];
+  /** `http://user:password@host:8123` or `https://…` of ClickHouse; empty: an embedded one is started if a projection is stored there. */
+  readonly clickhouseUrl: string;
   /** `http(s)://…` of a registry with the Confluent API, with its path; may carry user and password. Empty: schemas lie in Postgres. */
   readonly registryUrl: string;
   /** Counts more than what the URL says; so does the password. */
@@ -36,6 +38,7 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
   postgresUrl: '',
   log: '',
   kafkaBrokers: [],
+  clickhouseUrl: '',
   registryUrl: '',
   registryUser: '',
   registryPassword: '',
@@ -55,6 +58,7 @@ const fromEnvironment = (environment: Environment): Partial<Configuration> => {
   return {
     ...(environment['REFOLD_POSTGRES_URL'] ? { postgresUrl: environment['REFOLD_POSTGRES_URL'] } : {}),
     ...(brokers !== undefined && brokers.length > 0 ? { kafkaBrokers: brokers } : {}),
+    ...(environment['REFOLD_CLICKHOUSE_URL'] ? { clickhouseUrl: environment['REFOLD_CLICKHOUSE_URL'] } : {}),
     ...(log ? { log: log as Configuration['log'] } : {}),
     ...(environment['REFOLD_REGISTRY_URL'] ? { registryUrl: environment['REFOLD_REGISTRY_URL'] } : {}),
     ...(environment['REFOLD_REGISTRY_USER'] ? { registryUser: environment['REFOLD_REGISTRY_USER'] } : {}),
@@ -88,6 +92,9 @@ const checked = (configuration: Configuration): Configuration => {
   }
   if (configuration.postgresUrl !== '' && !/^postgres(ql)?:\/\//.test(configuration.postgresUrl)) {
     throw new RefoldError('config.invalid', 'the address of Postgres must begin with postgres://');
+  }
+  if (configuration.clickhouseUrl !== '' && !/^https?:\/\//.test(configuration.clickhouseUrl)) {
+    throw new RefoldError('config.invalid', 'the address of ClickHouse must begin with http:// or https://');
   }
   if (configuration.registryUrl !== '' && (!/^https?:\/\//.test(configuration.registryUrl) || !URL.canParse(configuration.registryUrl))) {
     throw new RefoldError('config.invalid', 'the address of the schema registry must be a URL that begins with http:// or https://');

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { acquireServices } from '../../src/app/services/services';
+import { libraryFor } from '../../src/app/services/clickhouse/library';
 import { connectServices } from '../../src/app/services/connection';
 import { Releasers } from '../../src/kernel/lifecycle';
 import { messageOf } from '../../src/kernel/errors';
@@ -12,13 +13,15 @@ declare global {
   var releaseTestServices: (() => Promise<void>) | undefined;
 }
 
-export type Service = 'postgres' | 'kafka' | 'registry';
+const SERVICES = ['postgres', 'kafka', 'clickhouse', 'registry'] as const;
+export type Service = (typeof SERVICES)[number];
 export type Environment = Record<string, string | undefined>;
 
 /** Variables by which the setup tells the workers what there is. */
 export const TOLD = {
   postgres: 'REFOLD_TEST_POSTGRES_URL',
   kafka: 'REFOLD_TEST_KAFKA_BROKERS',
+  clickhouse: 'REFOLD_TEST_CLICKHOUSE_URL',
   registry: 'REFOLD_TEST_REGISTRY_URL',
   folder: 'REFOLD_TEST_FOLDER',
 } as const;
@@ -64,15 +67,26 @@ const lacks = (service: keyof typeof FETCHED): string | undefined => {
   return fetched || responds('mvn', ['-v']) ? undefined : `${service} was not fetched yet and mvn is not installed`;
 };
 
-/** Embedded PostgreSQL, and a connection that keeps the supervisor for the Kafka or registry a test may ask for. */
+const clickhouseLacks = (folder: string): string | undefined => {
+  try {
+    libraryFor(folder);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+};
+
+/** Embedded PostgreSQL, and a connection that keeps the supervisor for what a test may ask for later. */
 const prepareLocal = async (folder: string, environment: Environment, releasers: Releasers): Promise<void> => {
   const test = { fresh: false, ephemeral: true, durable: false } as const;
-  const later = (['kafka', 'registry'] as const).filter((service) => environment[TOLD[service]] === undefined);
-  later.forEach((service) => tell(environment, missingVariable(service), lacks(service)));
-  if (later.some((service) => environment[missingVariable(service)] === undefined)) {
-    const kept = await connectServices(folder, { postgres: false, kafka: false, ...test });
-    releasers.push(() => kept.release());
+  const onDemand = { kafka: () => lacks('kafka'), registry: () => lacks('registry'), clickhouse: () => clickhouseLacks(folder) };
+  for (const service of ['kafka', 'registry', 'clickhouse'] as const) {
+    if (environment[TOLD[service]] === undefined) {
+      tell(environment, missingVariable(service), onDemand[service]());
+    }
   }
+  const kept = await connectServices(folder, { postgres: false, kafka: false, clickhouse: false, ...test });
+  releasers.push(() => kept.release());
   if (environment[TOLD.postgres] === undefined) {
     try {
       const services = await acquireServices({ folder, want: { postgres: true }, environment: {}, ...test });
@@ -86,7 +100,7 @@ const prepareLocal = async (folder: string, environment: Environment, releasers:
 
 /**
  * Chooses for each service in order: the address in the environment, a container where Docker answers, a local process.
- * Kafka and the registry as local processes are started when the first test asks for it, so that a run without such tests does not wait.
+ * Kafka, ClickHouse and the registry as local processes are started when the first test asks for them, so that a run without such tests does not wait.
  */
 export const prepareServices = async (folder: string, environment: Environment): Promise<() => Promise<void>> => {
   const releasers = new Releasers();
@@ -95,7 +109,8 @@ export const prepareServices = async (folder: string, environment: Environment):
   tell(environment, TOLD.postgres, environment['REFOLD_POSTGRES_URL']);
   tell(environment, TOLD.kafka, environment['REFOLD_KAFKA_BROKERS']);
   tell(environment, TOLD.registry, environment['REFOLD_REGISTRY_URL']);
-  const wanted = (['postgres', 'kafka', 'registry'] as const).filter((service) => environment[TOLD[service]] === undefined);
+  tell(environment, TOLD.clickhouse, environment['REFOLD_CLICKHOUSE_URL']);
+  const wanted = SERVICES.filter((service) => environment[TOLD[service]] === undefined);
   if (wanted.length > 0 && responds('docker', ['info'])) {
     for (const [service, address] of Object.entries(await startContainers(wanted, releasers))) {
       tell(environment, TOLD[service as Service], address);

@@ -22,7 +22,7 @@ Exit codes:
   130  interrupted; \`refold replay start\` has detached, the same command goes on
 
 Configuration: defaults < application module < environment < flags. Environment: REFOLD_POSTGRES_URL, REFOLD_LOG,
-REFOLD_KAFKA_BROKERS, REFOLD_REGISTRY_URL, REFOLD_REGISTRY_USER, REFOLD_REGISTRY_PASSWORD,
+REFOLD_KAFKA_BROKERS, REFOLD_CLICKHOUSE_URL, REFOLD_REGISTRY_URL, REFOLD_REGISTRY_USER, REFOLD_REGISTRY_PASSWORD,
 REFOLD_LOG_LEVEL.`;
 
 const wholeNumber = (what: string) => (text: string) => {
@@ -53,6 +53,7 @@ const sharedOptions = (): readonly Option[] => [
   new Option('--postgres <url>', 'postgres://… of control schema and read models; else an embedded one is started'),
   new Option('--log <where>', 'where events lie; kafka if brokers are given, else postgres').choices(['postgres', 'kafka']),
   new Option('--brokers <list>', 'Kafka brokers, host:port with commas between').argParser(brokerList),
+  new Option('--clickhouse <url>', 'http://… of ClickHouse; else an embedded one is started if a projection is stored there'),
   new Option('--registry <url>', 'schema registry with the Confluent API, http(s)://… with its path; else schemas lie in Postgres'),
   new Option('--log-level <level>', 'log lines as JSON on stderr from this level; `run` writes info, others none').choices(LOG_LEVELS),
   new Option('--json', 'one JSON object on stdout, errors included'),

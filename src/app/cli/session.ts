@@ -19,6 +19,7 @@ export interface Flags {
   readonly postgres?: string;
   readonly log?: 'postgres' | 'kafka';
   readonly brokers?: readonly string[];
+  readonly clickhouse?: string;
   readonly registry?: string;
   readonly logLevel?: LogLevel;
   readonly json?: true;
@@ -52,10 +53,11 @@ export interface OfflineAction {
   readonly answer: () => Outcome;
 }
 
-export const configurationFlags = ({ postgres, log, brokers, registry }: Flags): Partial<Configuration> => ({
+export const configurationFlags = ({ postgres, log, brokers, clickhouse, registry }: Flags): Partial<Configuration> => ({
   ...(postgres === undefined ? {} : { postgresUrl: postgres }),
   ...(log === undefined ? {} : { log }),
   ...(brokers === undefined ? {} : { kafkaBrokers: brokers }),
+  ...(clickhouse === undefined ? {} : { clickhouseUrl: clickhouse, registry }),
   ...(registry === undefined ? {} : { registryUrl: registry }),
 });
 

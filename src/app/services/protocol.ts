@@ -6,6 +6,7 @@ export interface ServiceRequest {
   readonly token: string;
   readonly postgres: boolean;
   readonly kafka: boolean;
+  readonly clickhouse: boolean;
   readonly registry?: boolean;
   readonly fresh: boolean;
   readonly ephemeral: boolean;
@@ -15,6 +16,7 @@ export interface ServiceRequest {
 export interface ServiceAddresses {
   readonly postgresUrl?: string;
   readonly kafkaBrokers?: readonly string[];
+  readonly clickhouseUrl?: string;
   readonly registryUrl?: string;
 }
 

@@ -5,6 +5,7 @@ import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
 import { addressBookFile, writeAddressBook } from './address-book';
 import { Children } from './children';
 import { claim } from './claim';
+import { startClickHouse } from './clickhouse-service';
 import { startKafka } from './kafka-service';
 import { givenArguments } from './launch';
 import { startPostgres } from './postgres-service';
@@ -21,12 +22,13 @@ const GRACE_MS = 500;
 const FIRST_CLIENT_MS = 15_000;
 const LAUNCHER_CHECK_MS = 200;
 
-const SERVICES = ['postgres', 'kafka', 'registry'] as const;
+const SERVICES = ['postgres', 'kafka', 'clickhouse', 'registry'] as const;
 type ServiceName = (typeof SERVICES)[number];
 
 const START: Readonly<Record<ServiceName, (around: ServiceSurroundings) => Promise<RunningService>>> = {
   postgres: startPostgres,
   kafka: startKafka,
+  clickhouse: startClickHouse,
   registry: startRegistry,
 };
 
@@ -94,10 +96,12 @@ class Supervisor {
   #published(): ServiceAddresses {
     const postgresUrl = this.#current.get('postgres')?.address;
     const kafka = this.#current.get('kafka')?.address;
+    const clickhouseUrl = this.#current.get('clickhouse')?.address;
     const registryUrl = this.#current.get('registry')?.address;
     return {
       ...(postgresUrl === undefined ? {} : { postgresUrl }),
       ...(kafka === undefined ? {} : { kafkaBrokers: [kafka] }),
+      ...(clickhouseUrl === undefined ? {} : { clickhouseUrl }),
       ...(registryUrl === undefined ? {} : { registryUrl }),
     };
   }

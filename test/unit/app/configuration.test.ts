@@ -15,10 +15,11 @@ const file: Partial<Configuration> = { postgresUrl: 'postgres://file/db', log: '
 const environment = {
   REFOLD_POSTGRES_URL: 'postgresql://environment/db',
   REFOLD_KAFKA_BROKERS: ' environment:1, ,environment:2',
-  REFOLD_LOG: 'postgres',
   REFOLD_REGISTRY_URL: 'https://environment/registry',
   REFOLD_REGISTRY_USER: 'me',
   REFOLD_REGISTRY_PASSWORD: 'secret',
+  REFOLD_CLICKHOUSE_URL: 'https://environment:8443',
+  REFOLD_LOG: 'postgres',
 };
 
 describe('configuration', () => {
@@ -27,6 +28,7 @@ describe('configuration', () => {
       postgresUrl: '',
       log: 'postgres',
       kafkaBrokers: [],
+      clickhouseUrl: '',
       registryUrl: '',
       registryUser: '',
       registryPassword: '',
@@ -40,12 +42,13 @@ describe('configuration', () => {
       postgresUrl: 'postgresql://environment/db',
       log: 'postgres',
       kafkaBrokers: ['environment:1', 'environment:2'],
+      clickhouseUrl: 'https://environment:8443',
       registryUrl: 'https://environment/registry',
       registryUser: 'me',
       registryPassword: 'secret',
       viewSchema: 'file',
     });
-    const flags: Partial<Configuration> = { postgresUrl: 'postgres://flag/db', log: 'kafka', kafkaBrokers: ['flag:1'] };
+    const flags: Partial<Configuration> = { postgresUrl: 'postgres://flag/db', log: 'kafka', kafkaBrokers: ['flag:1'], clickhouseUrl: 'http://flag' };
     expect(resolveConfiguration(file, environment, flags)).toMatchObject({ ...flags, viewSchema: 'file' });
   });
 
@@ -65,6 +68,7 @@ describe('configuration', () => {
     ['an unknown key of the worker', { worker: { liveBach: 1 } }, 'liveBach'],
     ['another log', { log: 'rabbit' }, '"rabbit"'],
     ['the address of another database', { postgresUrl: 'mysql://root:secret@host/db' }, 'postgres://'],
+    ['the native port of ClickHouse', { clickhouseUrl: 'clickhouse://u:secret@host:9000' }, 'http://'],
     ['a registry without http', { registryUrl: 'registry:8081' }, 'http://'],
     ['a registry whose address is no URL', { registryUrl: 'http://:secret@' }, 'URL'],
     ['a worker option that is no number', { worker: { liveBatch: '100' } }, 'liveBatch'],

@@ -3,18 +3,9 @@ import { PostgresReadModelStore } from '../../../src/projections/adapters/postgr
 import type { ReplayJournal, StoreSwitch } from '../../../src/replay/ports';
 import { until } from '../../support/harness';
 import { describeWithPostgres } from '../../support/services';
-import { DAILY_V2, openWorld, type CoordinatorSettings, type World } from './world';
+import { DAILY_V2, openWorld, replacing, type CoordinatorSettings, type World } from './world';
 
 const unreachable = (): RefoldError => new RefoldError('store.unreachable', 'the connection was lost');
-
-/** The part with one method replaced; the others run on the part itself. */
-const replacing = <T extends object, K extends keyof T & string>(part: T, name: K, method: T[K]): T =>
-  new Proxy(part, {
-    get: (target, property) => {
-      const value: unknown = property === name ? method : Reflect.get(target, property, target);
-      return typeof value === 'function' ? (value as (...args: never[]) => unknown).bind(target) : value;
-    },
-  });
 
 const switching = (change: (store: StoreSwitch) => StoreSwitch): CoordinatorSettings['rewire'] => {
   return (parts) => ({ ...parts, switches: new Map([...parts.switches].map(([kind, store]) => [kind, change(store)])) });

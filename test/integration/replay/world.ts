@@ -4,10 +4,8 @@ import { defineApp } from '../../../src/app/define-app';
 import { Decimal } from '../../../src/kernel/decimal';
 import { systemClock } from '../../../src/kernel/clock';
 import type { PostgresPool } from '../../../src/platform/postgres/pool';
-import type { StoreKind } from '../../../src/projections/generations';
 import { PostgresHolds } from '../../../src/replay/adapters/postgres/holds';
 import { PostgresReplayJournal } from '../../../src/replay/adapters/postgres/journal';
-import { PostgresSwitch } from '../../../src/replay/adapters/postgres/switch';
 import { ReplayCoordinator } from '../../../src/replay/coordinator';
 import type { ReplayObserver, ReplayOptions, ReplayParts } from '../../../src/replay/parts';
 import { CustomerDaily, OrderPlaced, OrderSummary, customerDailyV2, shopEvents } from '../../support/shop';
@@ -36,6 +34,15 @@ export interface CoordinatorSettings {
   readonly rewire?: (parts: ReplayParts) => ReplayParts;
 }
 
+/** The part with one method replaced; the others run on the part itself. */
+export const replacing = <T extends object, K extends keyof T & string>(part: T, name: K, method: T[K]): T =>
+  new Proxy(part, {
+    get: (target, property) => {
+      const value: unknown = property === name ? method : Reflect.get(target, property, target);
+      return typeof value === 'function' ? (value as (...args: never[]) => unknown).bind(target) : value;
+    },
+  });
+
 const mortal = <T extends object>(part: T, death: { readonly dead: boolean } | undefined): T =>
   death === undefined
     ? part
@@ -61,7 +68,7 @@ export const coordinatorOver = (connection: ConnectedApp, settings: CoordinatorS
     journal: mortal(new PostgresReplayJournal(pool, app.name), death),
     holds: mortal(new PostgresHolds(pool), death),
     stores: container.resolve(TOKENS.stores),
-    switches: new Map<StoreKind, PostgresSwitch>([['postgres', mortal(new PostgresSwitch({ pool, app: app.name }), death)]]),
+    switches: new Map([...container.resolve(TOKENS.switches)].map(([kind, store]) => [kind, mortal(store, death)])),
     log: container.resolve(TOKENS.log),
     definitions: settings.definitions ?? app.projections,
     clock: systemClock,
@@ -99,7 +106,7 @@ export interface WorldSettings {
   readonly app?: typeof shopV2;
 }
 
-const startWorker = (connection: ConnectedApp, name: string): WorkerHandle => {
+export const startWorker = (connection: ConnectedApp, name: string): WorkerHandle => {
   const worker = connection.worker({ name, options: { pollMs: 20, waitMs: 20, announceMs: 200 } });
   const ended = worker.run();
   ended.catch(() => undefined); // `stop` reports it

@@ -1,0 +1,148 @@
+import { connect, type ConnectedApp } from '../../../src/app/connect';
+import { defineApp } from '../../../src/app/define-app';
+import { TOKENS } from '../../../src/app/container';
+import { Decimal } from '../../../src/kernel/decimal';
+import { projection } from '../../../src/projections/projection';
+import { tumbling } from '../../../src/projections/windows/tumbling';
+import { caughtUp, until } from '../../support/harness';
+import { describeWithClickHouse, freshClickHouse, freshDatabase, type TestClickHouse, type TestDatabase } from '../../support/services';
+import { OrderErased, OrderPlaced, OrderShipped, customerDaily, orderSummary, shopEvents, type OrderRow } from '../../support/shop';
+import { coordinatorOver, orders, replacing, startWorker, type WorkerHandle } from './world';
+
+const BOTH = ['postgres', 'clickhouse'] as const;
+
+const summary = projection({ name: 'order-summary', version: 1, store: BOTH, into: orderSummary })
+  .on(OrderPlaced, (e): OrderRow => ({ order_id: e.orderId, customer_id: e.customerId, status: 'placed', amount: e.amount, changed_at: e.placedAt }))
+  .on(OrderShipped, { missing: 'skip' }, (e, row): OrderRow => ({ ...row, status: 'shipped', changed_at: e.shippedAt }))
+  .on(OrderErased, () => undefined);
+
+const daily = (version: number, counts: (e: OrderPlaced) => number): typeof summary => {
+  const value = projection({ name: 'customer-daily', version, store: BOTH, into: customerDaily, window: tumbling('1 day', { grace: '400 days' }) }).on(
+    OrderPlaced,
+    (e) => customerDaily.contribution({ customer_id: e.customerId }, { orders: counts(e), revenue: e.amount, largest: e.amount, smallest: e.amount }),
+  );
+  return value as unknown as typeof summary;
+};
+
+const shop = defineApp({
+  name: 'shop',
+  events: [...shopEvents],
+  projections: [summary, daily(1, () => 1), daily(2, (e) => (e.amount.equals(Decimal.parse('0.00')) ? 0 : 1))],
+});
+const shopV1 = defineApp({ name: 'shop', events: [...shopEvents], projections: [summary, daily(1, () => 1)] });
+
+describeWithClickHouse('a projection in both stores', () => {
+  let database: TestDatabase;
+  let analytics: TestClickHouse;
+  let connection: ConnectedApp;
+  let worker: WorkerHandle;
+
+  const open = async (app: unknown): Promise<ConnectedApp> =>
+    (await connect(app as typeof shop, {
+      configuration: { postgresUrl: database.url, clickhouseUrl: analytics.url },
+      environment: {},
+    })) as unknown as ConnectedApp;
+
+  const query = (model: string, store: (typeof BOTH)[number]): Promise<readonly object[]> =>
+    (connection.query as unknown as (name: string, options: object) => Promise<readonly object[]>)(model, { store });
+
+  /** The rows of a model, which must be the same in both stores once every generation has caught up. */
+  const agreed = async (model: string): Promise<readonly object[]> => {
+    await until(async () => {
+      const catalog = connection.container.resolve(TOKENS.catalog);
+      const following = (await catalog.list()).filter(({ status }) => status !== 'retired');
+      return (await Promise.all(following.map((generation) => caughtUp(catalog, connection.log, generation)))).every(Boolean);
+    }, 'all generations have caught up');
+    const [inPostgres, inClickHouse] = await Promise.all([query(model, 'postgres'), query(model, 'clickhouse')]);
+    expect(inClickHouse).toEqual(inPostgres);
+    return inPostgres;
+  };
+  const countOf = async (): Promise<bigint> => (await agreed('customer_daily')).reduce((sum, row) => sum + (row as { orders: bigint }).orders, 0n);
+  const statuses = async (): Promise<readonly string[]> =>
+    (await connection.container.resolve(TOKENS.catalog).list())
+      .filter((g) => g.projection === 'customer-daily')
+      .map((g) => `${g.store} v${String(g.version)}.r${String(g.run)} ${g.status}`);
+
+  beforeAll(async () => {
+    [database, analytics] = await Promise.all([freshDatabase('both-stores'), freshClickHouse('both-stores')]);
+    connection = await open(shopV1);
+    await connection.migrate();
+    await connection.emit([...orders(0, 120), new OrderShipped('o3', new Date('2026-02-01')), new OrderErased('o4'), new OrderErased('o5'), ...orders(5, 6)]);
+    worker = startWorker(connection, 'first');
+    await until(
+      async () => (await connection.generations()).filter(({ generation }) => generation.status === 'active').length === 4,
+      'both are active in both stores',
+    );
+    await worker.stop();
+    await connection.close();
+    connection = await open(shop);
+    worker = startWorker(connection, 'second');
+  });
+  afterAll(async () => {
+    await worker.stop();
+    await connection.close();
+    await Promise.all([database.drop(), analytics.drop()]);
+  });
+
+  it('holds the same rows in both, after updates and deletions too', async () => {
+    const rows = await agreed('order_summary');
+    expect(rows).toHaveLength(119); // 4 is erased, 5 was placed again
+    expect(rows).toContainEqual(expect.objectContaining({ order_id: 'o3', status: 'shipped' }));
+    expect(await countOf()).toBe(121n);
+  });
+
+  it('switches both in one replay, forth and back, and names the same changed rows', async () => {
+    const coordinator = coordinatorOver(connection);
+    const { id } = await coordinator.start({ projections: [{ name: 'customer-daily', version: 2 }] });
+    expect(await coordinator.runUntil(id, 'ready')).toMatchObject({ state: 'ready', error: undefined });
+    const verdict = await coordinator.diff(id);
+    const [first, second] = verdict.members;
+    expect([first!.store, second!.store]).toEqual(BOTH);
+    expect(first).toMatchObject({ changed: 12, onlyBefore: 0, onlyAfter: 0, changedByColumn: { orders: 12 }, keyColumns: ['customer_id', 'window_start'] });
+    const { samples: _a, store: _b, before: _c, after: _d, ...sameInBoth } = first!;
+    expect(second).toMatchObject(sameInBoth);
+    expect(second!.samples.map(({ kind, key, changes }) => [kind, key['customer_id'], changes])).toEqual(
+      first!.samples.map(({ kind, key, changes }) => [kind, key['customer_id'], changes]),
+    );
+    await coordinator.cutover(id);
+    expect(await statuses()).toEqual(['clickhouse v1.r1 standby', 'clickhouse v2.r1 active', 'postgres v1.r1 standby', 'postgres v2.r1 active']);
+    await connection.emit(orders(200, 240));
+    expect(await countOf()).toBe(121n - 12n + 36n);
+    await coordinator.rollback(id);
+    expect(await countOf()).toBe(161n);
+    await coordinator.cutover(id);
+    await coordinator.retire(id);
+    expect(await countOf()).toBe(145n);
+  });
+
+  it('corrects the control schema from the views of ClickHouse after a crash between the two', async () => {
+    const coordinator = coordinatorOver(connection);
+    const { id } = await coordinator.start({ projections: [{ name: 'customer-daily', version: 2 }], again: true });
+    await coordinator.runUntil(id, 'ready');
+    const catalog = connection.container.resolve(TOKENS.catalog);
+    const dead = (): Promise<never> => Promise.reject(new Error('this process is dead'));
+    const dying = coordinatorOver(connection, {
+      rewire: (parts) => ({
+        ...parts,
+        switches: new Map([...parts.switches].map(([kind, store]) => [kind, kind === 'postgres' ? store : replacing(store, 'switch', dead)])),
+      }),
+    });
+    await expect(dying.cutover(id)).rejects.toThrow('dead');
+    expect((await coordinator.status(id)).state).toBe('cutting-over');
+    expect(
+      (await catalog.list())
+        .filter(({ status, projection: name }) => status === 'active' && name === 'customer-daily')
+        .map((g) => `${g.store} r${String(g.run)}`),
+    ).toEqual(['clickhouse r1', 'postgres r2']);
+    expect(await coordinator.cutover(id)).toMatchObject({ state: 'done' });
+    expect(await countOf()).toBe(145n);
+    // Readers of ClickHouse see the second run; let the control schema have forgotten it.
+    const pool = connection.container.resolve(TOKENS.pool);
+    await pool.query(`UPDATE refold.generations SET status = 'standby' WHERE projection = 'customer-daily' AND store = 'clickhouse' AND status = 'active'`);
+    expect(await coordinator.reconcile()).toEqual(['customer-daily']);
+    expect((await catalog.list()).find((g) => g.store === 'clickhouse' && g.projection === 'customer-daily' && g.status === 'active')).toMatchObject({
+      version: 2,
+      run: 2,
+    });
+  });
+});

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// Installs what a fresh clone lacks, with nothing but Node and npm: install-missing.mjs [--kafka]
+// Installs what a fresh clone lacks, with nothing but Node and npm: install-missing.mjs [--kafka] [--registry]
 //   the packages of package-lock.json, where node_modules is missing or differs from it
 //   --kafka: the libraries of the Kafka broker that tests and demo start, unless REFOLD_KAFKA_BROKERS names one
+//   --registry: the schema registry that tests start, unless REFOLD_REGISTRY_URL names one
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -44,16 +45,21 @@ const installPackages = () => {
   if (!run('npm', ['ci'])) fail('npm ci failed; its output above says why. Correct that and give the same command again.');
 };
 
-const fetchKafka = () => {
-  if ((process.env.REFOLD_KAFKA_BROKERS ?? '').trim() !== '') return;
-  if (run(process.execPath, [path.join(root, 'services', 'kafka', 'fetch-libraries.mjs')])) return;
-  const required = (process.env.REFOLD_REQUIRE_SERVICES ?? '').split(',').some((name) => name.trim() === 'kafka');
-  if (required) fail('Kafka is required by REFOLD_REQUIRE_SERVICES and could not be installed (see above).');
-  say('going on without Kafka (see above); what needs it says so.');
+const FETCHED = {
+  '--kafka': { service: 'kafka', address: 'REFOLD_KAFKA_BROKERS', script: ['kafka', 'fetch-libraries.mjs'] },
+  '--registry': { service: 'registry', address: 'REFOLD_REGISTRY_URL', script: ['registry', 'fetch-registry.mjs'] },
+};
+
+const fetchService = ({ service, address, script }) => {
+  if ((process.env[address] ?? '').trim() !== '') return;
+  if (run(process.execPath, [path.join(root, 'services', ...script)])) return;
+  const required = (process.env.REFOLD_REQUIRE_SERVICES ?? '').split(',').some((name) => name.trim() === service);
+  if (required) fail(`${service} is required by REFOLD_REQUIRE_SERVICES and could not be installed (see above).`);
+  say(`going on without ${service} (see above); what needs it says so.`);
 };
 
 const given = process.argv.slice(2);
-const unknown = given.filter((flag) => flag !== '--kafka');
-if (unknown.length > 0) fail(`unknown argument ${unknown.join(' ')}; known is --kafka`);
+const unknown = given.filter((flag) => !(flag in FETCHED));
+if (unknown.length > 0) fail(`unknown argument ${unknown.join(' ')}; known are ${Object.keys(FETCHED).join(', ')}`);
 installPackages();
-if (given.includes('--kafka')) fetchKafka();
+given.forEach((flag) => fetchService(FETCHED[flag]));

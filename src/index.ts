@@ -13,7 +13,8 @@ export { EventType, defineEventType, type EventClass, type EventTypeOptions, typ
 export type { EventMetadata } from './events/event-serde';
 export type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, Subscription, TopicSpec } from './events/event-log';
 export { partitionId, type PartitionId, type Position, type PositionVector, type TopicPartition } from './events/position';
-export type { SchemaRegistry, RegisteredSchema } from './events/schema-registry';
+export type { CompatibilityMode, RegisteredSchema, RegisteredSubject, SchemaRegistry } from './events/schema-registry';
+export type { SchemaBreak, SchemaRegistration, SchemaVerdict } from './events/schema-verdict';
 export {
   bigint,
   boolean,

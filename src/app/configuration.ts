@@ -24,6 +24,11 @@ export interface Configuration {
   readonly kafkaBrokers: readonly string[];
   /** `http://user:password@host:8123` or `https://…` of ClickHouse; empty: an embedded one is started if a projection is stored there. */
   readonly clickhouseUrl: string;
+  /** `http(s)://…` of a registry with the Confluent API, with its path; may carry user and password. Empty: schemas lie in Postgres. */
+  readonly registryUrl: string;
+  /** Counts more than what the URL says; so does the password. */
+  readonly registryUser: string;
+  readonly registryPassword: string;
   /** Schema of views and tables. */
   readonly viewSchema: string;
   /** Working folder of embedded services. */
@@ -38,6 +43,9 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
   log: '',
   kafkaBrokers: [],
   clickhouseUrl: '',
+  registryUrl: '',
+  registryUser: '',
+  registryPassword: '',
   viewSchema: 'public',
   servicesFolder: '.refold',
   retireDelay: '1 day',
@@ -57,6 +65,9 @@ const fromEnvironment = (environment: Environment): Partial<Configuration> => {
     ...(brokers !== undefined && brokers.length > 0 ? { kafkaBrokers: brokers } : {}),
     ...(environment['REFOLD_CLICKHOUSE_URL'] ? { clickhouseUrl: environment['REFOLD_CLICKHOUSE_URL'] } : {}),
     ...(log ? { log: log as Configuration['log'] } : {}),
+    ...(environment['REFOLD_REGISTRY_URL'] ? { registryUrl: environment['REFOLD_REGISTRY_URL'] } : {}),
+    ...(environment['REFOLD_REGISTRY_USER'] ? { registryUser: environment['REFOLD_REGISTRY_USER'] } : {}),
+    ...(environment['REFOLD_REGISTRY_PASSWORD'] ? { registryPassword: environment['REFOLD_REGISTRY_PASSWORD'] } : {}),
   };
 };
 
@@ -99,6 +110,9 @@ const checked = (configuration: Configuration): Configuration => {
     throw new RefoldError('config.invalid', 'the address of ClickHouse must begin with http:// or https://');
   }
   requireRetireDelay(configuration.retireDelay);
+  if (configuration.registryUrl !== '' && (!/^https?:\/\//.test(configuration.registryUrl) || !URL.canParse(configuration.registryUrl))) {
+    throw new RefoldError('config.invalid', 'the address of the schema registry must be a URL that begins with http:// or https://');
+  }
   return { ...configuration, log, worker: checkedWorker(configuration.worker) };
 };
 

@@ -4,12 +4,12 @@ import type { Logger } from '../kernel/logger';
 import { assertMigrated, migrate } from '../platform/postgres/migrate';
 import type { PostgresPool } from '../platform/postgres/pool';
 import type { EventLog } from '../events/event-log';
-import type { EventMetadata } from '../events/event-serde';
+import type { EventMetadata, EventSerde } from '../events/event-serde';
 import type { Position } from '../events/position';
 import { CommandBus } from '../commands/command-bus';
 import { Relay, type RelayOptions } from '../commands/relay';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
-import type { Checkpoint, Generation, StoreKind } from '../projections/generations';
+import type { Checkpoint, Generation, GenerationCatalog, StoreKind } from '../projections/generations';
 import { readModelRows } from '../projections/adapters/clickhouse/reader';
 import type { AnyProjection } from '../projections/projection';
 import { openReader, readView, type Database, type Reader, type ReadOnly } from '../projections/adapters/postgres/reader';
@@ -60,6 +60,8 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   emit(events: readonly object[], metadata?: EventMetadata): Promise<readonly Position[]>;
   /** Takes commands to their aggregates. Their events are in the journal at once, and in the log as soon as a relay runs. */
   readonly commands: CommandBus;
+  /** The schemas of the application's event types in its registry. */
+  readonly schemas: Pick<EventSerde, 'check' | 'register'>;
   /** A relay that takes events from the journal to the log once its `run` is called. @throws RefoldError `relay.log-unsupported` */
   relay(options?: Partial<RelayOptions>): Relay;
   /** The event log itself, to look at its topics and heads. */
@@ -164,11 +166,13 @@ const assemble = <P extends readonly AnyProjection[]>(
       return relay;
     },
     container,
+    schemas: serde,
     replays: container.resolve(TOKENS.coordinator),
     query: (model, of) => queryModel(app, configuration, container, model, of?.store),
     migrate: async () => {
       const applied = await migrate(pool);
       await log.createTopics(app.topics);
+      await serde.register();
       await ready();
       return applied.map(({ number, name }) => `${String(number).padStart(4, '0')}_${name}`);
     },
@@ -177,15 +181,14 @@ const assemble = <P extends readonly AnyProjection[]>(
       return log.append(events.map((event) => serde.encode(event, metadata)));
     },
     worker: (settings = {}) => workerOf(app, configuration, container, settings),
-    generations: async () => {
-      const catalog = container.resolve(TOKENS.catalog);
-      const generations = await catalog.list();
-      return Promise.all(generations.map(async (generation) => ({ generation, checkpoints: await catalog.checkpoints(generation.id) })));
-    },
+    generations: () => generationStates(container.resolve(TOKENS.catalog)),
     close: () => releasers.close(),
     [Symbol.asyncDispose]: () => releasers.close(),
   };
 };
+
+const generationStates = async (catalog: GenerationCatalog): Promise<readonly GenerationState[]> =>
+  Promise.all((await catalog.list()).map(async (generation) => ({ generation, checkpoints: await catalog.checkpoints(generation.id) })));
 
 const commandsOf = (app: App, container: DependencyContainer, ready: () => Promise<void>, committed: () => void): CommandBus =>
   new CommandBus({

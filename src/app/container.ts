@@ -7,11 +7,14 @@ import { silentLogger, type Logger } from '../kernel/logger';
 import { ClickHouse } from '../platform/clickhouse/client';
 import { PostgresPool } from '../platform/postgres/pool';
 import { AvroSerde } from '../events/adapters/avro/serde';
+import { ConfluentSchemaRegistry } from '../events/adapters/confluent/schema-registry';
 import { KafkaEventLog } from '../events/adapters/kafka/kafka-event-log';
 import { PostgresEventLog } from '../events/adapters/postgres/postgres-event-log';
+import { PostgresSchemaPins } from '../events/adapters/postgres/schema-pins';
 import { PostgresSchemaRegistry } from '../events/adapters/postgres/schema-registry';
 import type { EventLog } from '../events/event-log';
 import type { EventSerde } from '../events/event-serde';
+import { PinnedSchemaRegistry } from '../events/schema-pins';
 import type { SchemaRegistry } from '../events/schema-registry';
 import { PostgresJournal } from '../commands/adapters/postgres/journal';
 import { PostgresOutbox } from '../commands/adapters/postgres/outbox';
@@ -83,7 +86,7 @@ export const createContainer = (app: App, configuration: Configuration, addresse
       ? new KafkaEventLog({ ...shared, brokers: addresses.kafkaBrokers, clientId: app.name })
       : new PostgresEventLog({ ...shared, pool: c.resolve(TOKENS.pool), app: app.name });
   });
-  part(TOKENS.registry, (c) => new PostgresSchemaRegistry({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.registry, (c) => registryOf(app, configuration, c.resolve(TOKENS.pool)));
   part(TOKENS.serde, (c) => new AvroSerde({ types: app.events, registry: c.resolve(TOKENS.registry), source: app.name, clock: c.resolve(TOKENS.clock) }));
   part(TOKENS.journal, (c) => new PostgresJournal({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.outbox, (c) => outboxOf(app, c));
@@ -115,6 +118,16 @@ const switchesOf = (app: App, addresses: Addresses, c: DependencyContainer): Rea
 
 const clickHouseStore = (c: DependencyContainer): ClickHouseReadModelStore =>
   new ClickHouseReadModelStore({ clickhouse: c.resolve(TOKENS.clickhouse), control: new PostgresCheckpointControl(c.resolve(TOKENS.pool)) });
+
+/** The registry of the configuration; what its ids mean in the records of this log is held in the control schema. */
+const registryOf = (app: App, configuration: Configuration, pool: PostgresPool): SchemaRegistry => {
+  const { registryUrl: url, registryUser: user, registryPassword: password } = configuration;
+  const registry =
+    url === ''
+      ? new PostgresSchemaRegistry({ pool, app: app.name })
+      : new ConfluentSchemaRegistry({ url, ...(user === '' ? {} : { user }), ...(password === '' ? {} : { password }) });
+  return new PinnedSchemaRegistry(registry, new PostgresSchemaPins({ pool, app: app.name, log: configuration.log }));
+};
 
 /** @throws RefoldError `relay.log-unsupported` where journal and log do not share a database */
 const outboxOf = (app: App, c: DependencyContainer): Outbox => {

@@ -1,5 +1,6 @@
 import type { LogRecord, NewRecord } from './event-log';
 import type { EventClass } from './event-type';
+import type { SchemaRegistration, SchemaVerdict } from './schema-verdict';
 
 /** What travels in the headers beside the event; all of it is optional when an event is appended. */
 export interface EventMetadata {
@@ -41,15 +42,27 @@ export interface EventDecoder {
   prepare(records: readonly LogRecord[]): Promise<void>;
   /**
    * Synchronous, after `prepare`. An empty list: no wanted type, a tombstone, or dropped by an upcaster.
-   * @throws RefoldError `event.wrong-magic-byte`, `event.unknown-schema-id`, `event.unknown-type`, `event.undecodable`, with the position.
+   * @throws RefoldError `event.wrong-magic-byte`, `event.unknown-schema-id`, `event.unknown-type`, `event.undecodable`,
+   * `schema.id-changed`, with the position.
    */
   decode(record: LogRecord): readonly DecodedEvent[];
 }
 
 /** Port between event objects and records. */
 export interface EventSerde {
-  /** Registers the schemas of all event types. Called once before `encode`. @throws `schema.unreachable` */
+  /**
+   * Learns the schema ids of all event types; registers what is missing where the registry lets applications do so.
+   * Called once before `encode`.
+   * @throws RefoldError `schema.unregistered`, `schema.incompatible`, `schema.id-changed`, `schema.unreachable`
+   */
   start(): Promise<void>;
+  /**
+   * Registers the schemas of all event types, or none if one of them does not get along with what is there. Idempotent.
+   * @throws RefoldError `schema.incompatible`, `schema.id-changed`, `schema.unreachable`
+   */
+  register(): Promise<readonly SchemaRegistration[]>;
+  /** What the registry knows of each event type. Changes nothing. @throws RefoldError `schema.id-changed`, `schema.unreachable` */
+  check(): Promise<readonly SchemaVerdict[]>;
   /** @throws RefoldError `event.not-registered`, `event.invalid` */
   encode(event: object, metadata?: EventMetadata): NewRecord;
   /** @throws RefoldError `event.not-registered` */

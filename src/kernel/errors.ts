@@ -60,6 +60,26 @@ export const ERROR_CODES = {
   'relay.lease-held': entry('Another process is relaying the journal of this application.', 'Nothing: it is taken over when that process ends.', true),
   'relay.log-unsupported': entry('The journal cannot be relayed to this kind of log.', 'Use the log in Postgres: journal and log share a database there.'),
   'schema.unreachable': entry('The schema registry did not answer.', 'Check the address of the registry and that it runs.', true),
+  'schema.unauthorized': entry(
+    'The schema registry refused the credentials, or what they may do.',
+    'Check user and password (`REFOLD_REGISTRY_USER`, `REFOLD_REGISTRY_PASSWORD`, or in the URL) and what the registry allows them.',
+  ),
+  'schema.failed': entry(
+    'The schema registry refused a request, or does not answer like a Confluent registry.',
+    'Check the address with its path (Apicurio: /apis/ccompat/v7) and read what the registry says.',
+  ),
+  'schema.incompatible': entry(
+    'The schema of an event type does not get along with what is registered; nothing was registered.',
+    'Undo the change or give the field a default; else raise the version of the event type and write an upcaster.',
+  ),
+  'schema.unregistered': entry(
+    'The schema of an event type is not registered, and an application does not register by itself in this registry.',
+    'Run `refold schemas check`, then `refold schemas register` or `refold migrate`.',
+  ),
+  'schema.id-changed': entry(
+    'A schema id means another schema than it did when this application first saw it.',
+    'Check that the registry is the one of this log and was not restored from an older backup; restore the newer one. Nothing was decoded with the wrong schema.',
+  ),
   'log.unreachable': entry('The event log did not answer.', 'Check the addresses and that the broker or database runs.', true),
   'log.unknown-topic': entry('A topic does not exist.', 'Run `refold migrate`, which creates the topics of the application.'),
   'log.unknown-partition': entry('A partition does not exist.', 'Check the number of partitions of the topic.'),

@@ -56,8 +56,17 @@ const clickhouse = async (releasers: Releasers): Promise<string> => {
   return `http://refold:refold@${running.getHost()}:${running.getMappedPort(8123)}`;
 };
 
+const registry = async (releasers: Releasers): Promise<string> => {
+  const container = new GenericContainer('apicurio/apicurio-registry:3.0.9')
+    .withEnvironment({ APICURIO_RULES_GLOBAL_COMPATIBILITY: 'BACKWARD' })
+    .withExposedPorts(8080)
+    .withWaitStrategy(Wait.forHttp('/apis/ccompat/v7/subjects', 8080));
+  const running = await started(container, releasers);
+  return `http://${running.getHost()}:${running.getMappedPort(8080)}/apis/ccompat/v7`;
+};
+
 /** Addresses by service of containers, which are stopped by the releasers. */
 export const startContainers = async (wanted: readonly Service[], releasers: Releasers): Promise<Partial<Record<Service, string>>> => {
-  const start = { postgres, kafka, clickhouse };
+  const start = { postgres, kafka, clickhouse, registry };
   return Object.fromEntries(await Promise.all(wanted.map(async (service) => [service, await start[service](releasers)] as const)));
 };

@@ -13,7 +13,7 @@ declare global {
   var releaseTestServices: (() => Promise<void>) | undefined;
 }
 
-const SERVICES = ['postgres', 'kafka', 'clickhouse'] as const;
+const SERVICES = ['postgres', 'kafka', 'clickhouse', 'registry'] as const;
 export type Service = (typeof SERVICES)[number];
 export type Environment = Record<string, string | undefined>;
 
@@ -22,6 +22,7 @@ export const TOLD = {
   postgres: 'REFOLD_TEST_POSTGRES_URL',
   kafka: 'REFOLD_TEST_KAFKA_BROKERS',
   clickhouse: 'REFOLD_TEST_CLICKHOUSE_URL',
+  registry: 'REFOLD_TEST_REGISTRY_URL',
   folder: 'REFOLD_TEST_FOLDER',
 } as const;
 
@@ -58,12 +59,15 @@ const responds = (command: string, given: readonly string[]): boolean => {
   }
 };
 
-const kafkaLacks = (): string | undefined => {
+/** What has to be there once it was fetched, by service that runs on Java. */
+const FETCHED = { kafka: ['kafka', 'libs', 'pom.sha256'], registry: ['registry', 'app', 'archive.sha256'] } as const;
+
+const lacks = (service: keyof typeof FETCHED): string | undefined => {
   if (!responds('java', ['-version'])) {
     return 'java is not installed';
   }
-  const fetched = fs.existsSync(path.join(__dirname, '..', '..', 'services', 'kafka', 'libs', 'pom.sha256'));
-  return fetched || responds('mvn', ['-v']) ? undefined : 'the libraries of Kafka are not there and mvn is not installed';
+  const fetched = fs.existsSync(path.join(__dirname, '..', '..', 'services', ...FETCHED[service]));
+  return fetched || responds('mvn', ['-v']) ? undefined : `${service} was not fetched yet and mvn is not installed`;
 };
 
 const clickhouseLacks = (folder: string): string | undefined => {
@@ -78,8 +82,8 @@ const clickhouseLacks = (folder: string): string | undefined => {
 /** Embedded PostgreSQL, and a connection that keeps the supervisor for what a test may ask for later. */
 const prepareLocal = async (folder: string, environment: Environment, releasers: Releasers): Promise<void> => {
   const test = { fresh: false, ephemeral: true, durable: false } as const;
-  const onDemand = { kafka: kafkaLacks, clickhouse: () => clickhouseLacks(folder) };
-  for (const service of ['kafka', 'clickhouse'] as const) {
+  const onDemand = { kafka: () => lacks('kafka'), registry: () => lacks('registry'), clickhouse: () => clickhouseLacks(folder) };
+  for (const service of ['kafka', 'registry', 'clickhouse'] as const) {
     if (environment[TOLD[service]] === undefined) {
       tell(environment, missingVariable(service), onDemand[service]());
     }
@@ -99,7 +103,7 @@ const prepareLocal = async (folder: string, environment: Environment, releasers:
 
 /**
  * Chooses for each service in order: the address in the environment, a container where Docker answers, a local process.
- * Kafka and ClickHouse as local processes are started when the first test asks for it, so that a run without such tests does not wait.
+ * Kafka, ClickHouse and the registry as local processes are started when the first test asks for them, so that a run without such tests does not wait.
  */
 export const prepareServices = async (folder: string, environment: Environment): Promise<() => Promise<void>> => {
   const releasers = new Releasers();
@@ -107,6 +111,7 @@ export const prepareServices = async (folder: string, environment: Environment):
   tell(environment, TOLD.folder, folder);
   tell(environment, TOLD.postgres, environment['REFOLD_POSTGRES_URL']);
   tell(environment, TOLD.kafka, environment['REFOLD_KAFKA_BROKERS']);
+  tell(environment, TOLD.registry, environment['REFOLD_REGISTRY_URL']);
   tell(environment, TOLD.clickhouse, environment['REFOLD_CLICKHOUSE_URL']);
   const wanted = SERVICES.filter((service) => environment[TOLD[service]] === undefined);
   if (wanted.length > 0 && responds('docker', ['info'])) {

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { createClient, type ClickHouseClient } from '@clickhouse/client';
+import { connectServices } from '../../src/app/services/connection';
 import { acquireServices, brokersOf, type AcquiredServices } from '../../src/app/services/services';
 import { RefoldError } from '../../src/kernel/errors';
 import { PostgresPool } from '../../src/platform/postgres/pool';
 import { identifier } from '../../src/platform/postgres/quote';
+import { until } from './harness';
 import { TOLD, missingVariable, verdictOn, type Service } from './service-choice';
 
 export interface TestDatabase {
@@ -108,6 +110,47 @@ export const freshClickHouse = async (name: string): Promise<TestClickHouse> => 
   return { url, database, client, drop };
 };
 
+let registry: Promise<string> | undefined;
+
+/** Kept by the supervisor of the run as the broker is. */
+const startRegistry = async (): Promise<string> => {
+  const connection = await connectServices(told(TOLD.folder, 'registry'), {
+    postgres: false,
+    kafka: false,
+    clickhouse: false,
+    registry: true,
+    fresh: false,
+    ephemeral: true,
+    durable: false,
+  });
+  await connection.release();
+  return connection.addresses.registryUrl ?? '';
+};
+
+const globalMode = async (url: string, init?: RequestInit): Promise<unknown> => {
+  const response = await fetch(`${url}/config`, { headers: { 'content-type': 'application/json' }, ...init });
+  return ((await response.json()) as { readonly compatibilityLevel?: unknown }).compatibilityLevel;
+};
+
+/** Several test files may do this at once, which the registry answers with errors for some. */
+const withMode = async (url: string): Promise<string> => {
+  await until(async () => {
+    const mode = await globalMode(url);
+    if (mode !== 'BACKWARD') {
+      await globalMode(url, { method: 'PUT', body: JSON.stringify({ compatibility: 'BACKWARD' }) });
+    }
+    return mode === 'BACKWARD';
+  }, 'the registry has the mode BACKWARD');
+  return url;
+};
+
+/** Address of the registry with the Confluent API, whose global mode is BACKWARD; a local one is started for the whole run by the first test file that asks (4 to 12 s). */
+export const registryUrl = (): Promise<string> => {
+  const given = process.env[TOLD.registry];
+  registry ??= (given === undefined ? startRegistry() : Promise.resolve(given)).then(withMode);
+  return registry;
+};
+
 const describeWith = (service: Service, name: string, define: () => void): void => {
   const verdict = verdictOn(service, process.env);
   if (verdict.run) {
@@ -129,6 +172,12 @@ export const describeWithPostgres = (name: string, define: () => void): void => 
 
 /** A suite that needs ClickHouse; see `describeWithPostgres`. */
 export const describeWithClickHouse = (name: string, define: () => void): void => describeWith('clickhouse', name, define);
+/** A suite that needs a registry with the Confluent API, and PostgreSQL. All suites share one registry: use names of your own. */
+export const describeWithRegistry = (name: string, define: () => void): void =>
+  describeWith('registry', name, () => {
+    beforeAll(async () => void (await registryUrl()), 300_000);
+    define();
+  });
 
 const KAFKA_TURN = 7_351_001;
 

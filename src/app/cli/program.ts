@@ -7,6 +7,7 @@ import { projectionsListAction } from './projections-command';
 import { diffAction, listAction, moveAction, retireAction, startAction, statusAction, type RetireFlags } from './replay-commands';
 import { parseWanted, type WantedProjection } from './replay-choice';
 import { runAction, type RunFlags } from './run-command';
+import { addSchemaCommands } from './schemas-commands';
 import { LOG_LEVELS, type Action, type Flags, type OfflineAction } from './session';
 import { DEFAULT_COLUMNS, type Terminal } from './terminal';
 
@@ -22,7 +23,8 @@ Exit codes:
   130  interrupted; \`refold replay start\` has detached, the same command goes on
 
 Configuration: defaults < application module < environment < flags. Environment: REFOLD_POSTGRES_URL, REFOLD_LOG,
-REFOLD_KAFKA_BROKERS, REFOLD_CLICKHOUSE_URL, REFOLD_LOG_LEVEL.`;
+REFOLD_KAFKA_BROKERS, REFOLD_CLICKHOUSE_URL, REFOLD_REGISTRY_URL, REFOLD_REGISTRY_USER, REFOLD_REGISTRY_PASSWORD,
+REFOLD_LOG_LEVEL.`;
 
 const wholeNumber = (what: string) => (text: string) => {
   if (!/^[1-9]\d{0,14}$/.test(text)) {
@@ -53,6 +55,7 @@ const sharedOptions = (): readonly Option[] => [
   new Option('--log <where>', 'where events lie; kafka if brokers are given, else postgres').choices(['postgres', 'kafka']),
   new Option('--brokers <list>', 'Kafka brokers, host:port with commas between').argParser(brokerList),
   new Option('--clickhouse <url>', 'http://… of ClickHouse; else an embedded one is started if a projection is stored there'),
+  new Option('--registry <url>', 'schema registry with the Confluent API, http(s)://… with its path; else schemas lie in Postgres'),
   new Option('--log-level <level>', 'log lines as JSON on stderr from this level; `run` writes info, others none').choices(LOG_LEVELS),
   new Option('--json', 'one JSON object on stdout, errors included'),
 ];
@@ -110,6 +113,7 @@ const addCommands = (program: Command, perform: Perform): void => {
     .command('list')
     .description('projections in code, generations built, how far they are')
     .action((_: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), projectionsListAction));
+  addSchemaCommands(program, perform);
   addReplayCommands(program, perform);
   addLagCommands(program, perform);
 };

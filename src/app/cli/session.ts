@@ -20,6 +20,7 @@ export interface Flags {
   readonly log?: 'postgres' | 'kafka';
   readonly brokers?: readonly string[];
   readonly clickhouse?: string;
+  readonly registry?: string;
   readonly logLevel?: LogLevel;
   readonly json?: true;
 }
@@ -52,11 +53,12 @@ export interface OfflineAction {
   readonly answer: () => Outcome;
 }
 
-export const configurationFlags = ({ postgres, log, brokers, clickhouse }: Flags): Partial<Configuration> => ({
+export const configurationFlags = ({ postgres, log, brokers, clickhouse, registry }: Flags): Partial<Configuration> => ({
   ...(postgres === undefined ? {} : { postgresUrl: postgres }),
   ...(log === undefined ? {} : { log }),
   ...(brokers === undefined ? {} : { kafkaBrokers: brokers }),
-  ...(clickhouse === undefined ? {} : { clickhouseUrl: clickhouse }),
+  ...(clickhouse === undefined ? {} : { clickhouseUrl: clickhouse, registry }),
+  ...(registry === undefined ? {} : { registryUrl: registry }),
 });
 
 const loggerOf = (flags: Flags, terminal: Terminal, usual: LogLevel | undefined): Logger => {

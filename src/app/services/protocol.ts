@@ -7,6 +7,7 @@ export interface ServiceRequest {
   readonly postgres: boolean;
   readonly kafka: boolean;
   readonly clickhouse: boolean;
+  readonly registry?: boolean;
   readonly fresh: boolean;
   readonly ephemeral: boolean;
   readonly durable: boolean;
@@ -16,6 +17,7 @@ export interface ServiceAddresses {
   readonly postgresUrl?: string;
   readonly kafkaBrokers?: readonly string[];
   readonly clickhouseUrl?: string;
+  readonly registryUrl?: string;
 }
 
 export type ServiceReply = { readonly ok: true; readonly addresses: ServiceAddresses } | { readonly ok: false; readonly error: WireError };

@@ -11,6 +11,7 @@ import { givenArguments } from './launch';
 import { startPostgres } from './postgres-service';
 import { isRunning, recordOf, terminate, type ProcessRecord } from './process-identity';
 import { onMessages, send, toWire, type ServiceAddresses, type ServiceReply, type ServiceRequest } from './protocol';
+import { startRegistry } from './registry-service';
 import type { RunningService, ServiceSurroundings } from './running-service';
 
 /** Exit code of a supervisor that found another one in charge. */
@@ -21,13 +22,14 @@ const GRACE_MS = 500;
 const FIRST_CLIENT_MS = 15_000;
 const LAUNCHER_CHECK_MS = 200;
 
-const SERVICES = ['postgres', 'kafka', 'clickhouse'] as const;
+const SERVICES = ['postgres', 'kafka', 'clickhouse', 'registry'] as const;
 type ServiceName = (typeof SERVICES)[number];
 
 const START: Readonly<Record<ServiceName, (around: ServiceSurroundings) => Promise<RunningService>>> = {
   postgres: startPostgres,
   kafka: startKafka,
   clickhouse: startClickHouse,
+  registry: startRegistry,
 };
 
 /**
@@ -95,10 +97,12 @@ class Supervisor {
     const postgresUrl = this.#current.get('postgres')?.address;
     const kafka = this.#current.get('kafka')?.address;
     const clickhouseUrl = this.#current.get('clickhouse')?.address;
+    const registryUrl = this.#current.get('registry')?.address;
     return {
       ...(postgresUrl === undefined ? {} : { postgresUrl }),
       ...(kafka === undefined ? {} : { kafkaBrokers: [kafka] }),
       ...(clickhouseUrl === undefined ? {} : { clickhouseUrl }),
+      ...(registryUrl === undefined ? {} : { registryUrl }),
     };
   }
 
@@ -141,7 +145,7 @@ class Supervisor {
 
   async #serve(request: ServiceRequest): Promise<ServiceReply> {
     try {
-      const wanted = SERVICES.filter((name) => request[name]);
+      const wanted = SERVICES.filter((name) => request[name] === true);
       if (request.ephemeral && !this.#ephemeral) {
         this.#ephemeral = true;
         this.#children.removeAtEnd(this.#folder);

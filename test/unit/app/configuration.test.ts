@@ -15,6 +15,9 @@ const file: Partial<Configuration> = { postgresUrl: 'postgres://file/db', log: '
 const environment = {
   REFOLD_POSTGRES_URL: 'postgresql://environment/db',
   REFOLD_KAFKA_BROKERS: ' environment:1, ,environment:2',
+  REFOLD_REGISTRY_URL: 'https://environment/registry',
+  REFOLD_REGISTRY_USER: 'me',
+  REFOLD_REGISTRY_PASSWORD: 'secret',
   REFOLD_CLICKHOUSE_URL: 'https://environment:8443',
   REFOLD_LOG: 'postgres',
 };
@@ -26,6 +29,9 @@ describe('configuration', () => {
       log: 'postgres',
       kafkaBrokers: [],
       clickhouseUrl: '',
+      registryUrl: '',
+      registryUser: '',
+      registryPassword: '',
       viewSchema: 'public',
       servicesFolder: '.refold',
       retireDelay: '1 day',
@@ -38,6 +44,9 @@ describe('configuration', () => {
       log: 'postgres',
       kafkaBrokers: ['environment:1', 'environment:2'],
       clickhouseUrl: 'https://environment:8443',
+      registryUrl: 'https://environment/registry',
+      registryUser: 'me',
+      registryPassword: 'secret',
       viewSchema: 'file',
     });
     const flags: Partial<Configuration> = { postgresUrl: 'postgres://flag/db', log: 'kafka', kafkaBrokers: ['flag:1'], clickhouseUrl: 'http://flag' };
@@ -61,6 +70,8 @@ describe('configuration', () => {
     ['another log', { log: 'rabbit' }, '"rabbit"'],
     ['the address of another database', { postgresUrl: 'mysql://root:secret@host/db' }, 'postgres://'],
     ['the native port of ClickHouse', { clickhouseUrl: 'clickhouse://u:secret@host:9000' }, 'http://'],
+    ['a registry without http', { registryUrl: 'registry:8081' }, 'http://'],
+    ['a registry whose address is no URL', { registryUrl: 'http://:secret@' }, 'URL'],
     ['a worker option that is no number', { worker: { liveBatch: '100' } }, 'liveBatch'],
     ['a batch of nothing', { worker: { replayBatch: 0 } }, 'replayBatch'],
     ['a delay that is no duration', { retireDelay: 'soon' }, 'retireDelay: not a duration: "soon"'],

@@ -2,10 +2,9 @@ import fc from 'fast-check';
 import { AvroSerde } from '../../../src/events/adapters/avro/serde';
 import { MemorySchemaRegistry } from '../../../src/events/adapters/memory/schema-registry';
 import { EventTypes } from '../../../src/events/event-types';
-import type { RegisteredSchema, SchemaRegistry } from '../../../src/events/schema-registry';
 import { Decimal } from '../../../src/kernel/decimal';
 import { RefoldError } from '../../../src/kernel/errors';
-import { APPENDED_AT, decodedWith, errorOf, eventClass, recordOf, startedSerde, stored } from './serde-fixture';
+import { answering, APPENDED_AT, decodedWith, errorOf, eventClass, recordOf, startedSerde, stored } from './serde-fixture';
 
 const money = { type: 'bytes', logicalType: 'decimal', precision: 5, scale: 2 };
 const instant = { type: 'long', logicalType: 'timestamp-millis' };
@@ -132,7 +131,7 @@ describe('decode', () => {
   test('a type that was not asked for is skipped without looking at the body or asking the registry', async () => {
     const { other } = await setUp();
     const asked: number[] = [];
-    const registry: SchemaRegistry = { register: () => Promise.resolve(1), byId: (id) => (asked.push(id), Promise.resolve(undefined)) };
+    const registry = answering((id) => (asked.push(id), Promise.resolve(undefined)));
     expect(await decodedWith([Thing, Other], registry, { ...other, value: Buffer.from([0, 0, 0, 0, 99, 1, 2, 3]) }, [Thing])).toEqual([]);
     expect(await decodedWith([Thing, Other], registry, { ...other, value: Buffer.from('{}') }, [Thing])).toEqual([]);
     expect(asked).toEqual([]);
@@ -180,10 +179,7 @@ describe('decode', () => {
   test('a registered text that is no Avro schema is undecodable', async () => {
     const { record } = await setUp();
     for (const text of ['{', '"string"', '{"type":"record","name":"X"}']) {
-      const registry: SchemaRegistry = {
-        register: () => Promise.resolve(1),
-        byId: (id) => Promise.resolve<RegisteredSchema>({ id, subject: 's', schema: text }),
-      };
+      const registry = answering((id) => Promise.resolve({ id, schema: text }));
       expect((await errorOf(() => decodedWith([Thing], registry, record))).code).toBe('event.undecodable');
     }
   });

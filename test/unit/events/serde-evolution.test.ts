@@ -2,7 +2,7 @@ import { MemorySchemaRegistry } from '../../../src/events/adapters/memory/schema
 import type { EventClass } from '../../../src/events/event-type';
 import type { DecodedEvent } from '../../../src/events/event-serde';
 import { Decimal } from '../../../src/kernel/decimal';
-import { decodedWith, errorOf, eventClass, recordOf, startedSerde, stored } from './serde-fixture';
+import { answering, decodedWith, errorOf, eventClass, recordOf, startedSerde, stored } from './serde-fixture';
 
 type Thing = ReturnType<typeof eventClass>;
 
@@ -89,7 +89,10 @@ describe("by Avro's rules", () => {
 
   test('what Avro cannot resolve is undecodable, with the reason', async () => {
     const New = eventClass({ schema: recordOf(id, { name: 'added', type: 'int' }) });
-    const error = await errorOf(() => across(Old, { id: 'x', n: 1 }, New));
+    const registry = new MemorySchemaRegistry();
+    const record = stored((await startedSerde([Old], registry)).encode(new Old({ id: 'x', n: 1 })));
+    const foreign = answering((one) => registry.byId(one)); // where others registered it, nobody asked us first
+    const error = await errorOf(() => decodedWith([New], foreign, record));
     expect([error.code, error.message]).toEqual(['event.undecodable', expect.stringContaining('added')]);
   });
 

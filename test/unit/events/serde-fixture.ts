@@ -56,6 +56,15 @@ export const decodedWith = async (
   return decoder.decode(record);
 };
 
+/** A registry in which everything has the id 1, with its own answer to what an id means. */
+export const answering = (byId: SchemaRegistry['byId']): SchemaRegistry => ({
+  registration: 'automatic',
+  register: () => Promise.resolve(1),
+  idOf: () => Promise.resolve(1),
+  byId,
+  subject: () => Promise.resolve({ mode: 'BACKWARD_TRANSITIVE', schemas: [] }),
+});
+
 /** What `work` throws; fails if it does not throw one of refold's errors. */
 export const errorOf = async (work: () => unknown): Promise<RefoldError> => {
   try {

@@ -1,9 +1,9 @@
 import { MemorySchemaRegistry } from '../../../src/events/adapters/memory/schema-registry';
 import { AvroSerde } from '../../../src/events/adapters/avro/serde';
 import { EventTypes } from '../../../src/events/event-types';
-import type { RegisteredSchema, SchemaRegistry } from '../../../src/events/schema-registry';
+import type { RegisteredSchema } from '../../../src/events/schema-registry';
 import { RefoldError } from '../../../src/kernel/errors';
-import { APPENDED_AT, decodedWith, errorOf, eventClass, recordOf, startedSerde, stored } from './serde-fixture';
+import { answering, APPENDED_AT, decodedWith, errorOf, eventClass, recordOf, startedSerde, stored } from './serde-fixture';
 
 const schema = recordOf({ name: 'id', type: 'string' });
 const at = Date.UTC(1997, 0, 12, 10, 20, 30, 45);
@@ -46,7 +46,7 @@ test('the registry is given one text per type and version, with its name and ver
   const registry = new MemorySchemaRegistry();
   await startedSerde([eventClass({ schema: { ...schema, name: 'Ignored', namespace: 'ignored' }, version: 3, name: 'a.b.C' })], registry);
   const registered = await registry.byId(1);
-  expect(registered?.subject).toBe('a.b.C.v3');
+  expect((await registry.subject('a.b.C.v3')).schemas).toEqual([registered]);
   expect(registered?.schema).toBe('{"type":"record","name":"C","namespace":"a.b","refold.version":3,"fields":[{"name":"id","type":"string"}]}');
 });
 
@@ -76,7 +76,7 @@ describe('schemas that are not known here', () => {
     const asked: number[] = [];
     let now = 0;
     const answer: { give: (id: number) => Promise<RegisteredSchema | undefined> } = { give: (id) => known.byId(id) };
-    const registry: SchemaRegistry = { register: () => Promise.resolve(1), byId: (id) => (asked.push(id), answer.give(id)) };
+    const registry = answering((id) => (asked.push(id), answer.give(id)));
     const clock = { now: () => now, sleep: () => Promise.resolve() };
     const serde = new AvroSerde({ types: new EventTypes([Thing]), registry, source: 'shop', clock });
     return { record, asked, answer, serde, pass: (ms: number) => (now += ms), known };

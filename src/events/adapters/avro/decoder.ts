@@ -64,7 +64,7 @@ export class AvroDecoder implements EventDecoder {
         continue;
       }
       last = id;
-      if (this.#schemas.get(id) === undefined) {
+      if (!this.#schemas.has(id)) {
         missing.add(id);
       }
     }
@@ -130,6 +130,9 @@ export class AvroDecoder implements EventDecoder {
     const writer = this.#schemas.get(id);
     if (writer === undefined) {
       throw failure('event.unknown-schema-id', `schema id ${String(id)} is not known to the registry`, record, { schemaId: id });
+    }
+    if ('broken' in writer && isRefoldError(writer.broken, 'schema.id-changed')) {
+      throw failure('schema.id-changed', writer.broken.summary, record, { schemaId: id }, writer.broken);
     }
     if ('broken' in writer) {
       throw failure(

@@ -34,6 +34,11 @@ export class EventCodec {
     (this.#type.recordConstructor as { prototype: unknown }).prototype = definition.class.prototype;
   }
 
+  /** What reads and writes the values. */
+  get type(): Type {
+    return this.#type;
+  }
+
   /** Aliases of the Avro record: former names of the event type. */
   get aliases(): readonly string[] {
     return this.#type.aliases ?? [];

@@ -1,8 +1,9 @@
 import type { Clock } from '../../../kernel/clock';
+import { isRefoldError } from '../../../kernel/errors';
 import type { SchemaRegistry } from '../../schema-registry';
 import { parseWriterSchema, type WriterSchema } from './schema';
 
-/** How long the answer "no such id" is believed, in milliseconds: a producer may register it any moment. */
+/** How long the answers "no such id" and "another schema than before" are believed, in milliseconds: a producer may register it, a registry be restored any moment. */
 const UNKNOWN_MS = 3_000;
 
 /** A registered schema that cannot be used, with the reason. */
@@ -15,7 +16,7 @@ export class SchemaCache {
   readonly #registry: SchemaRegistry;
   readonly #clock: Clock;
   readonly #known = new Map<number, WriterSchema | BrokenSchema>();
-  readonly #unknown = new Map<number, number>();
+  readonly #unknown = new Map<number, { readonly until: number; readonly changed?: BrokenSchema }>();
   readonly #fetching = new Map<number, Promise<void>>();
 
   constructor(registry: SchemaRegistry, clock: Clock) {
@@ -23,15 +24,20 @@ export class SchemaCache {
     this.#clock = clock;
   }
 
-  /** `undefined`: not known here; see {@link fetch}. */
-  get(id: number): WriterSchema | BrokenSchema | undefined {
-    return this.#known.get(id);
+  /** Whether {@link fetch} has nothing to ask for any more. */
+  has(id: number): boolean {
+    return this.#known.has(id);
   }
 
-  /** Fetches what is missing; an unknown id is no error. @throws RefoldError `schema.unreachable` */
+  /** `undefined`: not known here; see {@link fetch}. */
+  get(id: number): WriterSchema | BrokenSchema | undefined {
+    return this.#known.get(id) ?? this.#unknown.get(id)?.changed;
+  }
+
+  /** Fetches what is missing; an unknown or changed id is no error. @throws RefoldError `schema.unreachable` */
   async fetch(ids: ReadonlySet<number>): Promise<void> {
     const now = this.#clock.now();
-    for (const [id, until] of this.#unknown) {
+    for (const [id, { until }] of this.#unknown) {
       if (until <= now) {
         this.#unknown.delete(id);
       }
@@ -55,12 +61,19 @@ export class SchemaCache {
   }
 
   async #load(id: number): Promise<void> {
-    const found = await this.#registry.byId(id);
-    if (found === undefined) {
-      this.#unknown.set(id, this.#clock.now() + UNKNOWN_MS);
-      return;
+    try {
+      const found = await this.#registry.byId(id);
+      if (found === undefined) {
+        this.#unknown.set(id, { until: this.#clock.now() + UNKNOWN_MS });
+      } else {
+        this.#known.set(id, parsed(id, found.schema));
+      }
+    } catch (error) {
+      if (!isRefoldError(error, 'schema.id-changed')) {
+        throw error;
+      }
+      this.#unknown.set(id, { until: this.#clock.now() + UNKNOWN_MS, changed: { broken: error } });
     }
-    this.#known.set(id, parsed(id, found.schema));
   }
 }
 

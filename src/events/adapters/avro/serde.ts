@@ -7,9 +7,10 @@ import type { EventDecoder, EventMetadata, EventSerde } from '../../event-serde'
 import type { EventClass, EventTypeDefinition } from '../../event-type';
 import type { EventTypes } from '../../event-types';
 import type { SchemaRegistry } from '../../schema-registry';
+import type { SchemaRegistration, SchemaVerdict } from '../../schema-verdict';
 import { AvroDecoder } from './decoder';
 import { EventCodec } from './event-codec';
-import { registeredTextOf, subjectOf } from './schema';
+import { Registration } from './registration';
 import { SchemaCache } from './schema-cache';
 
 export interface AvroSerdeOptions {
@@ -31,6 +32,7 @@ export class AvroSerde implements EventSerde {
   readonly #schemas: SchemaCache;
   readonly #codecs = new Map<string, EventCodec>();
   readonly #ids = new Map<string, number>();
+  readonly #registration: Registration;
 
   /** @throws RefoldError `definition.invalid` if the schema of an event type cannot be used */
   constructor(options: AvroSerdeOptions) {
@@ -39,14 +41,21 @@ export class AvroSerde implements EventSerde {
     for (const definition of options.types.all()) {
       this.#codecs.set(definition.name, new EventCodec(definition));
     }
+    this.#registration = new Registration(options.registry, [...this.#codecs.values()]);
   }
 
   async start(): Promise<void> {
-    await Promise.all(
-      this.#options.types.all().map(async (definition) => {
-        this.#ids.set(definition.name, await this.#options.registry.register(subjectOf(definition), registeredTextOf(definition)));
-      }),
-    );
+    const automatic = this.#options.registry.registration === 'automatic';
+    const ids = automatic ? new Map((await this.register()).map(({ type, id }) => [type, id])) : await this.#registration.registered();
+    ids.forEach((id, name) => this.#ids.set(name, id));
+  }
+
+  register(): Promise<readonly SchemaRegistration[]> {
+    return this.#registration.register();
+  }
+
+  check(): Promise<readonly SchemaVerdict[]> {
+    return this.#registration.check();
   }
 
   encode(event: object, metadata: EventMetadata = {}): NewRecord {

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { RefoldError, isRefoldError } from '../../../kernel/errors';
-import { sqlState } from '../../../platform/postgres/errors';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
-import type { RegisteredSchema, SchemaRegistry } from '../../schema-registry';
+import type { RegisteredSchema, RegisteredSubject, SchemaRegistry } from '../../schema-registry';
+import { translating } from './schema-errors';
 
 export interface PostgresSchemaRegistryOptions {
   readonly pool: PostgresPool;
@@ -12,22 +11,9 @@ export interface PostgresSchemaRegistryOptions {
 
 const fingerprintOf = (schema: string): string => createHash('sha256').update(schema).digest('hex');
 
-const UNDEFINED_TABLE = '42P01';
-const INVALID_SCHEMA_NAME = '3F000';
-
-const translated = (error: unknown): unknown => {
-  if (isRefoldError(error, 'store.unreachable')) {
-    return new RefoldError('schema.unreachable', `the schema registry in Postgres did not answer`, { facts: error.facts, cause: error });
-  }
-  const state = sqlState(error);
-  if (state === UNDEFINED_TABLE || state === INVALID_SCHEMA_NAME) {
-    return new RefoldError('store.not-migrated', 'the table refold.schemas does not exist', { cause: error });
-  }
-  return error;
-};
-
 /** The registry of the embedded default: one table in the control schema. Ids never change and never come back. */
 export class PostgresSchemaRegistry implements SchemaRegistry {
+  readonly registration = 'automatic';
   readonly #pool: PostgresPool;
   readonly #app: string;
 
@@ -39,14 +25,28 @@ export class PostgresSchemaRegistry implements SchemaRegistry {
   /** @throws RefoldError `schema.unreachable`, `store.not-migrated` */
   async register(subject: string, schema: string): Promise<number> {
     const fingerprint = fingerprintOf(schema);
-    return this.#translating(async () => (await this.#find(this.#pool, subject, fingerprint)) ?? (await this.#insert(subject, fingerprint, schema)));
+    return translating(async () => (await this.#find(this.#pool, subject, fingerprint)) ?? (await this.#insert(subject, fingerprint, schema)));
   }
 
   /** @throws RefoldError `schema.unreachable`, `store.not-migrated` */
   async byId(id: number): Promise<RegisteredSchema | undefined> {
-    return this.#translating(async () => {
-      const { rows } = await this.#pool.query<RegisteredSchema>('SELECT id, subject, schema FROM refold.schemas WHERE app = $1 AND id = $2', [this.#app, id]);
+    return translating(async () => {
+      const { rows } = await this.#pool.query<RegisteredSchema>('SELECT id, schema FROM refold.schemas WHERE app = $1 AND id = $2', [this.#app, id]);
       return rows[0];
+    });
+  }
+
+  /** @throws RefoldError `schema.unreachable`, `store.not-migrated` */
+  async idOf(subject: string, schema: string): Promise<number | undefined> {
+    return translating(() => this.#find(this.#pool, subject, fingerprintOf(schema)));
+  }
+
+  /** A replay reads what was ever written, so every earlier schema counts. @throws RefoldError `schema.unreachable`, `store.not-migrated` */
+  async subject(subject: string): Promise<RegisteredSubject> {
+    return translating(async () => {
+      const text = 'SELECT id, schema FROM refold.schemas WHERE app = $1 AND subject = $2 ORDER BY id';
+      const { rows } = await this.#pool.query<RegisteredSchema>(text, [this.#app, subject]);
+      return { mode: 'BACKWARD_TRANSITIVE', schemas: rows };
     });
   }
 
@@ -71,13 +71,5 @@ export class PostgresSchemaRegistry implements SchemaRegistry {
       const { rows } = await sql.query<{ id: number }>(text, [this.#app, subject, fingerprint, schema]);
       return (rows[0] as { id: number }).id;
     });
-  }
-
-  async #translating<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      throw translated(error);
-    }
   }
 }

@@ -58,7 +58,7 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   emit(events: readonly object[], metadata?: EventMetadata): Promise<readonly Position[]>;
   /** Takes commands to their aggregates. Their events are in the journal at once, and in the log as soon as a relay runs. */
   readonly commands: CommandBus;
-  /** A relay that takes events from the journal to the log once its `run` is called. @throws RefoldError `relay.log-unsupported` */
+  /** A relay that takes events from the journal to the log once its `run` is called; `refold run` hosts one by itself. Stopped by `close`. @throws RefoldError `config.invalid` */
   relay(options?: Partial<RelayOptions>): Relay;
   /** The event log itself, to look at its topics and heads. */
   readonly log: EventLog;
@@ -128,6 +128,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     return started;
   };
   const relays = new Set<Relay>();
+  releasers.push(async () => void (await Promise.all([...relays].map((relay) => relay.close()))));
   return {
     app,
     configuration,

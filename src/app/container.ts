@@ -12,6 +12,7 @@ import type { EventLog } from '../events/event-log';
 import type { EventSerde } from '../events/event-serde';
 import type { SchemaRegistry } from '../events/schema-registry';
 import { PostgresJournal } from '../commands/adapters/postgres/journal';
+import { FencedOutbox } from '../commands/adapters/postgres/fenced-outbox';
 import { PostgresOutbox } from '../commands/adapters/postgres/outbox';
 import type { CommandMiddleware } from '../commands/command-bus';
 import type { CommandJournal, Outbox } from '../commands/journal';
@@ -84,13 +85,19 @@ export const createContainer = (app: App, configuration: Configuration, addresse
   return container;
 };
 
-/** @throws RefoldError `relay.log-unsupported` where journal and log do not share a database */
+/** @throws RefoldError `config.invalid` where the log was replaced and the outbox was not */
 const outboxOf = (app: App, c: DependencyContainer): Outbox => {
   const log = c.resolve(TOKENS.log);
-  if (!(log instanceof PostgresEventLog)) {
-    throw new RefoldError('relay.log-unsupported', `the journal cannot be relayed to a log of the kind ${log.kind}`, { facts: { log: log.kind } });
+  const shared = { pool: c.resolve(TOKENS.pool), app: app.name };
+  if (log instanceof PostgresEventLog) {
+    return new PostgresOutbox({ ...shared, append: (sql, records) => log.appendWithin(sql, records) });
   }
-  return new PostgresOutbox({ pool: c.resolve(TOKENS.pool), app: app.name, append: (sql, records) => log.appendWithin(sql, records) });
+  if (log instanceof KafkaEventLog) {
+    return new FencedOutbox({ ...shared, log, publisher: (incarnation) => log.fencedPublisher(`refold.${app.name}.${incarnation}`) });
+  }
+  throw new RefoldError('config.invalid', `no outbox publishes to a log of the kind ${log.kind}`, {
+    remedy: 'Register an outbox in the container too where you replace the log.',
+  });
 };
 
 const coordinatorOf = (app: App, configuration: Configuration, c: DependencyContainer): ReplayCoordinator => {

@@ -58,7 +58,15 @@ export const ERROR_CODES = {
   ),
   'decision.invalid': entry('What an aggregate decided cannot be written; nothing was written.', 'Correct the handler named in the message.'),
   'relay.lease-held': entry('Another process is relaying the journal of this application.', 'Nothing: it is taken over when that process ends.', true),
-  'relay.log-unsupported': entry('The journal cannot be relayed to this kind of log.', 'Use the log in Postgres: journal and log share a database there.'),
+  'relay.log-unsettled': entry(
+    'A transaction of another producer hides the end of the log, so the relay cannot tell what was published before it began.',
+    'Nothing: it goes on when that transaction ends; look for a producer that hangs if it stays.',
+    true,
+  ),
+  'relay.partly-published': entry(
+    'The log holds some events of a batch that was published as a whole; the log has lost records.',
+    'Restore the log. Nothing more is published before, because the order of a stream would be lost.',
+  ),
   'schema.unreachable': entry('The schema registry did not answer.', 'Check the address of the registry and that it runs.', true),
   'log.unreachable': entry('The event log did not answer.', 'Check the addresses and that the broker or database runs.', true),
   'log.unknown-topic': entry('A topic does not exist.', 'Run `refold migrate`, which creates the topics of the application.'),

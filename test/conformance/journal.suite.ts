@@ -5,14 +5,16 @@ import type { CommandJournal, JournalAppend, JournalRecord, Outbox } from '../..
 export interface JournalUnderTest {
   readonly journal: CommandJournal;
   readonly outbox: Outbox;
-  /** The log that the outbox publishes to; it has the topic `counters` with 2 partitions. */
+  /** The log that the outbox publishes to. */
   readonly log: EventLog;
+  /** A topic of it with 2 partitions, empty. */
+  readonly topic: string;
   /** Makes the next append to the log fail. */
   readonly breakLog: () => void;
 }
 
-const record = (stream: string, version: number): JournalRecord => ({
-  topic: 'counters',
+const record = (topic: string, stream: string, version: number): JournalRecord => ({
+  topic,
   key: Buffer.from(stream),
   value: version % 2 === 0 ? null : Buffer.from(`${stream} ${String(version)}`),
   headers: { ce_id: `${stream}-${String(version)}`, ce_streamversion: String(version), text: 'ä"\\' },
@@ -20,7 +22,7 @@ const record = (stream: string, version: number): JournalRecord => ({
   timestamp: 1_000 + version,
 });
 
-const entry = (stream: string, expected: number, count: number, commandId: string = randomUUID()): JournalAppend => ({
+export const journalEntry = (topic: string, stream: string, expected: number, count: number, commandId: string = randomUUID()): JournalAppend => ({
   commandId,
   command: 'Count',
   aggregate: 'counter',
@@ -29,7 +31,7 @@ const entry = (stream: string, expected: number, count: number, commandId: strin
   version: expected + count,
   events: count,
   result: JSON.stringify({ stream, expected }),
-  records: Array.from({ length: count }, (_, i) => record(stream, expected + 1 + i)),
+  records: Array.from({ length: count }, (_, i) => record(topic, stream, expected + 1 + i)),
 });
 
 export const recordsOf = async (log: EventLog, topic = 'counters'): Promise<readonly LogRecord[]> => {
@@ -40,15 +42,16 @@ export const recordsOf = async (log: EventLog, topic = 'counters'): Promise<read
   return batches.flatMap(({ records }) => records);
 };
 
-const versionsIn = async (log: EventLog, stream: string): Promise<readonly number[]> =>
-  (await recordsOf(log)).filter(({ key }) => key?.toString() === stream).map(({ headers }) => Number(headers['ce_streamversion']));
-
 const lease = (owner: string, leaseMs = 60_000) => ({ owner, leaseMs });
 const stream = (name: string) => ({ aggregate: 'counter', stream: name });
 
 /** What every journal with its outbox has to do. */
 export const journalSuite = (make: () => Promise<JournalUnderTest>): void => {
   let t: JournalUnderTest;
+  const entry = (name: string, expected: number, count: number, commandId?: string): JournalAppend => journalEntry(t.topic, name, expected, count, commandId);
+  const published = (): Promise<readonly LogRecord[]> => recordsOf(t.log, t.topic);
+  const versionsIn = async (name: string): Promise<readonly number[]> =>
+    (await published()).filter(({ key }) => key?.toString() === name).map(({ headers }) => Number(headers['ce_streamversion']));
   beforeEach(async () => {
     t = await make();
   });
@@ -107,11 +110,11 @@ export const journalSuite = (make: () => Promise<JournalUnderTest>): void => {
     await t.journal.append(entry('a', 2, 2));
     expect(await t.journal.published('first')).toBeUndefined();
     expect([await t.outbox.publish(lease('x'), 3), await t.outbox.publish(lease('x'), 10), await t.outbox.publish(lease('x'), 10)]).toEqual([3, 4, 0]);
-    expect([await versionsIn(t.log, 'a'), await versionsIn(t.log, 'b')]).toEqual([
+    expect([await versionsIn('a'), await versionsIn('b')]).toEqual([
       [1, 2, 3, 4],
       [1, 2, 3],
     ]);
-    const records = await recordsOf(t.log);
+    const records = await published();
     expect(records.map(({ headers }) => Number(headers['ce_journalsequence'])).sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7]);
     expect(records.find(({ headers }) => headers['ce_id'] === 'a-1')).toMatchObject({ value: Buffer.from('a 1'), headers: { text: 'ä"\\' } });
     const positions = await t.journal.published('first');
@@ -124,10 +127,10 @@ export const journalSuite = (make: () => Promise<JournalUnderTest>): void => {
     await t.journal.append(entry('a', 0, 3));
     t.breakLog();
     await expect(t.outbox.publish(lease('x'), 10)).rejects.toThrow('broken on purpose');
-    expect(await recordsOf(t.log)).toEqual([]);
+    expect(await published()).toEqual([]);
     expect(await t.outbox.publish(lease('x'), 10)).toBe(3);
-    const sequences = (await recordsOf(t.log)).map(({ headers }) => headers['ce_journalsequence']);
-    expect([await versionsIn(t.log, 'a'), sequences]).toEqual([
+    const sequences = (await published()).map(({ headers }) => headers['ce_journalsequence']);
+    expect([await versionsIn('a'), sequences]).toEqual([
       [1, 2, 3],
       ['1', '2', '3'],
     ]);
@@ -150,9 +153,9 @@ export const journalSuite = (make: () => Promise<JournalUnderTest>): void => {
       await t.journal.append(entry('a', version, 1));
     }
     const attempts = Array.from({ length: 10 }, (_, i) => t.outbox.publish(lease('same'), 1 + (i % 5)));
-    const published = await Promise.all(attempts);
+    const counts = await Promise.all(attempts);
     const rest = await t.outbox.publish(lease('same'), 100);
-    expect(published.reduce((total, one) => total + one, rest)).toBe(20);
-    expect(await versionsIn(t.log, 'a')).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+    expect(counts.reduce((total, one) => total + one, rest)).toBe(20);
+    expect(await versionsIn('a')).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
   });
 };

@@ -54,7 +54,7 @@ describeWithPostgres('commands while processes die', () => {
     const relaying = relay.run();
     const pool = connection.container.resolve(TOKENS.pool);
     const unpublished = async () =>
-      (await pool.query<{ n: number }>('SELECT count(*)::int AS n FROM refold.journal_entries WHERE sequence IS NULL')).rows[0]!.n;
+      (await pool.query<{ n: number }>('SELECT count(*)::int AS n FROM refold.journal_entries WHERE record_offset IS NULL')).rows[0]!.n;
     await until(async () => (await unpublished()) === 0, 'everything is published');
     relay.stop();
     await relaying;
@@ -62,7 +62,7 @@ describeWithPostgres('commands while processes die', () => {
     const plan = planOf(SEED, COMMANDS, STREAMS);
     const told = acknowledgedIn(file);
     expect(new Set(told.map(({ index }) => index)).size).toBe(COMMANDS);
-    const records = await recordsOf(connection.log);
+    const records = await recordsOf(connection.log, 'counters');
     const byCommand = grouped(records, ({ headers }) => headers['ce_causationid']!);
     const expected = new Map(plan.filter(({ by }) => by === 1).map((planned) => [planned.id, planned]));
     // Every command that was carried out, once and whole; the others left nothing.

@@ -1,5 +1,8 @@
+import type { DependencyContainer } from 'tsyringe';
 import { connect } from '../../../src/app/connect';
+import { TOKENS } from '../../../src/app/container';
 import { defineApp } from '../../../src/app/define-app';
+import { MemoryEventLog } from '../../../src/events/adapters/memory/memory-event-log';
 import { count, integer, sum, text } from '../../../src/projections/columns';
 import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
@@ -42,9 +45,9 @@ describeWithPostgres('from a command to a read model', () => {
     await Promise.all(running);
   });
 
-  it('refuses to relay where journal and log do not share a database', async () => {
-    const configuration = { postgresUrl: database.url, log: 'kafka', kafkaBrokers: ['127.0.0.1:1'] } as const;
-    await using connection = await connect(app, { configuration, environment: {} });
-    expect(() => connection.relay()).toThrow(expect.objectContaining({ code: 'relay.log-unsupported', facts: { log: 'kafka' } }));
+  it('refuses to relay to a log that somebody else made, unless the outbox is theirs too', async () => {
+    const configure = (container: DependencyContainer) => void container.registerInstance(TOKENS.log, new MemoryEventLog());
+    await using connection = await connect(app, { configuration: { postgresUrl: database.url }, environment: {}, configure });
+    expect(() => connection.relay()).toThrow(expect.objectContaining({ code: 'config.invalid' }));
   });
 });

@@ -132,7 +132,7 @@ export class PostgresJournal implements CommandJournal {
     return inJournalTerms(async () => {
       const { rows } = await this.#pool.query<{ events: number; positions: readonly Position[] | null }>(
         `SELECT c.events, jsonb_agg(jsonb_build_object('topic', e.topic, 'partition', e.partition, 'offset', e.record_offset) ORDER BY e.version)
-                            FILTER (WHERE e.sequence IS NOT NULL) AS positions
+                            FILTER (WHERE e.record_offset IS NOT NULL) AS positions
            FROM refold.handled_commands c
            LEFT JOIN refold.journal_entries e ON e.app = c.app AND e.aggregate = c.aggregate AND e.stream = c.stream
                                              AND e.version > c.version - c.events AND e.version <= c.version

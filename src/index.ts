@@ -53,5 +53,6 @@ export type { Checkpoint, Counters, Generation, GenerationStatus, StoreKind, Sto
 export { Aggregate, CommandHandler, Evolve, decider, type AnyAggregate, type CommandOptions, type DeciderValue } from './commands/aggregate';
 export { Command, type Decision, type ResultOf, type StandardSchema } from './commands/command';
 export { type CommandBus, type CommandMiddleware, type ExecuteOptions, type Receipt } from './commands/command-bus';
+export type { ImportOptions, ImportReceipt } from './commands/import-events';
 export type { CommandContext } from './commands/command-context';
 export { type Relay, type RelayOptions } from './commands/relay';

@@ -1,5 +1,6 @@
 import { RefoldError } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
+import { RELAY_DEFAULTS, type RelayOptions } from '../commands/relay';
 import { RUNNER_DEFAULTS, type RunnerOptions } from '../projections/engine/runner-parts';
 
 export interface WorkerOptions extends RunnerOptions {
@@ -25,6 +26,8 @@ export interface Configuration {
   /** Working folder of embedded services. */
   readonly servicesFolder: string;
   readonly worker: Partial<WorkerOptions>;
+  /** Settings of relays; `false`: workers host none. */
+  readonly relay: Partial<RelayOptions> | false;
 }
 
 export const CONFIGURATION_DEFAULTS: Configuration = {
@@ -34,6 +37,7 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
   viewSchema: 'public',
   servicesFolder: '.refold',
   worker: {},
+  relay: {},
 };
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -52,22 +56,22 @@ const fromEnvironment = (environment: Environment): Partial<Configuration> => {
 };
 
 /** Zero would fold nothing. */
-const AT_LEAST_ONE: readonly string[] = ['replayBatch', 'liveBatch', 'sessionTimeoutMs'] satisfies readonly (keyof WorkerOptions)[];
+const AT_LEAST_ONE: readonly string[] = ['replayBatch', 'liveBatch', 'sessionTimeoutMs', 'batch', 'leaseMs'] satisfies readonly (
+  keyof WorkerOptions | keyof RelayOptions
+)[];
 
-const checkedWorker = (given: Partial<WorkerOptions>): WorkerOptions => {
-  const worker = resolveOptions('worker', WORKER_DEFAULTS, given);
-  const wrong = Object.entries<unknown>({ ...worker }).find(([name, value]) => {
-    const least = AT_LEAST_ONE.includes(name) ? 1 : 0;
-    return typeof value !== 'number' || !Number.isFinite(value) || value < least;
-  });
+/** All settings are numbers, from 0 or 1. */
+const checkedNumbers = <T extends object>(what: string, defaults: T, given: Partial<T>): T => {
+  const settings = resolveOptions(what, defaults, given);
+  const least = (name: string): number => (AT_LEAST_ONE.includes(name) ? 1 : 0);
+  const wrong = Object.entries(settings as Readonly<Record<string, unknown>>).find(
+    ([name, value]) => typeof value !== 'number' || !Number.isFinite(value) || value < least(name),
+  );
   if (wrong !== undefined) {
     const [name, value] = wrong;
-    throw new RefoldError(
-      'config.invalid',
-      `worker: ${name} is ${JSON.stringify(value)}; it has to be a number from ${AT_LEAST_ONE.includes(name) ? '1' : '0'}`,
-    );
+    throw new RefoldError('config.invalid', `${what}: ${name} is ${JSON.stringify(value)}; it has to be a number from ${String(least(name))}`);
   }
-  return worker;
+  return settings;
 };
 
 const checked = (configuration: Configuration): Configuration => {
@@ -78,7 +82,12 @@ const checked = (configuration: Configuration): Configuration => {
   if (configuration.postgresUrl !== '' && !/^postgres(ql)?:\/\//.test(configuration.postgresUrl)) {
     throw new RefoldError('config.invalid', 'the address of Postgres must begin with postgres://');
   }
-  return { ...configuration, log, worker: checkedWorker(configuration.worker) };
+  return {
+    ...configuration,
+    log,
+    worker: checkedNumbers('worker', WORKER_DEFAULTS, configuration.worker),
+    relay: configuration.relay !== false && checkedNumbers('relay', RELAY_DEFAULTS, configuration.relay),
+  };
 };
 
 /**

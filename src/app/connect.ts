@@ -42,6 +42,8 @@ export interface WorkerSettings {
   readonly name?: string;
   readonly options?: Partial<WorkerOptions>;
   readonly observe?: (generation: Generation, event: RunnerEvent) => void;
+  /** Whether it relays the journal too; one of all processes does, the others stand by. @defaultValue unless the configuration says `relay: false`, where the application has aggregates */
+  readonly relay?: boolean;
 }
 
 /** A running connection of an application to its log and stores. Close it to release everything. */
@@ -127,19 +129,14 @@ const assemble = <P extends readonly AnyProjection[]>(
       });
     return started;
   };
-  const relays = new Set<Relay>();
-  releasers.push(async () => void (await Promise.all([...relays].map((relay) => relay.close()))));
+  const relays = relaysOf(app, configuration, container, releasers);
   return {
     app,
     configuration,
     db: reader.db,
     log,
-    commands: commandsOf(app, container, ready, () => relays.forEach((relay) => relay.wake())),
-    relay: (given) => {
-      const relay = relayOf(container, given);
-      relays.add(relay);
-      return relay;
-    },
+    commands: commandsOf(app, container, ready, relays.wake),
+    relay: relays.make,
     container,
     replays: container.resolve(TOKENS.coordinator),
     query: (model) => queryModel(app, configuration, container, model),
@@ -153,7 +150,7 @@ const assemble = <P extends readonly AnyProjection[]>(
       await ready();
       return log.append(events.map((event) => serde.encode(event, metadata)));
     },
-    worker: (settings = {}) => workerOf(app, configuration, container, settings),
+    worker: (settings = {}) => workerOf(app, configuration, container, settings, relays.hosted(settings.relay)),
     generations: async () => {
       const catalog = container.resolve(TOKENS.catalog);
       const generations = await catalog.list();
@@ -175,13 +172,23 @@ const commandsOf = (app: App, container: DependencyContainer, ready: () => Promi
     committed,
   });
 
-const relayOf = (container: DependencyContainer, options: Partial<RelayOptions> | undefined): Relay =>
-  new Relay({
-    outbox: container.resolve(TOKENS.outbox),
-    clock: container.resolve(TOKENS.clock),
-    logger: container.resolve(TOKENS.logger),
-    ...(options === undefined ? {} : { options }),
-  });
+/** The relays of a connection: woken by its commands, stopped with it. */
+const relaysOf = (app: App, configuration: Configuration, container: DependencyContainer, releasers: Releasers) => {
+  const relays = new Set<Relay>();
+  releasers.push(async () => void (await Promise.all([...relays].map((relay) => relay.close()))));
+  const make = (given?: Partial<RelayOptions>): Relay => {
+    const relay = new Relay({
+      outbox: container.resolve(TOKENS.outbox),
+      clock: container.resolve(TOKENS.clock),
+      logger: container.resolve(TOKENS.logger),
+      options: { ...(configuration.relay === false ? {} : configuration.relay), ...given },
+    });
+    relays.add(relay);
+    return relay;
+  };
+  const hosted = (wanted = configuration.relay !== false && app.aggregates.length > 0): Relay | undefined => (wanted ? make() : undefined);
+  return { make, hosted, wake: () => relays.forEach((relay) => relay.wake()) };
+};
 
 const queryModel = async <P extends readonly AnyProjection[], N extends keyof Database<P> & string>(
   app: App<P>,
@@ -196,7 +203,7 @@ const queryModel = async <P extends readonly AnyProjection[], N extends keyof Da
   return (await readView(container.resolve(TOKENS.pool), configuration.viewSchema, model)) as unknown as readonly Database<P>[N][];
 };
 
-const workerOf = (app: App, configuration: Configuration, container: DependencyContainer, settings: WorkerSettings): Worker => {
+const workerOf = (app: App, configuration: Configuration, container: DependencyContainer, settings: WorkerSettings, relay: Relay | undefined): Worker => {
   const coordinator = container.resolve(TOKENS.coordinator);
   return new Worker({
     ready: () => assertMigrated(container.resolve(TOKENS.pool)),
@@ -212,6 +219,7 @@ const workerOf = (app: App, configuration: Configuration, container: DependencyC
     clock: container.resolve(TOKENS.clock),
     logger: container.resolve(TOKENS.logger),
     options: { ...WORKER_DEFAULTS, ...configuration.worker, ...settings.options },
+    relay,
     name: settings.name,
     observe: settings.observe,
   });

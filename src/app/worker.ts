@@ -1,42 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { Clock } from '../kernel/clock';
 import { RefoldError, isRefoldError, messageOf } from '../kernel/errors';
-import type { Logger } from '../kernel/logger';
 import { backoffMs } from '../kernel/retry';
-import type { EventLog } from '../events/event-log';
-import type { EventSerde } from '../events/event-serde';
 import { projectionKey, type ProjectionDefinition } from '../projections/definition';
 import { assertSameDefinition, Runner } from '../projections/engine/runner';
-import type { RunnerEvent } from '../projections/engine/runner-parts';
-import { FOLLOWING, generationLabel, type Generation, type GenerationCatalog, type GenerationStatus, type StoreKind } from '../projections/generations';
-import type { ReadModelStore } from '../projections/read-model-store';
-import type { WorkerOptions } from './configuration';
-
-/** What the worker asks of the replay side: generations that need no person to begin or to become active. */
-export interface FirstGenerations {
-  /** Creates the first generation of every projection name that has none in a store. */
-  ensure(): Promise<void>;
-  /** Makes a first build active once it has reached the heads captured at its creation. */
-  activate(generation: Generation): Promise<void>;
-}
-
-export interface WorkerParts {
-  /** Rejects if there is no control schema that this code can work with. */
-  readonly ready: () => Promise<void>;
-  readonly definitions: readonly ProjectionDefinition[];
-  readonly catalog: GenerationCatalog;
-  readonly stores: ReadonlyMap<StoreKind, ReadModelStore>;
-  readonly log: EventLog;
-  readonly serde: EventSerde;
-  readonly first: FirstGenerations;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly options: WorkerOptions;
-  /** Default: host, process and a random part. */
-  readonly name?: string | undefined;
-  readonly observe?: ((generation: Generation, event: RunnerEvent) => void) | undefined;
-}
+import { FOLLOWING, generationLabel, type Generation, type GenerationStatus } from '../projections/generations';
+import type { WorkerParts } from './worker-parts';
 
 interface Running {
   readonly runner: Runner;
@@ -70,17 +39,19 @@ export class Worker {
    * Works until `stop` is called.
    * @throws RefoldError at the start `store.not-migrated`, `store.too-new`, `store.unreachable`, and
    *   `generation.definition-changed` if the code of a generation that is followed has changed; later whatever ended a
-   *   runner and cannot be retried
+   *   runner or the relay and cannot be retried
    */
   async run(): Promise<void> {
     await this.#parts.ready();
     let announcing: Promise<void> | undefined;
+    let relaying: Promise<void> | undefined;
     try {
       (await this.#following()).forEach(({ generation, definition }) => {
         assertSameDefinition(generation, definition);
       });
       await this.#announce();
       announcing = this.#keepAnnouncing();
+      relaying = this.#relay();
       let failures = 0;
       while (!this.#abort.signal.aborted) {
         try {
@@ -98,6 +69,7 @@ export class Worker {
     } finally {
       this.stop();
       await announcing;
+      await relaying;
       await this.#end();
     }
     if (this.#fatal !== undefined) {
@@ -108,6 +80,22 @@ export class Worker {
   /** Ends `run` after the batches in work; leaves the groups, so that others take over at once. */
   stop(): void {
     this.#abort.abort();
+    this.#parts.relay?.stop();
+  }
+
+  /** Never rejects: what ends the worker is kept in `#fatal`. */
+  async #relay(): Promise<void> {
+    try {
+      await this.#parts.relay?.run();
+    } catch (error) {
+      this.#parts.logger.log('error', 'the relay failed; the worker stops', { code: isRefoldError(error) ? error.code : undefined, error: messageOf(error) });
+      this.#stopWith(error);
+    }
+  }
+
+  #stopWith(error: unknown): void {
+    this.#fatal ??= error instanceof Error ? error : new RefoldError('internal.invariant', messageOf(error), { cause: error });
+    this.stop();
   }
 
   async #tick(): Promise<void> {
@@ -259,8 +247,7 @@ export class Worker {
       return;
     }
     logger.log('error', 'folding failed; the worker stops', facts);
-    this.#fatal ??= error instanceof Error ? error : new RefoldError('internal.invariant', messageOf(error), { cause: error });
-    this.stop();
+    this.#stopWith(error);
   }
 
   /** A generation may be retired, and its table dropped, between two looks at the desired state. */

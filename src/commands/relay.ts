@@ -18,9 +18,14 @@ export interface RelayOptions {
   readonly maxPauseMs: number;
   /** How often in a row a failure that may pass is tried again before the relay gives up. */
   readonly restarts: number;
+  /** For so long a command id is handled once, in milliseconds; 0: for ever. */
+  readonly rememberCommandsMs: number;
 }
 
-export const RELAY_DEFAULTS: RelayOptions = { batch: 500, pollMs: 100, leaseMs: 5_000, maxPauseMs: 10_000, restarts: 8 };
+export const RELAY_DEFAULTS: RelayOptions = { batch: 500, pollMs: 100, leaseMs: 5_000, maxPauseMs: 10_000, restarts: 8, rememberCommandsMs: 30 * 86_400_000 };
+
+/** How often old commands are looked for, and how many are forgotten before publishing goes on. */
+const FORGET = { everyMs: 60_000, atOnce: 1_000 };
 
 export interface RelayParts {
   readonly outbox: Outbox;
@@ -37,6 +42,7 @@ export class Relay {
   readonly #wakeup: Wakeup;
   readonly #abort = new AbortController();
   #running: Promise<void> | undefined;
+  #forgot = Number.NEGATIVE_INFINITY;
 
   /** @throws RefoldError `config.invalid` */
   constructor(parts: RelayParts) {
@@ -102,16 +108,30 @@ export class Relay {
   async #acquireAndPublish(succeeded: () => void): Promise<void> {
     const { outbox, clock } = this.#parts;
     let renewed = Number.NEGATIVE_INFINITY;
+    let told = false;
     while (!this.#stopped) {
       if (clock.now() - renewed >= this.#options.leaseMs / 3) {
         renewed = clock.now();
         await outbox.acquire(this.#lease);
       }
+      if (!told) {
+        told = true;
+        this.#parts.logger.log('info', 'this process relays the journal', { relay: this.#lease.owner });
+      }
       const published = await this.#publishAll(() => this.#stopped);
+      await this.#forget();
       succeeded();
       if (published === 0) {
         await this.#wakeup.wait(this.#options.pollMs);
       }
+    }
+  }
+
+  async #forget(): Promise<void> {
+    const { outbox, clock } = this.#parts;
+    const { rememberCommandsMs } = this.#options;
+    if (rememberCommandsMs > 0 && clock.now() - this.#forgot >= FORGET.everyMs && (await outbox.forget(rememberCommandsMs, FORGET.atOnce)) < FORGET.atOnce) {
+      this.#forgot = clock.now();
     }
   }
 

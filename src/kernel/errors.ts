@@ -57,6 +57,18 @@ export const ERROR_CODES = {
     true,
   ),
   'decision.invalid': entry('What an aggregate decided cannot be written; nothing was written.', 'Correct the handler named in the message.'),
+  'import.no-aggregate': entry(
+    'An event that is to be imported belongs to no aggregate; the batch was not written.',
+    'Import the events of aggregates; append others with `emit`.',
+  ),
+  'import.conflict': entry(
+    'A stream that an import wants to begin or go on with holds other events; the batch was not written, earlier ones were.',
+    'Import before the first command of a stream, and under one id only.',
+  ),
+  'import.changed': entry(
+    'An import was repeated with other events, another order or another size of batches.',
+    'Give the same events in the same order, or give the import another id.',
+  ),
   'relay.lease-held': entry('Another process is relaying the journal of this application.', 'Nothing: it is taken over when that process ends.', true),
   'relay.log-unsettled': entry(
     'A transaction of another producer hides the end of the log, so the relay cannot tell what was published before it began.',

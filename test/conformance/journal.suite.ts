@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { EventLog, LogRecord } from '../../src/events/event-log';
-import type { CommandJournal, JournalAppend, JournalRecord, Outbox } from '../../src/commands/journal';
+import type { CommandJournal, ImportBatch, JournalAppend, JournalRecord, Outbox } from '../../src/commands/journal';
 
 export interface JournalUnderTest {
   readonly journal: CommandJournal;
@@ -134,6 +134,62 @@ export const journalSuite = (make: () => Promise<JournalUnderTest>): void => {
       [1, 2, 3],
       ['1', '2', '3'],
     ]);
+  });
+
+  it('forgets old commands, a bounded number at once, and no events', async () => {
+    for (const id of ['one', 'two', 'three']) {
+      await t.journal.append(entry(id, 0, 1, id));
+    }
+    expect(await t.outbox.forget(60_000, 10)).toBe(0);
+    expect([await t.outbox.forget(-60_000, 2), await t.outbox.forget(-60_000, 2)]).toEqual([2, 1]);
+    expect(await t.journal.handled('one')).toBeUndefined();
+    expect(await t.journal.append(entry('one', 1, 1, 'one'))).toEqual({ kind: 'appended' });
+    expect(await t.outbox.publish(lease('x'), 10)).toBe(4);
+  });
+
+  const importOf = (batch: number, streams: ImportBatch['streams'], digest = 'd'): ImportBatch => ({
+    importId: 'history',
+    batch,
+    digest,
+    streams,
+    records: streams.flatMap(({ aggregate, stream: name, expected, version }) =>
+      entry(name, expected, version - expected).records.map((one) => ({ ...one, aggregate, stream: name })),
+    ),
+  });
+
+  it('imports batches of many streams once, in order, and commands go on from there', async () => {
+    const [first, second] = [
+      importOf(1, [
+        { ...stream('b'), expected: 0, version: 2 },
+        { ...stream('a'), expected: 0, version: 1 },
+      ]),
+      importOf(2, [
+        { ...stream('c'), expected: 0, version: 1 },
+        { ...stream('a'), expected: 1, version: 3 },
+      ]),
+    ];
+    expect([await t.journal.import(first), await t.journal.import(second)]).toEqual(Array(2).fill({ kind: 'imported' }));
+    const again = await Promise.all([t.journal.import({ ...first, digest: 'other' }), t.journal.import(second)]);
+    expect(again).toEqual(Array(2).fill({ kind: 'repeated', digest: 'd' }));
+    expect((await t.journal.load(stream('a'), 0)).map(({ version }) => version)).toEqual([1, 2, 3]);
+    expect(await t.journal.append(entry('a', 3, 1))).toEqual({ kind: 'appended' });
+    expect(await t.outbox.publish(lease('x'), 100)).toBe(7);
+    const bySequence = [...(await published())].sort((one, other) => Number(one.headers['ce_journalsequence']) - Number(other.headers['ce_journalsequence']));
+    expect(bySequence.map(({ headers }) => headers['ce_id'])).toEqual(['b-1', 'b-2', 'a-1', 'c-1', 'a-2', 'a-3', 'a-4']);
+  });
+
+  it('imports nothing of a batch if one of its streams holds something else', async () => {
+    await t.journal.append(entry('taken', 0, 2));
+    const batch = (expected: number) =>
+      importOf(1, [
+        { ...stream('new'), expected: 0, version: 1 },
+        { ...stream('taken'), expected, version: expected + 1 },
+      ]);
+    for (const expected of [0, 1, 3]) {
+      expect(await t.journal.import(batch(expected))).toEqual({ kind: 'conflict', stream: stream('taken'), found: 2 });
+    }
+    expect(await t.journal.load(stream('new'), 0)).toEqual([]);
+    expect(await t.journal.import(batch(2))).toEqual({ kind: 'imported' });
   });
 
   it('lets one relay work at a time, and the next when its lease was given back or ran out', async () => {

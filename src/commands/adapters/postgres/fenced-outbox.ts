@@ -108,11 +108,18 @@ export class FencedOutbox implements Outbox {
     return this.#row.acquire(lease);
   }
 
-  async release(lease: RelayLease): Promise<void> {
-    await this.#publishing;
-    this.#inCharge = undefined;
-    await this.#publisher?.close();
-    await this.#row.release(lease);
+  release(lease: RelayLease): Promise<void> {
+    const work = this.#publishing.then(async () => {
+      this.#inCharge = undefined;
+      await this.#publisher?.close();
+      await this.#row.release(lease);
+    });
+    this.#publishing = work.catch(() => undefined); // the caller hears of it
+    return work;
+  }
+
+  forget(olderThanMs: number, max: number): Promise<number> {
+    return this.#row.forget(olderThanMs, max);
   }
 
   publish(lease: RelayLease, max: number): Promise<number> {

@@ -60,6 +60,10 @@ export class PostgresOutbox implements Outbox {
     return this.#row.release(lease);
   }
 
+  forget(olderThanMs: number, max: number): Promise<number> {
+    return this.#row.forget(olderThanMs, max);
+  }
+
   publish(lease: RelayLease, max: number): Promise<number> {
     const { pool, app } = this.#options;
     return inJournalTerms(async () => {

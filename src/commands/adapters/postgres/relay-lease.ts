@@ -36,6 +36,18 @@ export class JournalLease {
     return (this.#incarnation ??= await openJournal(this.pool, this.app));
   }
 
+  async forget(olderThanMs: number, max: number): Promise<number> {
+    const { rowCount } = await inJournalTerms(() =>
+      this.pool.query(
+        `DELETE FROM refold.handled_commands WHERE app = $1 AND command_id IN (
+           SELECT command_id FROM refold.handled_commands
+            WHERE app = $1 AND handled_at < now() - make_interval(secs => $2::float8 / 1000) ORDER BY handled_at LIMIT $3)`,
+        [this.app, olderThanMs, max],
+      ),
+    );
+    return rowCount ?? 0;
+  }
+
   /** Takes or prolongs the lease, and with it the lock of the journal's row; answers the next number of the sequence. */
   async hold(sql: Sql, { owner, leaseMs }: RelayLease): Promise<number> {
     const { rows } = await sql.query<{ next_sequence: number }>(HOLD, [this.app, owner, leaseMs]);

@@ -1,0 +1,37 @@
+import type { Clock } from '../kernel/clock';
+import type { Logger } from '../kernel/logger';
+import type { EventLog } from '../events/event-log';
+import type { EventSerde } from '../events/event-serde';
+import type { Relay } from '../commands/relay';
+import type { ProjectionDefinition } from '../projections/definition';
+import type { RunnerEvent } from '../projections/engine/runner-parts';
+import type { Generation, GenerationCatalog, StoreKind } from '../projections/generations';
+import type { ReadModelStore } from '../projections/read-model-store';
+import type { WorkerOptions } from './configuration';
+
+/** What the worker asks of the replay side: generations that need no person to begin or to become active. */
+export interface FirstGenerations {
+  /** Creates the first generation of every projection name that has none in a store. */
+  ensure(): Promise<void>;
+  /** Makes a first build active once it has reached the heads captured at its creation. */
+  activate(generation: Generation): Promise<void>;
+}
+
+export interface WorkerParts {
+  /** Rejects if there is no control schema that this code can work with. */
+  readonly ready: () => Promise<void>;
+  readonly definitions: readonly ProjectionDefinition[];
+  readonly catalog: GenerationCatalog;
+  readonly stores: ReadonlyMap<StoreKind, ReadModelStore>;
+  readonly log: EventLog;
+  readonly serde: EventSerde;
+  readonly first: FirstGenerations;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly options: WorkerOptions;
+  /** Takes events from the journal to the log beside the folding; none: others do. */
+  readonly relay?: Relay | undefined;
+  /** Default: host, process and a random part. */
+  readonly name?: string | undefined;
+  readonly observe?: ((generation: Generation, event: RunnerEvent) => void) | undefined;
+}

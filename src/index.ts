@@ -2,7 +2,8 @@
 export { defineApp, type App, type AppOptions } from './app/define-app';
 export { connect, type ConnectedApp, type ConnectOptions, type Database, type ReadOnly } from './app/connect';
 export { TOKENS } from './app/container';
-export { resolveConfiguration, type Configuration, type WorkerOptions } from './app/configuration';
+export { resolveConfiguration, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './app/configuration';
+export type { KafkaSasl, KafkaSettings, KafkaTls } from './app/kafka-settings';
 export { Worker } from './app/worker';
 export { Decimal } from './kernel/decimal';
 export { durationMs, type Duration } from './kernel/duration';

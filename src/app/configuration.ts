@@ -1,5 +1,6 @@
 import { RefoldError } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
+import { checkedKafka, kafkaFromEnvironment, type KafkaSettings } from './kafka-settings';
 import { RELAY_DEFAULTS, type RelayOptions } from '../commands/relay';
 import { RUNNER_DEFAULTS, type RunnerOptions } from '../projections/engine/runner-parts';
 
@@ -19,8 +20,8 @@ export interface Configuration {
   readonly postgresUrl: string;
   /** Where events lie; default `kafka` if brokers are given, else `postgres`. */
   readonly log: 'postgres' | 'kafka' | '';
-  /** `host:port` each; empty with `log: 'kafka'`: an embedded broker is started. */
-  readonly kafkaBrokers: readonly string[];
+  /** How to reach Kafka. */
+  readonly kafka: Partial<KafkaSettings>;
   /** Schema of views and tables. */
   readonly viewSchema: string;
   /** Working folder of embedded services. */
@@ -33,24 +34,24 @@ export interface Configuration {
 export const CONFIGURATION_DEFAULTS: Configuration = {
   postgresUrl: '',
   log: '',
-  kafkaBrokers: [],
+  kafka: {},
   viewSchema: 'public',
   servicesFolder: '.refold',
   worker: {},
   relay: {},
 };
 
+/** A configuration with every default filled in. */
+export interface ResolvedConfiguration extends Configuration {
+  readonly kafka: KafkaSettings;
+}
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const fromEnvironment = (environment: Environment): Partial<Configuration> => {
-  const brokers = environment['REFOLD_KAFKA_BROKERS']
-    ?.split(',')
-    .map((broker) => broker.trim())
-    .filter((broker) => broker !== '');
   const log = environment['REFOLD_LOG'];
   return {
     ...(environment['REFOLD_POSTGRES_URL'] ? { postgresUrl: environment['REFOLD_POSTGRES_URL'] } : {}),
-    ...(brokers !== undefined && brokers.length > 0 ? { kafkaBrokers: brokers } : {}),
     ...(log ? { log: log as Configuration['log'] } : {}),
   };
 };
@@ -74,10 +75,14 @@ const checkedNumbers = <T extends object>(what: string, defaults: T, given: Part
   return settings;
 };
 
-const checked = (configuration: Configuration): Configuration => {
-  const log = configuration.log || (configuration.kafkaBrokers.length > 0 ? 'kafka' : 'postgres');
+const checked = (configuration: Configuration): ResolvedConfiguration => {
+  const kafka = checkedKafka(configuration.kafka);
+  const log = configuration.log || (kafka.brokers.length > 0 ? 'kafka' : 'postgres');
   if (log !== 'postgres' && log !== 'kafka') {
     throw new RefoldError('config.invalid', `log is ${JSON.stringify(log)}; it can be 'postgres' or 'kafka'`);
+  }
+  if (log === 'kafka' && kafka.brokers.length === 0 && (kafka.ssl !== false || kafka.sasl !== null)) {
+    throw new RefoldError('config.invalid', 'kafka: ssl and sasl are given and no brokers; an embedded broker has neither');
   }
   if (configuration.postgresUrl !== '' && !/^postgres(ql)?:\/\//.test(configuration.postgresUrl)) {
     throw new RefoldError('config.invalid', 'the address of Postgres must begin with postgres://');
@@ -85,6 +90,7 @@ const checked = (configuration: Configuration): Configuration => {
   return {
     ...configuration,
     log,
+    kafka,
     worker: checkedNumbers('worker', WORKER_DEFAULTS, configuration.worker),
     relay: configuration.relay !== false && checkedNumbers('relay', RELAY_DEFAULTS, configuration.relay),
   };
@@ -94,7 +100,12 @@ const checked = (configuration: Configuration): Configuration => {
  * One configuration: defaults < file < environment < flags. Unknown keys are refused.
  * @throws RefoldError `config.invalid`
  */
-export const resolveConfiguration = (file: Partial<Configuration> = {}, environment: Environment = {}, flags: Partial<Configuration> = {}): Configuration => {
+export const resolveConfiguration = (
+  file: Partial<Configuration> = {},
+  environment: Environment = {},
+  flags: Partial<Configuration> = {},
+): ResolvedConfiguration => {
   const given = resolveOptions('configuration', CONFIGURATION_DEFAULTS, file);
-  return checked(resolveOptions('configuration', { ...given, ...fromEnvironment(environment) }, flags));
+  const kafka = { ...kafkaFromEnvironment(given.kafka, environment), ...flags.kafka };
+  return checked({ ...resolveOptions('configuration', { ...given, ...fromEnvironment(environment) }, flags), kafka });
 };

@@ -13,7 +13,7 @@ import type { AnyProjection } from '../projections/projection';
 import { openReader, readView, type Database, type ReadOnly } from '../projections/adapters/postgres/reader';
 import type { ReplayCoordinator } from '../replay/coordinator';
 import { RefoldError } from '../kernel/errors';
-import { resolveConfiguration, WORKER_DEFAULTS, type Configuration, type WorkerOptions } from './configuration';
+import { resolveConfiguration, WORKER_DEFAULTS, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './configuration';
 import { createContainer, TOKENS } from './container';
 import type { App } from './define-app';
 import { acquireServices } from './services/services';
@@ -49,7 +49,7 @@ export interface WorkerSettings {
 /** A running connection of an application to its log and stores. Close it to release everything. */
 export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyProjection[]> extends AsyncDisposable {
   readonly app: App<P>;
-  readonly configuration: Configuration;
+  readonly configuration: ResolvedConfiguration;
   /** Reads the active views, typed; before the first activation queries reject with `projection.not-active`. */
   readonly db: ReadOnly<Database<P>>;
   /** All rows of a read model, by key, in exact values. @throws RefoldError `projection.not-active`, `projection.unknown` */
@@ -87,12 +87,12 @@ export const connect = async <P extends readonly AnyProjection[]>(app: App<P>, o
   try {
     const services = await acquireServices({
       folder: configuration.servicesFolder,
-      want: { postgres: configuration.postgresUrl === '', kafka: configuration.log === 'kafka' && configuration.kafkaBrokers.length === 0 },
+      want: { postgres: configuration.postgresUrl === '', kafka: configuration.log === 'kafka' && configuration.kafka.brokers.length === 0 },
       environment: {},
     });
     releasers.push(() => services.release());
     const postgresUrl = services.postgresUrl ?? configuration.postgresUrl;
-    const kafkaBrokers = services.kafkaBrokers ?? configuration.kafkaBrokers;
+    const kafkaBrokers = services.kafkaBrokers ?? configuration.kafka.brokers;
     const container = createContainer(app, configuration, { postgresUrl, kafkaBrokers });
     if (options.logger !== undefined) {
       container.registerInstance(TOKENS.logger, options.logger);
@@ -107,7 +107,7 @@ export const connect = async <P extends readonly AnyProjection[]>(app: App<P>, o
 
 const assemble = <P extends readonly AnyProjection[]>(
   app: App<P>,
-  configuration: Configuration,
+  configuration: ResolvedConfiguration,
   postgresUrl: string,
   container: DependencyContainer,
   releasers: Releasers,
@@ -173,7 +173,7 @@ const commandsOf = (app: App, container: DependencyContainer, ready: () => Promi
   });
 
 /** The relays of a connection: woken by its commands, stopped with it. */
-const relaysOf = (app: App, configuration: Configuration, container: DependencyContainer, releasers: Releasers) => {
+const relaysOf = (app: App, configuration: ResolvedConfiguration, container: DependencyContainer, releasers: Releasers) => {
   const relays = new Set<Relay>();
   releasers.push(async () => void (await Promise.all([...relays].map((relay) => relay.close()))));
   const make = (given?: Partial<RelayOptions>): Relay => {
@@ -192,7 +192,7 @@ const relaysOf = (app: App, configuration: Configuration, container: DependencyC
 
 const queryModel = async <P extends readonly AnyProjection[], N extends keyof Database<P> & string>(
   app: App<P>,
-  configuration: Configuration,
+  configuration: ResolvedConfiguration,
   container: DependencyContainer,
   name: N,
 ): Promise<readonly Database<P>[N][]> => {
@@ -203,7 +203,13 @@ const queryModel = async <P extends readonly AnyProjection[], N extends keyof Da
   return (await readView(container.resolve(TOKENS.pool), configuration.viewSchema, model)) as unknown as readonly Database<P>[N][];
 };
 
-const workerOf = (app: App, configuration: Configuration, container: DependencyContainer, settings: WorkerSettings, relay: Relay | undefined): Worker => {
+const workerOf = (
+  app: App,
+  configuration: ResolvedConfiguration,
+  container: DependencyContainer,
+  settings: WorkerSettings,
+  relay: Relay | undefined,
+): Worker => {
   const coordinator = container.resolve(TOKENS.coordinator);
   return new Worker({
     ready: () => assertMigrated(container.resolve(TOKENS.pool)),

@@ -5,7 +5,7 @@ import { systemClock, type Clock } from '../kernel/clock';
 import { silentLogger, type Logger } from '../kernel/logger';
 import { PostgresPool } from '../platform/postgres/pool';
 import { AvroSerde } from '../events/adapters/avro/serde';
-import { KafkaEventLog } from '../events/adapters/kafka/kafka-event-log';
+import { KafkaEventLog, type KafkaEventLogOptions } from '../events/adapters/kafka/kafka-event-log';
 import { PostgresEventLog } from '../events/adapters/postgres/postgres-event-log';
 import { PostgresSchemaRegistry } from '../events/adapters/postgres/schema-registry';
 import type { EventLog } from '../events/event-log';
@@ -27,7 +27,8 @@ import { PostgresSwitch } from '../replay/adapters/postgres/switch';
 import { ReplayCoordinator } from '../replay/coordinator';
 import type { ReplayParts } from '../replay/parts';
 import type { StoreSwitch } from '../replay/ports';
-import type { Configuration } from './configuration';
+import type { ResolvedConfiguration } from './configuration';
+import type { KafkaSettings } from './kafka-settings';
 import type { App } from './define-app';
 
 /** A configuration whose addresses are known. */
@@ -58,7 +59,7 @@ export const TOKENS = {
 } as const;
 
 /** One child container per connected application: parts are made when first asked for, each once. */
-export const createContainer = (app: App, configuration: Configuration, addresses: Addresses): DependencyContainer => {
+export const createContainer = (app: App, configuration: ResolvedConfiguration, addresses: Addresses): DependencyContainer => {
   const container = root.createChildContainer();
   const part = <T>(name: InjectionToken<T>, make: (c: DependencyContainer) => T): void => {
     container.register(name, { useFactory: instanceCachingFactory(make) });
@@ -69,7 +70,7 @@ export const createContainer = (app: App, configuration: Configuration, addresse
   part(TOKENS.log, (c): EventLog => {
     const shared = { clock: c.resolve(TOKENS.clock), logger: c.resolve(TOKENS.logger) };
     return configuration.log === 'kafka'
-      ? new KafkaEventLog({ ...shared, brokers: addresses.kafkaBrokers, clientId: app.name })
+      ? new KafkaEventLog({ ...shared, ...kafkaConnection(configuration.kafka), brokers: addresses.kafkaBrokers, clientId: app.name })
       : new PostgresEventLog({ ...shared, pool: c.resolve(TOKENS.pool), app: app.name });
   });
   part(TOKENS.registry, (c) => new PostgresSchemaRegistry({ pool: c.resolve(TOKENS.pool), app: app.name }));
@@ -84,6 +85,8 @@ export const createContainer = (app: App, configuration: Configuration, addresse
   part(TOKENS.coordinator, (c) => coordinatorOf(app, configuration, c));
   return container;
 };
+
+const kafkaConnection = ({ ssl, sasl }: KafkaSettings): Pick<KafkaEventLogOptions, 'ssl' | 'sasl'> => ({ ssl, ...(sasl === null ? {} : { sasl }) });
 
 /** @throws RefoldError `config.invalid` where the log was replaced and the outbox was not */
 const outboxOf = (app: App, c: DependencyContainer): Outbox => {
@@ -100,7 +103,7 @@ const outboxOf = (app: App, c: DependencyContainer): Outbox => {
   });
 };
 
-const coordinatorOf = (app: App, configuration: Configuration, c: DependencyContainer): ReplayCoordinator => {
+const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: DependencyContainer): ReplayCoordinator => {
   const pool = c.resolve(TOKENS.pool);
   return new ReplayCoordinator({
     app: app.name,

@@ -81,6 +81,14 @@ export const ERROR_CODES = {
   ),
   'schema.unreachable': entry('The schema registry did not answer.', 'Check the address of the registry and that it runs.', true),
   'log.unreachable': entry('The event log did not answer.', 'Check the addresses and that the broker or database runs.', true),
+  'log.access-denied': entry(
+    'The broker answered and refused: user name, password or mechanism are wrong, or this user may not do what was asked.',
+    'Correct `kafka.sasl` (REFOLD_KAFKA_SASL, REFOLD_KAFKA_USERNAME, REFOLD_KAFKA_PASSWORD), or what the broker allows this user.',
+  ),
+  'log.tls-failed': entry(
+    'The broker could not be connected to with TLS.',
+    'If this port speaks no TLS, set `kafka.ssl` to false or take another port; if its certificate is not trusted, give its authority (`kafka.ssl.ca`) or correct the host name.',
+  ),
   'log.unknown-topic': entry('A topic does not exist.', 'Run `refold migrate`, which creates the topics of the application.'),
   'log.unknown-partition': entry('A partition does not exist.', 'Check the number of partitions of the topic.'),
   'log.topic-mismatch': entry(
@@ -104,7 +112,15 @@ export const ERROR_CODES = {
     'The consumer of the log stopped for a reason that cannot be retried.',
     'Read the cause; the process ends so that its supervisor can start it again.',
   ),
-  'store.unreachable': entry('The database did not answer.', 'Check the address, the password and that it runs.', true),
+  'store.unreachable': entry('The database did not answer.', 'Check the host and port of its address and that it runs.', true),
+  'store.access-denied': entry(
+    'The database answered and refused the connection: user, password or database are wrong, or it has no rule that lets this client in.',
+    'Correct user, password and database in the address, or what the database allows (pg_hba.conf).',
+  ),
+  'store.tls-failed': entry(
+    'The database could not be connected to with TLS.',
+    'If it speaks no TLS, leave sslmode out of the address; if its certificate is not trusted, give sslrootcert or correct the host name.',
+  ),
   'store.value-refused': entry(
     'The database cannot hold a value that a handler computed.',
     'Correct the handler or widen the column in a new version of the projection; the partition goes on from the position named.',

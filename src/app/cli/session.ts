@@ -54,7 +54,7 @@ export interface OfflineAction {
 export const configurationFlags = ({ postgres, log, brokers }: Flags): Partial<Configuration> => ({
   ...(postgres === undefined ? {} : { postgresUrl: postgres }),
   ...(log === undefined ? {} : { log }),
-  ...(brokers === undefined ? {} : { kafkaBrokers: brokers }),
+  ...(brokers === undefined ? {} : { kafka: { brokers } }),
 });
 
 const loggerOf = (flags: Flags, terminal: Terminal, usual: LogLevel | undefined): Logger => {

@@ -76,7 +76,7 @@ const main = async (): Promise<void> => {
   const app = countersOn(order.topic);
   let told = 0;
   const connection = await connect(app, {
-    configuration: { postgresUrl, kafkaBrokers, log: kafkaBrokers.length > 0 ? 'kafka' : 'postgres' },
+    configuration: { postgresUrl, kafka: { brokers: kafkaBrokers }, log: kafkaBrokers.length > 0 ? 'kafka' : 'postgres' },
     environment: {},
     configure: (container) => void container.registerInstance(TOKENS.outbox, fatalOutbox(app, container, kill)),
   });

@@ -94,7 +94,7 @@ export const commandsCrash = (brokers: () => Promise<readonly string[]>, phases:
     const { kills: _, ...rest } = size;
     base = { ...rest, postgresUrl, kafkaBrokers, topic, acknowledgements: path.join(folder, 'acknowledged.jsonl'), seed };
     connection = await connect(countersOn(topic), {
-      configuration: { postgresUrl, kafkaBrokers, log: kafkaBrokers.length > 0 ? 'kafka' : 'postgres' },
+      configuration: { postgresUrl, kafka: { brokers: kafkaBrokers }, log: kafkaBrokers.length > 0 ? 'kafka' : 'postgres' },
       environment: {},
     });
     await connection.migrate();

@@ -194,7 +194,7 @@ describeWithPostgres('what is refused, and how it goes on', () => {
 
   it('a broker that does not answer is named, and ends a worker after its restarts', async () => {
     const address = `127.0.0.1:${String(await closedPort())}`;
-    const connection = await world.connect(shop, { configuration: { log: 'kafka', kafkaBrokers: [address] } });
+    const connection = await world.connect(shop, { configuration: { log: 'kafka', kafka: { brokers: [address] } } });
     const unreachable = { code: 'log.unreachable', facts: { brokers: [address] }, remedy: ERROR_CODES['log.unreachable'].remedy };
     await expect(connection.migrate()).rejects.toMatchObject(unreachable);
     await expect(connection.emit(orders(0, 1))).rejects.toMatchObject(unreachable);

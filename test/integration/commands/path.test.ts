@@ -89,7 +89,7 @@ describeWithPostgres('from a command to a read model', () => {
       publish: () => Promise.reject(new RefoldError('relay.partly-published', 'on purpose')),
     };
     const configure = (container: DependencyContainer) => void container.registerInstance(TOKENS.outbox, outbox);
-    const run = async (relay: false | object, settings: WorkerSettings): Promise<unknown> => {
+    const run = async (relay: false | object, settings: WorkerSettings): Promise<void> => {
       await using connection = await connect(app, { configuration: { postgresUrl: database.url, relay }, environment: {}, configure });
       const worker = connection.worker({ ...settings, observe: () => worker.stop() });
       await worker.run();

@@ -22,6 +22,8 @@ export interface Configuration {
   readonly log: 'postgres' | 'kafka' | '';
   /** How to reach Kafka. */
   readonly kafka: Partial<KafkaSettings>;
+  /** `http://user:password@host:8123` or `https://…` of ClickHouse; empty: an embedded one is started if a projection is stored there. */
+  readonly clickhouseUrl: string;
   /** Schema of views and tables. */
   readonly viewSchema: string;
   /** Working folder of embedded services. */
@@ -35,6 +37,7 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
   postgresUrl: '',
   log: '',
   kafka: {},
+  clickhouseUrl: '',
   viewSchema: 'public',
   servicesFolder: '.refold',
   worker: {},
@@ -52,6 +55,7 @@ const fromEnvironment = (environment: Environment): Partial<Configuration> => {
   const log = environment['REFOLD_LOG'];
   return {
     ...(environment['REFOLD_POSTGRES_URL'] ? { postgresUrl: environment['REFOLD_POSTGRES_URL'] } : {}),
+    ...(environment['REFOLD_CLICKHOUSE_URL'] ? { clickhouseUrl: environment['REFOLD_CLICKHOUSE_URL'] } : {}),
     ...(log ? { log: log as Configuration['log'] } : {}),
   };
 };
@@ -86,6 +90,9 @@ const checked = (configuration: Configuration): ResolvedConfiguration => {
   }
   if (configuration.postgresUrl !== '' && !/^postgres(ql)?:\/\//.test(configuration.postgresUrl)) {
     throw new RefoldError('config.invalid', 'the address of Postgres must begin with postgres://');
+  }
+  if (configuration.clickhouseUrl !== '' && !/^https?:\/\//.test(configuration.clickhouseUrl)) {
+    throw new RefoldError('config.invalid', 'the address of ClickHouse must begin with http:// or https://');
   }
   return {
     ...configuration,

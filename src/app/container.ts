@@ -35,6 +35,8 @@ import type { App } from './define-app';
 export interface Addresses {
   readonly postgresUrl: string;
   readonly kafkaBrokers: readonly string[];
+  /** Empty where no projection is stored in ClickHouse and no address is configured. */
+  readonly clickhouseUrl: string;
 }
 
 const token = <T>(name: string): InjectionToken<T> => Symbol(`refold:${name}`);
@@ -79,10 +81,14 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.outbox, (c) => outboxOf(app, c));
   part(TOKENS.middleware, () => []);
   part(TOKENS.catalog, (c) => new PostgresCatalog({ pool: c.resolve(TOKENS.pool), app: app.name }));
-  part(TOKENS.stores, (c) => new Map<StoreKind, ReadModelStore>([['postgres', new PostgresReadModelStore({ pool: c.resolve(TOKENS.pool) })]]));
+  part(
+    TOKENS.stores,
+    (c) =>
+      new Map<StoreKind, ReadModelStore>([['postgres', new PostgresReadModelStore({ pool: c.resolve(TOKENS.pool), viewSchema: configuration.viewSchema })]]),
+  );
   part(TOKENS.switches, (c) => new Map<StoreKind, StoreSwitch>([['postgres', new PostgresSwitch({ pool: c.resolve(TOKENS.pool), app: app.name })]]));
   part(TOKENS.replayObserver, () => () => undefined);
-  part(TOKENS.coordinator, (c) => coordinatorOf(app, configuration, c));
+  part(TOKENS.coordinator, (c) => coordinatorOf(app, c));
   return container;
 };
 
@@ -103,7 +109,7 @@ const outboxOf = (app: App, c: DependencyContainer): Outbox => {
   });
 };
 
-const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: DependencyContainer): ReplayCoordinator => {
+const coordinatorOf = (app: App, c: DependencyContainer): ReplayCoordinator => {
   const pool = c.resolve(TOKENS.pool);
   return new ReplayCoordinator({
     app: app.name,
@@ -114,8 +120,6 @@ const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: Depend
     switches: c.resolve(TOKENS.switches),
     log: c.resolve(TOKENS.log),
     definitions: app.projections,
-    descriptions: app.descriptions,
-    viewSchema: configuration.viewSchema,
     clock: c.resolve(TOKENS.clock),
     by: `${userInfo().username}@${hostname()}`,
     observe: c.resolve(TOKENS.replayObserver),

@@ -89,7 +89,7 @@ const numbered = ({ sequence, topic, partition, key, value, headers }: Undecided
 /**
  * The outbox beside a log that shares no transaction with the journal. Entries are numbered (committed), published (all or
  * none of a batch), marked. Whoever begins shuts out the others at the log first; then the records' numbers in the log tell
- * what became of entries that are numbered and not marked (decision 015).
+ * what became of entries that are numbered and not marked (decision 016).
  */
 export class FencedOutbox implements Outbox {
   readonly #options: FencedOutboxOptions;

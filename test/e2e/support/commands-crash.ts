@@ -38,10 +38,13 @@ export interface CrashSize {
 
 type Size = Omit<CrashSize, 'timeoutMs'>;
 
+const shareOf = ({ commands, kills }: Size): number => Math.floor(commands / (kills + 1));
+
 /** Where each process dies: the phases in turn, at a point that the seed chooses, early enough to leave work to the others. */
-const killsOf = ({ commands, kills, batch }: Size, phases: readonly Kill['at'][], seed: number): readonly Kill[] => {
+const killsOf = (size: Size, phases: readonly Kill['at'][], seed: number): readonly Kill[] => {
+  const { kills, batch } = size;
   const random = seeded(seed + 1);
-  const share = commands / (kills + 1);
+  const share = shareOf(size);
   return Array.from({ length: kills }, (_, round): Kill => {
     const at = phases[round % phases.length]!;
     const [place, delayMs] = [random(), random() * 25];
@@ -92,7 +95,7 @@ export const commandsCrash = (brokers: () => Promise<readonly string[]>, phases:
     folder = mkdtempSync(path.join(tmpdir(), 'refold-commands-'));
     const [postgresUrl, kafkaBrokers] = [database.url, await brokers()];
     const { kills: _, ...rest } = size;
-    base = { ...rest, postgresUrl, kafkaBrokers, topic, acknowledgements: path.join(folder, 'acknowledged.jsonl'), seed };
+    base = { ...rest, most: shareOf(size), postgresUrl, kafkaBrokers, topic, acknowledgements: path.join(folder, 'acknowledged.jsonl'), seed };
     connection = await connect(countersOn(topic), {
       configuration: { postgresUrl, kafka: { brokers: kafkaBrokers }, log: kafkaBrokers.length > 0 ? 'kafka' : 'postgres' },
       environment: {},

@@ -189,7 +189,7 @@ describeWithPostgres('what is refused, and how it goes on', () => {
     const worker = world.work(connection, { restarts: 1 });
     await until(() => worker.events.some(({ kind }) => kind === 'assigned'), 'the worker has its partitions');
     await world.database.drop();
-    await expect(worker.ended).rejects.toMatchObject({ code: expect.stringMatching(/^(store|log)\.(unreachable|failed)$/) as string });
+    await expect(worker.ended).rejects.toMatchObject({ code: expect.stringMatching(/^(store|log)\.(unreachable|access-denied|failed)$/) as string });
   });
 
   it('a broker that does not answer is named, and ends a worker after its restarts', async () => {

@@ -3,8 +3,9 @@
  * Who may import what. Each rule has a seeded violation in test/architecture/imports.test.ts.
  * `src` is the pattern of the source folder, anchored, without groups that capture (the rules use $1 and $2).
  */
-const DRIVERS = '(^|node_modules/)(kafkajs|@platformatic/kafka|kysely|@clickhouse/client|avsc|@kafkajs/confluent-schema-registry)(/|$)';
+const DRIVERS = '(^|node_modules/)(kafkajs|@platformatic/kafka|kysely|avsc|@kafkajs/confluent-schema-registry)(/|$)';
 const PG = '(^|node_modules/)(@types/)?(pg|pg-[a-z-]+)(/|$)';
+const CLICKHOUSE = '(^|node_modules/)@clickhouse/client(/|$)';
 const COMMANDER = '(^|node_modules/)commander(/|$)';
 
 /** An area below `app` and the areas it may not reach; `kernel` and `platform` have rules of their own. */
@@ -55,6 +56,18 @@ exports.importRules = (src = '^src/') => {
       'The Postgres platform serves Postgres adapters and app.',
       { path: src, pathNot: `${src}(.+/adapters/postgres|platform/postgres|app)/` },
       { path: `${src}platform/postgres/` },
+    ),
+    rule(
+      'clickhouse-client-only-in-clickhouse',
+      'The client of ClickHouse stays in ClickHouse adapters and src/platform/clickhouse.',
+      { path: src, pathNot: `${src}(.+/adapters|platform)/clickhouse/` },
+      { path: CLICKHOUSE },
+    ),
+    rule(
+      'platform-clickhouse-only-for-clickhouse',
+      'The ClickHouse platform serves ClickHouse adapters and app.',
+      { path: src, pathNot: `${src}(.+/adapters/clickhouse|platform/clickhouse|app)/` },
+      { path: `${src}platform/clickhouse/` },
     ),
     rule('commander-only-in-cli', 'Flags become options at the edge.', { path: src, pathNot: `${src}(cli\\.ts$|app/cli/)` }, { path: COMMANDER }),
     rule('no-own-barrels', 'Our own code imports the file itself.', { path: src }, { path: `${src}.+/index\\.ts$` }),

@@ -2,19 +2,21 @@ import type { DependencyContainer } from 'tsyringe';
 import { Releasers } from '../kernel/lifecycle';
 import type { Logger } from '../kernel/logger';
 import { assertMigrated, migrate } from '../platform/postgres/migrate';
+import type { PostgresPool } from '../platform/postgres/pool';
 import type { EventLog } from '../events/event-log';
 import type { EventMetadata } from '../events/event-serde';
 import type { Position } from '../events/position';
 import { CommandBus } from '../commands/command-bus';
 import { Relay, type RelayOptions } from '../commands/relay';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
-import type { Checkpoint, Generation } from '../projections/generations';
+import type { Checkpoint, Generation, StoreKind } from '../projections/generations';
+import { readModelRows } from '../projections/adapters/clickhouse/reader';
 import type { AnyProjection } from '../projections/projection';
-import { openReader, readView, type Database, type ReadOnly } from '../projections/adapters/postgres/reader';
+import { openReader, readView, type Database, type Reader, type ReadOnly } from '../projections/adapters/postgres/reader';
 import type { ReplayCoordinator } from '../replay/coordinator';
 import { RefoldError } from '../kernel/errors';
 import { resolveConfiguration, WORKER_DEFAULTS, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './configuration';
-import { createContainer, TOKENS } from './container';
+import { createContainer, TOKENS, type Addresses } from './container';
 import type { App } from './define-app';
 import { acquireServices } from './services/services';
 import { Worker } from './worker';
@@ -52,8 +54,8 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   readonly configuration: ResolvedConfiguration;
   /** Reads the active views, typed; before the first activation queries reject with `projection.not-active`. */
   readonly db: ReadOnly<Database<P>>;
-  /** All rows of a read model, by key, in exact values. @throws RefoldError `projection.not-active`, `projection.unknown` */
-  query<N extends keyof Database<P> & string>(model: N): Promise<readonly Database<P>[N][]>;
+  /** All rows of a read model, by key, in exact values; from the first store its projection names unless another is said. @throws RefoldError `projection.not-active`, `projection.unknown` */
+  query<N extends keyof Database<P> & string>(model: N, options?: { readonly store?: StoreKind }): Promise<readonly Database<P>[N][]>;
   /** Creates or upgrades the control schema, creates the topics, registers the schemas. Idempotent. Answers the names of the migrations applied. */
   migrate(): Promise<readonly string[]>;
   /** Appends events to the log, in the order given per key. @throws RefoldError `event.invalid`, `event.not-registered`, `log.*` */
@@ -95,34 +97,51 @@ export const connect = async <P extends readonly AnyProjection[]>(app: App<P>, o
       environment: {},
     });
     releasers.push(() => services.release());
-    const postgresUrl = services.postgresUrl ?? configuration.postgresUrl;
-    const kafkaBrokers = services.kafkaBrokers ?? configuration.kafka.brokers;
-    const clickhouseUrl = services.clickhouseUrl ?? configuration.clickhouseUrl;
-    const container = createContainer(app, configuration, { postgresUrl, kafkaBrokers, clickhouseUrl });
+    const addresses: Addresses = {
+      postgresUrl: services.postgresUrl ?? configuration.postgresUrl,
+      kafkaBrokers: services.kafkaBrokers ?? configuration.kafka.brokers,
+      clickhouseUrl: services.clickhouseUrl ?? configuration.clickhouseUrl,
+    };
+    const container = createContainer(app, configuration, addresses);
     if (options.logger !== undefined) {
       container.registerInstance(TOKENS.logger, options.logger);
     }
     options.configure?.(container);
-    return assemble(app, configuration, postgresUrl, container, releasers);
+    return assemble(app, configuration, addresses, container, releasers);
   } catch (error) {
     await releasers.close();
     throw error;
   }
 };
 
-const assemble = <P extends readonly AnyProjection[]>(
+/** What is open from the beginning, to be closed in the opposite order. */
+const openParts = <P extends readonly AnyProjection[]>(
   app: App<P>,
   configuration: ResolvedConfiguration,
-  postgresUrl: string,
+  { postgresUrl, clickhouseUrl }: Addresses,
   container: DependencyContainer,
   releasers: Releasers,
-): ConnectedApp<P> => {
+): { readonly pool: PostgresPool; readonly reader: Reader<Database<P>>; readonly log: EventLog } => {
   const pool = container.resolve(TOKENS.pool);
   releasers.push(() => pool.close());
   const reader = openReader<Database<P>>({ url: postgresUrl, viewSchema: configuration.viewSchema, models: app.projections.map(({ model }) => model.name) });
   releasers.push(() => reader.close());
+  if (clickhouseUrl !== '') {
+    releasers.push(() => container.resolve(TOKENS.clickhouse).close());
+  }
   const log = container.resolve(TOKENS.log);
   releasers.push(() => log.close());
+  return { pool, reader, log };
+};
+
+const assemble = <P extends readonly AnyProjection[]>(
+  app: App<P>,
+  configuration: ResolvedConfiguration,
+  addresses: Addresses,
+  container: DependencyContainer,
+  releasers: Releasers,
+): ConnectedApp<P> => {
+  const { pool, reader, log } = openParts<P>(app, configuration, addresses, container, releasers);
   const serde = container.resolve(TOKENS.serde);
   let started: Promise<void> | undefined;
   const ready = (): Promise<void> => {
@@ -144,7 +163,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     relay: relays.make,
     container,
     replays: container.resolve(TOKENS.coordinator),
-    query: (model) => queryModel(app, configuration, container, model),
+    query: (model, of) => queryModel(app, configuration, container, model, of?.store),
     migrate: async () => {
       const applied = await migrate(pool);
       await log.createTopics(app.topics);
@@ -200,12 +219,21 @@ const queryModel = async <P extends readonly AnyProjection[], N extends keyof Da
   configuration: ResolvedConfiguration,
   container: DependencyContainer,
   name: N,
+  wanted: StoreKind | undefined,
 ): Promise<readonly Database<P>[N][]> => {
-  const model = app.projections.filter((definition) => definition.model.name === name).at(-1)?.model;
-  if (model === undefined) {
+  const projection = app.projections.filter((definition) => definition.model.name === name).at(-1);
+  if (projection === undefined) {
     throw new RefoldError('projection.unknown', `no projection fills a read model named ${name}`);
   }
-  return (await readView(container.resolve(TOKENS.pool), configuration.viewSchema, model)) as unknown as readonly Database<P>[N][];
+  const store = wanted ?? projection.stores[0];
+  if (store === undefined || !projection.stores.includes(store)) {
+    throw new RefoldError('config.invalid', `read model ${name} is not kept in ${String(store)}`, { facts: { stores: projection.stores } });
+  }
+  const rows =
+    store === 'clickhouse'
+      ? readModelRows(container.resolve(TOKENS.clickhouse), projection.model)
+      : readView(container.resolve(TOKENS.pool), configuration.viewSchema, projection.model);
+  return (await rows) as unknown as readonly Database<P>[N][];
 };
 
 const workerOf = (

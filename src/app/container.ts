@@ -3,6 +3,7 @@ import { hostname, userInfo } from 'node:os';
 import { container as root, instanceCachingFactory, type DependencyContainer, type InjectionToken } from 'tsyringe';
 import { systemClock, type Clock } from '../kernel/clock';
 import { silentLogger, type Logger } from '../kernel/logger';
+import { ClickHouse } from '../platform/clickhouse/client';
 import { PostgresPool } from '../platform/postgres/pool';
 import { AvroSerde } from '../events/adapters/avro/serde';
 import { KafkaEventLog, type KafkaEventLogOptions } from '../events/adapters/kafka/kafka-event-log';
@@ -17,10 +18,14 @@ import { PostgresOutbox } from '../commands/adapters/postgres/outbox';
 import type { CommandMiddleware } from '../commands/command-bus';
 import type { CommandJournal, Outbox } from '../commands/journal';
 import { RefoldError } from '../kernel/errors';
+import { ClickHouseReadModelStore } from '../projections/adapters/clickhouse/store';
 import { PostgresCatalog } from '../projections/adapters/postgres/catalog';
+import { PostgresCheckpointControl } from '../projections/adapters/postgres/checkpoint-control';
 import { PostgresReadModelStore } from '../projections/adapters/postgres/store';
 import type { GenerationCatalog, StoreKind } from '../projections/generations';
 import type { ReadModelStore } from '../projections/read-model-store';
+import { ClickHouseSwitch } from '../replay/adapters/clickhouse/switch';
+import { PostgresSwitchControl } from '../replay/adapters/postgres/control';
 import { PostgresHolds } from '../replay/adapters/postgres/holds';
 import { PostgresReplayJournal } from '../replay/adapters/postgres/journal';
 import { PostgresSwitch } from '../replay/adapters/postgres/switch';
@@ -46,6 +51,8 @@ export const TOKENS = {
   clock: token<Clock>('clock'),
   logger: token<Logger>('logger'),
   pool: token<PostgresPool>('pool'),
+  /** Only where an address of ClickHouse is known. */
+  clickhouse: token<ClickHouse>('clickhouse'),
   log: token<EventLog>('log'),
   registry: token<SchemaRegistry>('registry'),
   serde: token<EventSerde>('serde'),
@@ -69,6 +76,7 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.clock, () => systemClock);
   part(TOKENS.logger, () => silentLogger);
   part(TOKENS.pool, () => new PostgresPool({ url: addresses.postgresUrl, max: 16, applicationName: `refold ${app.name}` }));
+  part(TOKENS.clickhouse, () => new ClickHouse({ url: addresses.clickhouseUrl, applicationName: `refold ${app.name}` }));
   part(TOKENS.log, (c): EventLog => {
     const shared = { clock: c.resolve(TOKENS.clock), logger: c.resolve(TOKENS.logger) };
     return configuration.log === 'kafka'
@@ -81,16 +89,32 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.outbox, (c) => outboxOf(app, c));
   part(TOKENS.middleware, () => []);
   part(TOKENS.catalog, (c) => new PostgresCatalog({ pool: c.resolve(TOKENS.pool), app: app.name }));
-  part(
-    TOKENS.stores,
-    (c) =>
-      new Map<StoreKind, ReadModelStore>([['postgres', new PostgresReadModelStore({ pool: c.resolve(TOKENS.pool), viewSchema: configuration.viewSchema })]]),
-  );
-  part(TOKENS.switches, (c) => new Map<StoreKind, StoreSwitch>([['postgres', new PostgresSwitch({ pool: c.resolve(TOKENS.pool), app: app.name })]]));
+  part(TOKENS.stores, (c) => storesOf(configuration, addresses, c));
+  part(TOKENS.switches, (c) => switchesOf(app, addresses, c));
   part(TOKENS.replayObserver, () => () => undefined);
   part(TOKENS.coordinator, (c) => coordinatorOf(app, c));
   return container;
 };
+
+/** In the order in which they switch: the one with transactions first, where more can be refused. */
+const storesOf = (configuration: ResolvedConfiguration, addresses: Addresses, c: DependencyContainer): ReadonlyMap<StoreKind, ReadModelStore> => {
+  const pool = c.resolve(TOKENS.pool);
+  const stores = new Map<StoreKind, ReadModelStore>([['postgres', new PostgresReadModelStore({ pool, viewSchema: configuration.viewSchema })]]);
+  return addresses.clickhouseUrl === '' ? stores : stores.set('clickhouse', clickHouseStore(c));
+};
+
+const switchesOf = (app: App, addresses: Addresses, c: DependencyContainer): ReadonlyMap<StoreKind, StoreSwitch> => {
+  const of = { pool: c.resolve(TOKENS.pool), app: app.name };
+  const switches = new Map<StoreKind, StoreSwitch>([['postgres', new PostgresSwitch(of)]]);
+  if (addresses.clickhouseUrl === '') {
+    return switches;
+  }
+  const clickhouse = c.resolve(TOKENS.clickhouse);
+  return switches.set('clickhouse', new ClickHouseSwitch({ clickhouse, control: new PostgresSwitchControl(of), copies: clickHouseStore(c), app: app.name }));
+};
+
+const clickHouseStore = (c: DependencyContainer): ClickHouseReadModelStore =>
+  new ClickHouseReadModelStore({ clickhouse: c.resolve(TOKENS.clickhouse), control: new PostgresCheckpointControl(c.resolve(TOKENS.pool)) });
 
 const kafkaConnection = ({ ssl, sasl }: KafkaSettings): Pick<KafkaEventLogOptions, 'ssl' | 'sasl'> => ({ ssl, ...(sasl === null ? {} : { sasl }) });
 

@@ -5,6 +5,7 @@ import { pairsByStore, resolvePairs } from './members';
 import { move, tell, transitionOf, type Coordination } from './parts';
 import type { GenerationPair, Hold, Lease, SwitchResult } from './ports';
 import { requireWorkers } from './preflight';
+import { reconcile } from './reconcile';
 import type { Replay, ReplayFailure } from './replay';
 import { isOpen, requirePhaseAfter, type Direction } from './states';
 
@@ -71,8 +72,13 @@ const awaitOldSnapshots = async (c: Coordination, replay: Replay, pairs: readonl
 const switchAll = async (c: Coordination, lease: Lease, replay: Replay): Promise<void> => {
   const { clock, options } = c;
   const until = clock.now() + options.switchBoundMs;
+  await reconcile(c.switches);
   // Stores that switched before a crash are done; where all are in one database there are none.
   const pairs = (await resolvePairs(c, replay, replay.direction)).filter(({ to }) => to.status !== 'active');
+  if (pairs.length === 0) {
+    await move(c, lease, replay, 'switched'); // the last store had switched, only the record was missing
+    return;
+  }
   for (let attempt = 1; ; attempt += 1) {
     await awaitOldSnapshots(c, replay, pairs, until);
     const result = await retryHold(c, () =>
@@ -107,6 +113,10 @@ const giveUp = async (c: Coordination, lease: Lease, replay: Replay, error: unkn
   if (isRefoldError(error) && error.code !== 'replay.lease-held') {
     if (await hasSwitched(c, replay)) {
       return;
+    }
+    if ((await resolvePairs(c, replay, replay.direction)).some(({ to }) => to.status === 'active')) {
+      await keepFailure(c, lease, error); // one store has switched: the same command goes on with the others
+      throw error;
     }
     await move(c, lease, replay, 'switch-failed', { facts: { code: error.code }, error: failureOf(error) });
   }

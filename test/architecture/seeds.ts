@@ -82,6 +82,11 @@ export const SEEDS: Readonly<Record<string, Seed>> = {
     breaks: ['platform-postgres-only-for-postgres'],
     files: edge('src/events/adapters/kafka/a.ts', '../../../platform/postgres/b', 'src/platform/postgres/b.ts'),
   },
+  'app-imports-clickhouse-client': { breaks: ['clickhouse-client-only-in-clickhouse'], files: edge('src/app/a.ts', '@clickhouse/client') },
+  'lag-monitor-imports-clickhouse': {
+    breaks: ['platform-clickhouse-only-for-clickhouse'],
+    files: edge('src/lag-monitor/a.ts', '../platform/clickhouse/b', 'src/platform/clickhouse/b.ts'),
+  },
   'app-imports-commander': { breaks: ['commander-only-in-cli'], files: edge('src/app/a.ts', 'commander') },
   'app-imports-barrel': { breaks: ['no-own-barrels'], files: edge('src/app/a.ts', '../events/index', 'src/events/index.ts') },
   'app-imports-folder': { breaks: ['no-own-barrels'], files: edge('src/app/a.ts', '../events', 'src/events/index.ts') },

@@ -4,8 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RefoldError, messageOf } from '../../kernel/errors';
-import type { BridgeAccess } from './clickhouse/bridge';
-import { CANNOT_OPEN, THREADS } from './clickhouse/engine';
+import { CANNOT_OPEN, THREADS, USER, type BridgeAccess } from './clickhouse/agreement';
 import { libraryFor } from './clickhouse/library';
 import { readJson, removeTree, tailOf, writePrivately } from './files';
 import { freePort } from './free-port';
@@ -17,8 +16,6 @@ const START_BOUND_MS = 60_000;
 const REPEAT_BOUND_MS = 5_000;
 /** Queries are killed at once; a merge in work may take a moment. */
 const STOP_BOUND_MS = 10_000;
-
-const USER = 'default';
 
 interface Paths {
   readonly home: string;

@@ -141,7 +141,7 @@ describeWithClickHouse('ClickHouse through the unmodified client', () => {
         .then((result) => result.json<{ n: number }>());
     expect(await threads(7)).toEqual([{ n: 7 }]);
     expect((await threads())[0]?.n).not.toBe(7);
-    await expect(client.query({ query: 'SELECT 1', clickhouse_settings: { no_such_thing: 1 } as never })).rejects.toMatchObject({ type: 'UNKNOWN_SETTING' });
+    await expect(client.query({ query: 'SELECT 1', clickhouse_settings: { no_such_thing: 1 } })).rejects.toMatchObject({ type: 'UNKNOWN_SETTING' });
   });
 
   it('writes a block once for a token of deduplication', async () => {

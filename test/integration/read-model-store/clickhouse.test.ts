@@ -39,7 +39,7 @@ describeWithClickHouse('read models in ClickHouse', () => {
     return Promise.resolve({
       catalog: new PostgresCatalog({ pool, app: `shop-${String(apps)}` }),
       store: new ClickHouseReadModelStore({ clickhouse, control }),
-      rows: ({ table }, { model }) => readModelRows(clickhouse, clickhouse.database, { ...model, name: table }),
+      rows: ({ table }, { model }) => readModelRows(clickhouse, { ...model, name: table }),
       hold: (generation, at) => holdAt(pool, generation, at),
       lateCount: (generation) => lateCount(pool, generation),
       close: dropTables,

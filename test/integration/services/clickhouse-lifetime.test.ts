@@ -1,14 +1,21 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client';
+import { connect } from '../../../src/app/connect';
+import { defineApp } from '../../../src/app/define-app';
 import { readAddressBook } from '../../../src/app/services/address-book';
 import { LIBRARY, libraryFor } from '../../../src/app/services/clickhouse/library';
 import { removeTree, tailOf, writePrivately } from '../../../src/app/services/files';
 import { freePort } from '../../../src/app/services/free-port';
 import { moduleArguments } from '../../../src/app/services/launch';
 import { acquireServices, type AcquiredServices } from '../../../src/app/services/services';
+import { text } from '../../../src/projections/columns';
+import { projection } from '../../../src/projections/projection';
+import { readModel } from '../../../src/projections/read-model';
 import { allGone, clientProcess, processesOf, until, workingFolder } from '../../support/service-processes';
+import { OrderPlaced, shopEvents } from '../../support/shop';
 import { describeWithClickHouse } from '../../support/services';
 
 describeWithClickHouse('the lifetime of the embedded ClickHouse', () => {
@@ -142,18 +149,24 @@ describeWithClickHouse('the lifetime of the embedded ClickHouse', () => {
       const status = fs.readFileSync(`/proc/${processesOf(folder).servers[0]?.pid ?? 0}/status`, 'utf8');
       return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
     };
-    await client
-      .query({ query: 'SELECT number, repeat(toString(number), 10) AS s FROM numbers(300000)', format: 'JSONEachRow' })
-      .then((result) => result.text());
+    const read = async (rows: number): Promise<number> => {
+      const { stream } = await client.exec({ query: `SELECT repeat('x', 1000) AS s FROM numbers(${rows}) FORMAT TabSeparated` });
+      let bytes = 0;
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        bytes += chunk.length;
+      }
+      return bytes;
+    };
+    const block = Buffer.from('xxxxxxxxx\n'.repeat(100_000));
+    const fill = (blocks: number) =>
+      client.insert({ table: 'nothing', values: Readable.from(Array<Buffer>(blocks).fill(block), { objectMode: false }), format: 'TabSeparated' });
+    await client.command({ query: 'CREATE TABLE nothing (s String) ENGINE = Null' });
+    await read(150_000);
+    await fill(50);
     const before = resident();
-    // 1.5 GB, read more slowly than it is made
-    const result = await client.query({ query: "SELECT number, repeat('x', 1000) AS s FROM numbers(1500000)", format: 'JSONEachRow' });
-    let count = 0;
-    for await (const rows of result.stream()) {
-      count += rows.length;
-    }
-    expect(count).toBe(1_500_000);
-    expect(resident() - before).toBeLessThan(750);
+    expect(await read(500_000)).toBe(500_000 * 1_001);
+    expect((await fill(200)).summary?.written_rows).toBe(String(200 * 100_000));
+    expect(resident() - before).toBeLessThan(250); // megabytes, of 500 out and 200 in
     await services.release();
   });
 
@@ -183,6 +196,21 @@ describeWithClickHouse('the lifetime of the embedded ClickHouse', () => {
   it('is refused in a folder whose name the engine would take for a pattern', async () => {
     const odd = { folder: path.join(folder, 'a{b,c}'), want: { clickhouse: true }, environment: {} };
     await expect(acquireServices(odd)).rejects.toMatchObject({ code: 'service.unavailable', message: expect.stringContaining('* ? { } [ ]') as string });
+  });
+
+  it('is started only for an application that stores something there, and has no address of a server', async () => {
+    const servicesFolder = path.join(folder, 'a{b}'); // where it cannot be started
+    const connected = async (store: 'postgres' | 'clickhouse', clickhouseUrl = ''): Promise<void> => {
+      const into = readModel('stored', { order_id: text().key() });
+      const stored = projection({ name: 'stored', version: 1, store, into }).on(OrderPlaced, ({ orderId }) => ({ order_id: orderId }));
+      const app = defineApp({ name: 'stores', events: [...shopEvents], projections: [stored] });
+      const connection = await connect(app, { configuration: { postgresUrl: 'postgres://127.0.0.1:1/none', clickhouseUrl, servicesFolder }, environment: {} });
+      await connection.close();
+    };
+    await connected('postgres');
+    await connected('clickhouse', 'http://clickhouse.example:8123');
+    expect(fs.existsSync(servicesFolder)).toBe(false);
+    await expect(connected('clickhouse')).rejects.toMatchObject({ code: 'service.unavailable', message: expect.stringContaining('clickhouse') as string });
   });
 
   it('is tested in the version that users are told to install', () => {

@@ -3,9 +3,18 @@ import { verdictOn } from '../../support/service-choice';
 
 describe('the choice of services', () => {
   it('takes addresses from the environment and starts nothing', async () => {
-    const environment = { REFOLD_POSTGRES_URL: 'postgres://u:p@db:5432/shop', REFOLD_KAFKA_BROKERS: 'k1:9092, k2:9092,' };
-    const services = await acquireServices({ folder: '/nonexistent/refold', want: { postgres: true, kafka: true }, environment });
-    expect(services).toMatchObject({ postgresUrl: environment.REFOLD_POSTGRES_URL, kafkaBrokers: ['k1:9092', 'k2:9092'], source: 'environment' });
+    const environment = {
+      REFOLD_POSTGRES_URL: 'postgres://u:p@db:5432/shop',
+      REFOLD_KAFKA_BROKERS: 'k1:9092, k2:9092,',
+      REFOLD_CLICKHOUSE_URL: 'http://ch:8123',
+    };
+    const services = await acquireServices({ folder: '/nonexistent/refold', want: { postgres: true, kafka: true, clickhouse: true }, environment });
+    expect(services).toMatchObject({
+      postgresUrl: environment.REFOLD_POSTGRES_URL,
+      kafkaBrokers: ['k1:9092', 'k2:9092'],
+      clickhouseUrl: 'http://ch:8123',
+      source: 'environment',
+    });
     await services.release();
   });
 

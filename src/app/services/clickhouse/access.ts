@@ -1,8 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { USER } from './agreement';
 import { Refusal } from './refusal';
-
-export const USER = 'default';
 
 interface Credentials {
   readonly user: string;

@@ -3,16 +3,11 @@ import path from 'node:path';
 import { RefoldError, messageOf } from '../../../kernel/errors';
 import { readJson } from '../files';
 import { givenArguments } from '../launch';
+import type { BridgeAccess } from './agreement';
 import { Engine } from './engine';
 import { exchange } from './exchange';
 import { Spool } from './request-body';
 import { Sessions } from './sessions';
-
-/** What the process that starts the bridge leaves in its folder, readable by the owner alone. */
-export interface BridgeAccess {
-  readonly password: string;
-  readonly port: number;
-}
 
 const say = (error: unknown): void => {
   process.stderr.write(`${messageOf(error)}\n`);

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { RefoldError } from '../../../kernel/errors';
+import { AT_ONCE, CANNOT_OPEN } from './agreement';
 import { literal } from './statement';
 import { Slots } from './slots';
 
@@ -31,16 +32,9 @@ interface Native {
   StreamCancel(cursor: Cursor): void;
 }
 
-/** Calls at once; below the number of threads, so that files can be written and queries be killed beside them. */
-const AT_ONCE = 12;
 const MOST_WAITING = 1_000;
-/** Threads of the process, for `UV_THREADPOOL_SIZE`. */
-export const THREADS = AT_ONCE + 4;
 
 const NOTHING = new Uint8Array();
-
-/** How the message of the error begins, for who reads it in a log. */
-export const CANNOT_OPEN = 'the data of ClickHouse cannot be opened:';
 
 /** ClickHouse within this process. Its calls run on threads of their own, so the process goes on answering meanwhile. */
 export class Engine {

@@ -11,12 +11,13 @@ import { readCell, selectColumn } from './columns';
  */
 export const readModelRows = async (
   clickhouse: ClickHouse,
-  database: string,
   { name, columns }: Pick<ReadModelDefinition, 'name' | 'columns'>,
 ): Promise<readonly Readonly<Record<string, unknown>>[]> => {
   const order = identityOf(columns).map((column) => identifier(column.name));
   try {
-    const rows = await clickhouse.rows(`SELECT ${columns.map(selectColumn).join(', ')} FROM ${qualified(database, name)} ORDER BY ${order.join(', ')}`);
+    const rows = await clickhouse.rows(
+      `SELECT ${columns.map(selectColumn).join(', ')} FROM ${qualified(clickhouse.database, name)} ORDER BY ${order.join(', ')}`,
+    );
     return rows.map((cells) => Object.fromEntries(columns.map((column, i) => [column.name, readCell(column, cells[i]!)])));
   } catch (error) {
     if (clickHouseErrorType(error) === 'UNKNOWN_TABLE' || clickHouseErrorType(error) === 'UNKNOWN_DATABASE') {

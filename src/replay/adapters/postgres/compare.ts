@@ -6,7 +6,7 @@ import type { DiffSample, RowDiff } from '../../verdict';
 import { readPrimaryKey, readRelation, type RelationColumn } from './relations';
 import { readSides } from './sides';
 import { COMPARING, readHorizon } from './snapshots';
-import { visible } from './view-sql';
+import { visible } from '../../view-plan';
 
 interface Shape {
   readonly keys: readonly string[];

@@ -5,7 +5,8 @@ import { generationLabel, type Generation } from '../../../projections/generatio
 import type { Direction } from '../../states';
 import { ownsView } from './marker';
 import { readRelation, type Relation } from './relations';
-import { planView, viewStatement, visible } from './view-sql';
+import { visible } from '../../view-plan';
+import { planView, viewStatement } from './view-sql';
 
 const requireTable = async (sql: Sql, g: Generation): Promise<Relation> => {
   const table = await readRelation(sql, g.viewSchema, g.table);

@@ -1,0 +1,102 @@
+import type { ClickHouse } from '../../../platform/clickhouse/client';
+import type { Generation } from '../../../projections/generations';
+import type {
+  ActiveMarker,
+  CompareRequest,
+  Comparison,
+  FirstActivation,
+  Lease,
+  PairComparison,
+  RowCopies,
+  StoreSwitch,
+  SwitchControl,
+  SwitchRequest,
+  SwitchResult,
+} from '../../ports';
+import { diffCopies } from './compare';
+import { readMarkers, removeOwnView, showGeneration } from './views';
+
+/**
+ * Views live in ClickHouse, statuses in the control schema. A step of a replay shows first and records then, in a
+ * transaction that ends only when the view is replaced; where a crash comes between the two, the comment of the view says
+ * what readers see, and the control schema is corrected from it.
+ */
+export class ClickHouseSwitch implements StoreSwitch {
+  readonly kind = 'clickhouse';
+  readonly #clickhouse: ClickHouse;
+  readonly #control: SwitchControl;
+  readonly #copies: RowCopies;
+  readonly #app: string;
+
+  constructor(options: { readonly clickhouse: ClickHouse; readonly control: SwitchControl; readonly copies: RowCopies; readonly app: string }) {
+    this.#clickhouse = options.clickhouse;
+    this.#control = options.control;
+    this.#copies = options.copies;
+    this.#app = options.app;
+  }
+
+  async compare({ pairs, hold, samples, onSnapshot }: CompareRequest): Promise<Comparison> {
+    const generations = pairs.flatMap(({ from, to }) => [from, to]);
+    const ids = generations.map(({ id }) => id);
+    try {
+      await this.#control.sides(hold, ids);
+      const copies = new Map<number, string>();
+      for (const generation of generations) {
+        copies.set(generation.id, await this.#copies.copy(generation));
+      }
+      const sides = await this.#control.sides(hold, ids); // still there: nothing was written while we copied
+      await onSnapshot();
+      const compared: PairComparison[] = [];
+      for (const pair of pairs) {
+        const diff = await diffCopies(this.#clickhouse, pair, { from: copies.get(pair.from.id)!, to: copies.get(pair.to.id)! }, samples);
+        compared.push({ pair, diff, from: sides.get(pair.from.id)!, to: sides.get(pair.to.id)! });
+      }
+      return { takenAt: new Date().toISOString(), horizon: '', pairs: compared };
+    } finally {
+      for (const generation of generations) {
+        await this.#copies.removeCopy(generation);
+      }
+    }
+  }
+
+  /** A query sees what there is when it begins: nobody holds a snapshot. */
+  oldSnapshots(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
+  async switch(request: SwitchRequest): Promise<SwitchResult> {
+    await this.#control.exchange(request, async () => {
+      for (const { from, to } of request.pairs) {
+        await showGeneration(this.#clickhouse, to, from, request.direction);
+      }
+    });
+    return { status: 'switched' };
+  }
+
+  retire(lease: Lease, generation: Generation): Promise<void> {
+    return this.#control.retire(lease, generation);
+  }
+
+  drop(generation: Generation): Promise<void> {
+    return this.#control.drop(generation, async () => {
+      await removeOwnView(this.#clickhouse, generation);
+      await this.#copies.remove(generation);
+    });
+  }
+
+  async activateFirst(generation: Generation): Promise<FirstActivation> {
+    const activation = await this.#control.activate(generation, () => showGeneration(this.#clickhouse, generation, undefined, 'forward'));
+    if (activation === 'superseded') {
+      await this.drop(generation);
+    }
+    return activation;
+  }
+
+  markers(): Promise<readonly ActiveMarker[]> {
+    return readMarkers(this.#clickhouse, this.#app);
+  }
+
+  async reconcile(): Promise<readonly string[]> {
+    return this.#control.adopt(this.kind, await this.markers());
+  }
+}

@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint';
 
 /** Files that may break a size limit, each with its reason. Keep it short. */
 const SIZE_EXCEPTIONS = [
-  // { files: ['src/...'], rules: { 'max-lines': 'off' } }, // reason
+  { files: ['src/kernel/errors.ts'], rules: { 'max-lines': 'off' } }, // one table of all error codes
 ];
 
 const NAMES = 'Identifier[name=/(Manager|Helper|Util|Utils|Impl)$/]';

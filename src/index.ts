@@ -2,7 +2,8 @@
 export { defineApp, type App, type AppOptions } from './app/define-app';
 export { connect, type ConnectedApp, type ConnectOptions, type Database, type ReadOnly } from './app/connect';
 export { TOKENS } from './app/container';
-export { resolveConfiguration, type Configuration, type WorkerOptions } from './app/configuration';
+export { resolveConfiguration, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './app/configuration';
+export type { KafkaSasl, KafkaSettings, KafkaTls } from './app/kafka-settings';
 export { Worker } from './app/worker';
 export { Decimal } from './kernel/decimal';
 export { durationMs, type Duration } from './kernel/duration';
@@ -54,5 +55,6 @@ export type { Checkpoint, Counters, Generation, GenerationStatus, StoreKind, Sto
 export { Aggregate, CommandHandler, Evolve, decider, type AnyAggregate, type CommandOptions, type DeciderValue } from './commands/aggregate';
 export { Command, type Decision, type ResultOf, type StandardSchema } from './commands/command';
 export { type CommandBus, type CommandMiddleware, type ExecuteOptions, type Receipt } from './commands/command-bus';
+export type { ImportOptions, ImportReceipt } from './commands/import-events';
 export type { CommandContext } from './commands/command-context';
 export { type Relay, type RelayOptions } from './commands/relay';

@@ -1,6 +1,8 @@
 import { durationMs, type Duration } from '../kernel/duration';
 import { RefoldError, isRefoldError } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
+import { checkedKafka, kafkaFromEnvironment, type KafkaSettings } from './kafka-settings';
+import { RELAY_DEFAULTS, type RelayOptions } from '../commands/relay';
 import { RUNNER_DEFAULTS, type RunnerOptions } from '../projections/engine/runner-parts';
 import { requireDelay } from '../replay/retire';
 
@@ -20,8 +22,8 @@ export interface Configuration {
   readonly postgresUrl: string;
   /** Where events lie; default `kafka` if brokers are given, else `postgres`. */
   readonly log: 'postgres' | 'kafka' | '';
-  /** `host:port` each; empty with `log: 'kafka'`: an embedded broker is started. */
-  readonly kafkaBrokers: readonly string[];
+  /** How to reach Kafka. */
+  readonly kafka: Partial<KafkaSettings>;
   /** `http://user:password@host:8123` or `https://…` of ClickHouse; empty: an embedded one is started if a projection is stored there. */
   readonly clickhouseUrl: string;
   /** `http(s)://…` of a registry with the Confluent API, with its path; may carry user and password. Empty: schemas lie in Postgres. */
@@ -36,12 +38,14 @@ export interface Configuration {
   /** How long the tables of a retired generation stay, e.g. `'1 day'` or milliseconds. */
   readonly retireDelay: Duration;
   readonly worker: Partial<WorkerOptions>;
+  /** Settings of relays; `false`: workers host none. */
+  readonly relay: Partial<RelayOptions> | false;
 }
 
 export const CONFIGURATION_DEFAULTS: Configuration = {
   postgresUrl: '',
   log: '',
-  kafkaBrokers: [],
+  kafka: {},
   clickhouseUrl: '',
   registryUrl: '',
   registryUser: '',
@@ -50,19 +54,20 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
   servicesFolder: '.refold',
   retireDelay: '1 day',
   worker: {},
+  relay: {},
 };
+
+/** A configuration with every default filled in. */
+export interface ResolvedConfiguration extends Configuration {
+  readonly kafka: KafkaSettings;
+}
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const fromEnvironment = (environment: Environment): Partial<Configuration> => {
-  const brokers = environment['REFOLD_KAFKA_BROKERS']
-    ?.split(',')
-    .map((broker) => broker.trim())
-    .filter((broker) => broker !== '');
   const log = environment['REFOLD_LOG'];
   return {
     ...(environment['REFOLD_POSTGRES_URL'] ? { postgresUrl: environment['REFOLD_POSTGRES_URL'] } : {}),
-    ...(brokers !== undefined && brokers.length > 0 ? { kafkaBrokers: brokers } : {}),
     ...(environment['REFOLD_CLICKHOUSE_URL'] ? { clickhouseUrl: environment['REFOLD_CLICKHOUSE_URL'] } : {}),
     ...(log ? { log: log as Configuration['log'] } : {}),
     ...(environment['REFOLD_REGISTRY_URL'] ? { registryUrl: environment['REFOLD_REGISTRY_URL'] } : {}),
@@ -72,22 +77,22 @@ const fromEnvironment = (environment: Environment): Partial<Configuration> => {
 };
 
 /** Zero would fold nothing. */
-const AT_LEAST_ONE: readonly string[] = ['replayBatch', 'liveBatch', 'sessionTimeoutMs'] satisfies readonly (keyof WorkerOptions)[];
+const AT_LEAST_ONE: readonly string[] = ['replayBatch', 'liveBatch', 'sessionTimeoutMs', 'batch', 'leaseMs'] satisfies readonly (
+  keyof WorkerOptions | keyof RelayOptions
+)[];
 
-const checkedWorker = (given: Partial<WorkerOptions>): WorkerOptions => {
-  const worker = resolveOptions('worker', WORKER_DEFAULTS, given);
-  const wrong = Object.entries<unknown>({ ...worker }).find(([name, value]) => {
-    const least = AT_LEAST_ONE.includes(name) ? 1 : 0;
-    return typeof value !== 'number' || !Number.isFinite(value) || value < least;
-  });
+/** All settings are numbers, from 0 or 1. */
+const checkedNumbers = <T extends object>(what: string, defaults: T, given: Partial<T>): T => {
+  const settings = resolveOptions(what, defaults, given);
+  const least = (name: string): number => (AT_LEAST_ONE.includes(name) ? 1 : 0);
+  const wrong = Object.entries(settings as Readonly<Record<string, unknown>>).find(
+    ([name, value]) => typeof value !== 'number' || !Number.isFinite(value) || value < least(name),
+  );
   if (wrong !== undefined) {
     const [name, value] = wrong;
-    throw new RefoldError(
-      'config.invalid',
-      `worker: ${name} is ${JSON.stringify(value)}; it has to be a number from ${AT_LEAST_ONE.includes(name) ? '1' : '0'}`,
-    );
+    throw new RefoldError('config.invalid', `${what}: ${name} is ${JSON.stringify(value)}; it has to be a number from ${String(least(name))}`);
   }
-  return worker;
+  return settings;
 };
 
 const requireRetireDelay = (delay: Duration): void => {
@@ -98,10 +103,14 @@ const requireRetireDelay = (delay: Duration): void => {
   }
 };
 
-const checked = (configuration: Configuration): Configuration => {
-  const log = configuration.log || (configuration.kafkaBrokers.length > 0 ? 'kafka' : 'postgres');
+const checked = (configuration: Configuration): ResolvedConfiguration => {
+  const kafka = checkedKafka(configuration.kafka);
+  const log = configuration.log || (kafka.brokers.length > 0 ? 'kafka' : 'postgres');
   if (log !== 'postgres' && log !== 'kafka') {
     throw new RefoldError('config.invalid', `log is ${JSON.stringify(log)}; it can be 'postgres' or 'kafka'`);
+  }
+  if (log === 'kafka' && kafka.brokers.length === 0 && (kafka.ssl !== false || kafka.sasl !== null)) {
+    throw new RefoldError('config.invalid', 'kafka: ssl and sasl are given and no brokers; an embedded broker has neither');
   }
   if (configuration.postgresUrl !== '' && !/^postgres(ql)?:\/\//.test(configuration.postgresUrl)) {
     throw new RefoldError('config.invalid', 'the address of Postgres must begin with postgres://');
@@ -113,14 +122,25 @@ const checked = (configuration: Configuration): Configuration => {
   if (configuration.registryUrl !== '' && (!/^https?:\/\//.test(configuration.registryUrl) || !URL.canParse(configuration.registryUrl))) {
     throw new RefoldError('config.invalid', 'the address of the schema registry must be a URL that begins with http:// or https://');
   }
-  return { ...configuration, log, worker: checkedWorker(configuration.worker) };
+  return {
+    ...configuration,
+    log,
+    kafka,
+    worker: checkedNumbers('worker', WORKER_DEFAULTS, configuration.worker),
+    relay: configuration.relay !== false && checkedNumbers('relay', RELAY_DEFAULTS, configuration.relay),
+  };
 };
 
 /**
  * One configuration: defaults < file < environment < flags. Unknown keys are refused.
  * @throws RefoldError `config.invalid`
  */
-export const resolveConfiguration = (file: Partial<Configuration> = {}, environment: Environment = {}, flags: Partial<Configuration> = {}): Configuration => {
+export const resolveConfiguration = (
+  file: Partial<Configuration> = {},
+  environment: Environment = {},
+  flags: Partial<Configuration> = {},
+): ResolvedConfiguration => {
   const given = resolveOptions('configuration', CONFIGURATION_DEFAULTS, file);
-  return checked(resolveOptions('configuration', { ...given, ...fromEnvironment(environment) }, flags));
+  const kafka = { ...kafkaFromEnvironment(given.kafka, environment), ...flags.kafka };
+  return checked({ ...resolveOptions('configuration', { ...given, ...fromEnvironment(environment) }, flags), kafka });
 };

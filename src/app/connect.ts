@@ -15,7 +15,7 @@ import type { AnyProjection } from '../projections/projection';
 import { openReader, readView, type Database, type Reader, type ReadOnly } from '../projections/adapters/postgres/reader';
 import type { ReplayCoordinator } from '../replay/coordinator';
 import { RefoldError } from '../kernel/errors';
-import { resolveConfiguration, WORKER_DEFAULTS, type Configuration, type WorkerOptions } from './configuration';
+import { resolveConfiguration, WORKER_DEFAULTS, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './configuration';
 import { createContainer, TOKENS, type Addresses } from './container';
 import type { App } from './define-app';
 import { acquireServices } from './services/services';
@@ -44,12 +44,14 @@ export interface WorkerSettings {
   readonly name?: string;
   readonly options?: Partial<WorkerOptions>;
   readonly observe?: (generation: Generation, event: RunnerEvent) => void;
+  /** Whether it relays the journal too; one of all processes does, the others stand by. @defaultValue unless the configuration says `relay: false`, where the application has aggregates */
+  readonly relay?: boolean;
 }
 
 /** A running connection of an application to its log and stores. Close it to release everything. */
 export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyProjection[]> extends AsyncDisposable {
   readonly app: App<P>;
-  readonly configuration: Configuration;
+  readonly configuration: ResolvedConfiguration;
   /** Reads the active views, typed; before the first activation queries reject with `projection.not-active`. */
   readonly db: ReadOnly<Database<P>>;
   /** All rows of a read model, by key, in exact values; from the first store its projection names unless another is said. @throws RefoldError `projection.not-active`, `projection.unknown` */
@@ -62,7 +64,7 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   readonly commands: CommandBus;
   /** The schemas of the application's event types in its registry. */
   readonly schemas: Pick<EventSerde, 'check' | 'register'>;
-  /** A relay that takes events from the journal to the log once its `run` is called. @throws RefoldError `relay.log-unsupported` */
+  /** A relay that takes events from the journal to the log once its `run` is called; `refold run` hosts one by itself. Stopped by `close`. @throws RefoldError `config.invalid` */
   relay(options?: Partial<RelayOptions>): Relay;
   /** The event log itself, to look at its topics and heads. */
   readonly log: EventLog;
@@ -91,7 +93,7 @@ export const connect = async <P extends readonly AnyProjection[]>(app: App<P>, o
       folder: configuration.servicesFolder,
       want: {
         postgres: configuration.postgresUrl === '',
-        kafka: configuration.log === 'kafka' && configuration.kafkaBrokers.length === 0,
+        kafka: configuration.log === 'kafka' && configuration.kafka.brokers.length === 0,
         clickhouse: configuration.clickhouseUrl === '' && app.projections.some(({ stores }) => stores.includes('clickhouse')),
       },
       environment: {},
@@ -99,7 +101,7 @@ export const connect = async <P extends readonly AnyProjection[]>(app: App<P>, o
     releasers.push(() => services.release());
     const addresses: Addresses = {
       postgresUrl: services.postgresUrl ?? configuration.postgresUrl,
-      kafkaBrokers: services.kafkaBrokers ?? configuration.kafkaBrokers,
+      kafkaBrokers: services.kafkaBrokers ?? configuration.kafka.brokers,
       clickhouseUrl: services.clickhouseUrl ?? configuration.clickhouseUrl,
     };
     const container = createContainer(app, configuration, addresses);
@@ -117,7 +119,7 @@ export const connect = async <P extends readonly AnyProjection[]>(app: App<P>, o
 /** What is open from the beginning, to be closed in the opposite order. */
 const openParts = <P extends readonly AnyProjection[]>(
   app: App<P>,
-  configuration: Configuration,
+  configuration: ResolvedConfiguration,
   { postgresUrl, clickhouseUrl }: Addresses,
   container: DependencyContainer,
   releasers: Releasers,
@@ -136,7 +138,7 @@ const openParts = <P extends readonly AnyProjection[]>(
 
 const assemble = <P extends readonly AnyProjection[]>(
   app: App<P>,
-  configuration: Configuration,
+  configuration: ResolvedConfiguration,
   addresses: Addresses,
   container: DependencyContainer,
   releasers: Releasers,
@@ -153,18 +155,14 @@ const assemble = <P extends readonly AnyProjection[]>(
       });
     return started;
   };
-  const relays = new Set<Relay>();
+  const relays = relaysOf(app, configuration, container, releasers);
   return {
     app,
     configuration,
     db: reader.db,
     log,
-    commands: commandsOf(app, container, ready, () => relays.forEach((relay) => relay.wake())),
-    relay: (given) => {
-      const relay = relayOf(container, given);
-      relays.add(relay);
-      return relay;
-    },
+    commands: commandsOf(app, container, ready, relays.wake),
+    relay: relays.make,
     container,
     schemas: serde,
     replays: container.resolve(TOKENS.coordinator),
@@ -180,8 +178,8 @@ const assemble = <P extends readonly AnyProjection[]>(
       await ready();
       return log.append(events.map((event) => serde.encode(event, metadata)));
     },
-    worker: (settings = {}) => workerOf(app, configuration, container, settings),
     generations: () => generationStates(container.resolve(TOKENS.catalog)),
+    worker: (settings = {}) => workerOf(app, configuration, container, settings, relays.hosted(settings.relay)),
     close: () => releasers.close(),
     [Symbol.asyncDispose]: () => releasers.close(),
   };
@@ -201,17 +199,27 @@ const commandsOf = (app: App, container: DependencyContainer, ready: () => Promi
     committed,
   });
 
-const relayOf = (container: DependencyContainer, options: Partial<RelayOptions> | undefined): Relay =>
-  new Relay({
-    outbox: container.resolve(TOKENS.outbox),
-    clock: container.resolve(TOKENS.clock),
-    logger: container.resolve(TOKENS.logger),
-    ...(options === undefined ? {} : { options }),
-  });
+/** The relays of a connection: woken by its commands, stopped with it. */
+const relaysOf = (app: App, configuration: ResolvedConfiguration, container: DependencyContainer, releasers: Releasers) => {
+  const relays = new Set<Relay>();
+  releasers.push(async () => void (await Promise.all([...relays].map((relay) => relay.close()))));
+  const make = (given?: Partial<RelayOptions>): Relay => {
+    const relay = new Relay({
+      outbox: container.resolve(TOKENS.outbox),
+      clock: container.resolve(TOKENS.clock),
+      logger: container.resolve(TOKENS.logger),
+      options: { ...(configuration.relay === false ? {} : configuration.relay), ...given },
+    });
+    relays.add(relay);
+    return relay;
+  };
+  const hosted = (wanted = configuration.relay !== false && app.aggregates.length > 0): Relay | undefined => (wanted ? make() : undefined);
+  return { make, hosted, wake: () => relays.forEach((relay) => relay.wake()) };
+};
 
 const queryModel = async <P extends readonly AnyProjection[], N extends keyof Database<P> & string>(
   app: App<P>,
-  configuration: Configuration,
+  configuration: ResolvedConfiguration,
   container: DependencyContainer,
   name: N,
   wanted: StoreKind | undefined,
@@ -231,7 +239,13 @@ const queryModel = async <P extends readonly AnyProjection[], N extends keyof Da
   return (await rows) as unknown as readonly Database<P>[N][];
 };
 
-const workerOf = (app: App, configuration: Configuration, container: DependencyContainer, settings: WorkerSettings): Worker => {
+const workerOf = (
+  app: App,
+  configuration: ResolvedConfiguration,
+  container: DependencyContainer,
+  settings: WorkerSettings,
+  relay: Relay | undefined,
+): Worker => {
   const coordinator = container.resolve(TOKENS.coordinator);
   return new Worker({
     ready: () => assertMigrated(container.resolve(TOKENS.pool)),
@@ -248,6 +262,7 @@ const workerOf = (app: App, configuration: Configuration, container: DependencyC
     clock: container.resolve(TOKENS.clock),
     logger: container.resolve(TOKENS.logger),
     options: { ...WORKER_DEFAULTS, ...configuration.worker, ...settings.options },
+    relay,
     name: settings.name,
     observe: settings.observe,
   });

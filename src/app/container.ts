@@ -8,7 +8,7 @@ import { ClickHouse } from '../platform/clickhouse/client';
 import { PostgresPool } from '../platform/postgres/pool';
 import { AvroSerde } from '../events/adapters/avro/serde';
 import { ConfluentSchemaRegistry } from '../events/adapters/confluent/schema-registry';
-import { KafkaEventLog } from '../events/adapters/kafka/kafka-event-log';
+import { KafkaEventLog, type KafkaEventLogOptions } from '../events/adapters/kafka/kafka-event-log';
 import { PostgresEventLog } from '../events/adapters/postgres/postgres-event-log';
 import { PostgresSchemaPins } from '../events/adapters/postgres/schema-pins';
 import { PostgresSchemaRegistry } from '../events/adapters/postgres/schema-registry';
@@ -17,6 +17,7 @@ import type { EventSerde } from '../events/event-serde';
 import { PinnedSchemaRegistry } from '../events/schema-pins';
 import type { SchemaRegistry } from '../events/schema-registry';
 import { PostgresJournal } from '../commands/adapters/postgres/journal';
+import { FencedOutbox } from '../commands/adapters/postgres/fenced-outbox';
 import { PostgresOutbox } from '../commands/adapters/postgres/outbox';
 import type { CommandMiddleware } from '../commands/command-bus';
 import type { CommandJournal, Outbox } from '../commands/journal';
@@ -36,7 +37,8 @@ import { PostgresSwitch } from '../replay/adapters/postgres/switch';
 import { ReplayCoordinator } from '../replay/coordinator';
 import type { ReplayParts } from '../replay/parts';
 import type { StoreSwitch } from '../replay/ports';
-import type { Configuration } from './configuration';
+import type { ResolvedConfiguration } from './configuration';
+import type { KafkaSettings } from './kafka-settings';
 import type { App } from './define-app';
 
 /** A configuration whose addresses are known. */
@@ -71,7 +73,7 @@ export const TOKENS = {
 } as const;
 
 /** One child container per connected application: parts are made when first asked for, each once. */
-export const createContainer = (app: App, configuration: Configuration, addresses: Addresses): DependencyContainer => {
+export const createContainer = (app: App, configuration: ResolvedConfiguration, addresses: Addresses): DependencyContainer => {
   const container = root.createChildContainer();
   const part = <T>(name: InjectionToken<T>, make: (c: DependencyContainer) => T): void => {
     container.register(name, { useFactory: instanceCachingFactory(make) });
@@ -83,7 +85,7 @@ export const createContainer = (app: App, configuration: Configuration, addresse
   part(TOKENS.log, (c): EventLog => {
     const shared = { clock: c.resolve(TOKENS.clock), logger: c.resolve(TOKENS.logger) };
     return configuration.log === 'kafka'
-      ? new KafkaEventLog({ ...shared, brokers: addresses.kafkaBrokers, clientId: app.name })
+      ? new KafkaEventLog({ ...shared, ...kafkaConnection(configuration.kafka), brokers: addresses.kafkaBrokers, clientId: app.name })
       : new PostgresEventLog({ ...shared, pool: c.resolve(TOKENS.pool), app: app.name });
   });
   part(TOKENS.registry, (c) => registryOf(app, configuration, c.resolve(TOKENS.pool)));
@@ -100,7 +102,7 @@ export const createContainer = (app: App, configuration: Configuration, addresse
 };
 
 /** In the order in which they switch: the one with transactions first, where more can be refused. */
-const storesOf = (configuration: Configuration, addresses: Addresses, c: DependencyContainer): ReadonlyMap<StoreKind, ReadModelStore> => {
+const storesOf = (configuration: ResolvedConfiguration, addresses: Addresses, c: DependencyContainer): ReadonlyMap<StoreKind, ReadModelStore> => {
   const pool = c.resolve(TOKENS.pool);
   const stores = new Map<StoreKind, ReadModelStore>([['postgres', new PostgresReadModelStore({ pool, viewSchema: configuration.viewSchema })]]);
   return addresses.clickhouseUrl === '' ? stores : stores.set('clickhouse', clickHouseStore(c));
@@ -120,7 +122,7 @@ const clickHouseStore = (c: DependencyContainer): ClickHouseReadModelStore =>
   new ClickHouseReadModelStore({ clickhouse: c.resolve(TOKENS.clickhouse), control: new PostgresCheckpointControl(c.resolve(TOKENS.pool)) });
 
 /** The registry of the configuration; what its ids mean in the records of this log is held in the control schema. */
-const registryOf = (app: App, configuration: Configuration, pool: PostgresPool): SchemaRegistry => {
+const registryOf = (app: App, configuration: ResolvedConfiguration, pool: PostgresPool): SchemaRegistry => {
   const { registryUrl: url, registryUser: user, registryPassword: password } = configuration;
   const registry =
     url === ''
@@ -129,16 +131,24 @@ const registryOf = (app: App, configuration: Configuration, pool: PostgresPool):
   return new PinnedSchemaRegistry(registry, new PostgresSchemaPins({ pool, app: app.name, log: configuration.log }));
 };
 
-/** @throws RefoldError `relay.log-unsupported` where journal and log do not share a database */
+const kafkaConnection = ({ ssl, sasl }: KafkaSettings): Pick<KafkaEventLogOptions, 'ssl' | 'sasl'> => ({ ssl, ...(sasl === null ? {} : { sasl }) });
+
+/** @throws RefoldError `config.invalid` where the log was replaced and the outbox was not */
 const outboxOf = (app: App, c: DependencyContainer): Outbox => {
   const log = c.resolve(TOKENS.log);
-  if (!(log instanceof PostgresEventLog)) {
-    throw new RefoldError('relay.log-unsupported', `the journal cannot be relayed to a log of the kind ${log.kind}`, { facts: { log: log.kind } });
+  const shared = { pool: c.resolve(TOKENS.pool), app: app.name };
+  if (log instanceof PostgresEventLog) {
+    return new PostgresOutbox({ ...shared, append: (sql, records) => log.appendWithin(sql, records) });
   }
-  return new PostgresOutbox({ pool: c.resolve(TOKENS.pool), app: app.name, append: (sql, records) => log.appendWithin(sql, records) });
+  if (log instanceof KafkaEventLog) {
+    return new FencedOutbox({ ...shared, log, publisher: (incarnation) => log.fencedPublisher(`refold.${app.name}.${incarnation}`) });
+  }
+  throw new RefoldError('config.invalid', `no outbox publishes to a log of the kind ${log.kind}`, {
+    remedy: 'Register an outbox in the container too where you replace the log.',
+  });
 };
 
-const coordinatorOf = (app: App, configuration: Configuration, c: DependencyContainer): ReplayCoordinator => {
+const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: DependencyContainer): ReplayCoordinator => {
   const pool = c.resolve(TOKENS.pool);
   return new ReplayCoordinator({
     app: app.name,

@@ -2,6 +2,7 @@ import type { Clock } from '../kernel/clock';
 import type { Logger } from '../kernel/logger';
 import type { EventLog } from '../events/event-log';
 import type { EventSerde } from '../events/event-serde';
+import type { Relay } from '../commands/relay';
 import type { ProjectionDefinition } from '../projections/definition';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
 import type { Generation, GenerationCatalog, StoreKind } from '../projections/generations';
@@ -31,6 +32,8 @@ export interface WorkerParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly options: WorkerOptions;
+  /** Takes events from the journal to the log beside the folding; none: others do. */
+  readonly relay?: Relay | undefined;
   /** Default: host, process and a random part. */
   readonly name?: string | undefined;
   readonly observe?: ((generation: Generation, event: RunnerEvent) => void) | undefined;

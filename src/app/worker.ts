@@ -39,7 +39,7 @@ export class Worker {
    * Works until `stop` is called.
    * @throws RefoldError at the start `store.not-migrated`, `store.too-new`, `store.unreachable`, and
    *   `generation.definition-changed` if the code of a generation that is followed has changed; later whatever ended a
-   *   runner and cannot be retried
+   *   runner or the relay and cannot be retried
    */
   async run(): Promise<void> {
     await this.#parts.ready();
@@ -53,6 +53,7 @@ export class Worker {
       aside = Promise.all([
         this.#every(announceMs, 'the worker could not announce itself; trying again', () => this.#announce()),
         this.#every(announceMs, 'retired tables could not be looked for; trying again', () => this.#dropRetired()),
+        this.#relay(),
       ]);
       let failures = 0;
       while (!this.#abort.signal.aborted) {
@@ -81,6 +82,22 @@ export class Worker {
   /** Ends `run` after the batches in work; leaves the groups, so that others take over at once. */
   stop(): void {
     this.#abort.abort();
+    this.#parts.relay?.stop();
+  }
+
+  /** Never rejects: what ends the worker is kept in `#fatal`. */
+  async #relay(): Promise<void> {
+    try {
+      await this.#parts.relay?.run();
+    } catch (error) {
+      this.#parts.logger.log('error', 'the relay failed; the worker stops', { code: isRefoldError(error) ? error.code : undefined, error: messageOf(error) });
+      this.#stopWith(error);
+    }
+  }
+
+  #stopWith(error: unknown): void {
+    this.#fatal ??= error instanceof Error ? error : new RefoldError('internal.invariant', messageOf(error), { cause: error });
+    this.stop();
   }
 
   async #tick(): Promise<void> {
@@ -242,8 +259,7 @@ export class Worker {
       return;
     }
     logger.log('error', 'folding failed; the worker stops', facts);
-    this.#fatal ??= error instanceof Error ? error : new RefoldError('internal.invariant', messageOf(error), { cause: error });
-    this.stop();
+    this.#stopWith(error);
   }
 
   /** A generation may be retired, and its table dropped, between two looks at the desired state. */

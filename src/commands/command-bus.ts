@@ -9,6 +9,7 @@ import { checkCommand } from './check-command';
 import type { CommandContext } from './command-context';
 import type { AnyCommand, CommandClass, ResultOf } from './command';
 import { decided, streamOf, type AggregateDefinition } from './definition';
+import { EventImport, type ImportOptions, type ImportReceipt } from './import-events';
 import type { CommandJournal, HandledCommand, JournalAppend, StreamId } from './journal';
 import { journalRecords } from './journal-records';
 import { resultOfText, resultText } from './result-text';
@@ -108,6 +109,19 @@ export class CommandBus {
       () => this.#carryOut(aggregate, context),
     );
     return (await chain()) as Receipt<ResultOf<C>>;
+  }
+
+  /**
+   * Takes events that happened elsewhere to the journal, without commands: aggregates know them from then on, and the relay takes
+   * them to the log in the order given. Streams have to be new. The events of an unfinished import given again under its id are
+   * not written twice, so an import that failed is simply repeated.
+   * @throws RefoldError `import.no-aggregate`, `import.conflict`, `import.changed`, `event.invalid`, `config.invalid`, `store.unreachable`
+   */
+  async import(events: Iterable<object> | AsyncIterable<object>, options: ImportOptions): Promise<ImportReceipt> {
+    const { ready, committed = () => undefined, ...parts } = this.#parts;
+    const work = new EventImport({ ...parts, committed }, options);
+    await ready?.();
+    return work.run(events);
   }
 
   /** Where the events of a command lie in the log: for reading your own writes. `undefined` until all of them are published. */

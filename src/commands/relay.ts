@@ -16,9 +16,16 @@ export interface RelayOptions {
   readonly leaseMs: number;
   /** Longest pause after a failure that may pass, in milliseconds. */
   readonly maxPauseMs: number;
+  /** How often in a row a failure that may pass is tried again before the relay gives up. */
+  readonly restarts: number;
+  /** For so long a command id is handled once, in milliseconds; 0: for ever. */
+  readonly rememberCommandsMs: number;
 }
 
-export const RELAY_DEFAULTS: RelayOptions = { batch: 500, pollMs: 100, leaseMs: 5_000, maxPauseMs: 2_000 };
+export const RELAY_DEFAULTS: RelayOptions = { batch: 500, pollMs: 100, leaseMs: 5_000, maxPauseMs: 10_000, restarts: 8, rememberCommandsMs: 30 * 86_400_000 };
+
+/** How often old commands are looked for, and how many are forgotten before publishing goes on. */
+const FORGET = { everyMs: 60_000, atOnce: 1_000 };
 
 export interface RelayParts {
   readonly outbox: Outbox;
@@ -33,7 +40,9 @@ export class Relay {
   readonly #options: RelayOptions;
   readonly #lease: RelayLease;
   readonly #wakeup: Wakeup;
-  #stopped = false;
+  readonly #abort = new AbortController();
+  #running: Promise<void> | undefined;
+  #forgot = Number.NEGATIVE_INFINITY;
 
   /** @throws RefoldError `config.invalid` */
   constructor(parts: RelayParts) {
@@ -44,24 +53,12 @@ export class Relay {
   }
 
   /**
-   * Relays until stopped. What may pass (the database does not answer, another relay has the lease) is tried again.
-   * @throws RefoldError `store.not-migrated`, `log.unknown-topic`, `store.failed`
+   * Relays until stopped. While another relay has the lease it stands by; a failure that may pass is tried again `restarts` times in a row.
+   * @throws RefoldError `store.not-migrated`, `log.unknown-topic`, `relay.partly-published`, and what stayed: `store.*`, `log.*`, `relay.log-unsettled`
    */
-  async run(): Promise<void> {
-    let failures = 0;
-    try {
-      while (!this.#stopped) {
-        try {
-          await this.#acquireAndPublish();
-          failures = 0;
-        } catch (error) {
-          failures = this.#afterFailure(error, failures);
-        }
-        await this.#pause(failures);
-      }
-    } finally {
-      await this.#letGo();
-    }
+  run(): Promise<void> {
+    this.#running ??= this.#run();
+    return this.#running;
   }
 
   /** Publishes all there is now and gives the lease back; answers the number of events. @throws RefoldError `relay.lease-held` and what `run` throws */
@@ -76,8 +73,14 @@ export class Relay {
 
   /** Lets `run` end after the batch under way. */
   stop(): void {
-    this.#stopped = true;
+    this.#abort.abort();
     this.#wakeup.wake();
+  }
+
+  /** Stops, and answers when `run` has ended; how it ended is told by `run`. */
+  async close(): Promise<void> {
+    this.stop();
+    await this.#running?.catch(() => undefined);
   }
 
   /** There is something to publish. */
@@ -85,17 +88,50 @@ export class Relay {
     this.#wakeup.wake();
   }
 
-  async #acquireAndPublish(): Promise<void> {
+  async #run(): Promise<void> {
+    let failures = 0;
+    try {
+      while (!this.#stopped) {
+        try {
+          await this.#acquireAndPublish(() => {
+            failures = 0;
+          });
+        } catch (error) {
+          failures = await this.#afterFailure(error, failures);
+        }
+      }
+    } finally {
+      await this.#letGo();
+    }
+  }
+
+  async #acquireAndPublish(succeeded: () => void): Promise<void> {
     const { outbox, clock } = this.#parts;
     let renewed = Number.NEGATIVE_INFINITY;
+    let told = false;
     while (!this.#stopped) {
       if (clock.now() - renewed >= this.#options.leaseMs / 3) {
         renewed = clock.now();
         await outbox.acquire(this.#lease);
       }
-      if ((await this.#publishAll(() => this.#stopped)) === 0) {
+      if (!told) {
+        told = true;
+        this.#parts.logger.log('info', 'this process relays the journal', { relay: this.#lease.owner });
+      }
+      const published = await this.#publishAll(() => this.#stopped);
+      await this.#forget();
+      succeeded();
+      if (published === 0) {
         await this.#wakeup.wait(this.#options.pollMs);
       }
+    }
+  }
+
+  async #forget(): Promise<void> {
+    const { outbox, clock } = this.#parts;
+    const { rememberCommandsMs } = this.#options;
+    if (rememberCommandsMs > 0 && clock.now() - this.#forgot >= FORGET.everyMs && (await outbox.forget(rememberCommandsMs, FORGET.atOnce)) < FORGET.atOnce) {
+      this.#forgot = clock.now();
     }
   }
 
@@ -108,21 +144,25 @@ export class Relay {
     return total;
   }
 
-  /** The number of failures in a row; throws what will not pass. */
-  #afterFailure(error: unknown, failures: number): number {
-    if (!isRefoldError(error) || !error.retryable) {
+  /** Waits a while and answers the number of failures in a row; throws what will not pass. */
+  async #afterFailure(error: unknown, before: number): Promise<number> {
+    const { clock, logger } = this.#parts;
+    const { leaseMs, pollMs, maxPauseMs, restarts } = this.#options;
+    if (isRefoldError(error, 'relay.lease-held')) {
+      await clock.sleep(backoffMs(1, leaseMs / 3, leaseMs, Math.random), this.#abort.signal);
+      return 0;
+    }
+    const failures = before + 1;
+    if (!isRefoldError(error) || !error.retryable || failures > restarts) {
       throw error;
     }
-    if (error.code !== 'relay.lease-held') {
-      this.#parts.logger.log('warn', 'the relay could not publish and tries again', { code: error.code, message: error.message, failures: failures + 1 });
-    }
-    return failures + 1;
+    logger.log('warn', 'the relay could not publish and tries again', { code: error.code, message: error.message, failures });
+    await clock.sleep(backoffMs(failures, pollMs, maxPauseMs, Math.random), this.#abort.signal);
+    return failures;
   }
 
-  async #pause(failures: number): Promise<void> {
-    if (failures > 0 && !this.#stopped) {
-      await this.#wakeup.wait(backoffMs(failures, this.#options.pollMs, this.#options.maxPauseMs, Math.random));
-    }
+  get #stopped(): boolean {
+    return this.#abort.signal.aborted;
   }
 
   async #letGo(): Promise<void> {

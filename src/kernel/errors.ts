@@ -57,8 +57,28 @@ export const ERROR_CODES = {
     true,
   ),
   'decision.invalid': entry('What an aggregate decided cannot be written; nothing was written.', 'Correct the handler named in the message.'),
+  'import.no-aggregate': entry(
+    'An event that is to be imported belongs to no aggregate; the batch was not written.',
+    'Import the events of aggregates; append others with `emit`.',
+  ),
+  'import.conflict': entry(
+    'A stream that an import wants to begin or go on with holds other events; the batch was not written, earlier ones were.',
+    'Import before the first command of a stream, and under one id only.',
+  ),
+  'import.changed': entry(
+    'An import was repeated with other events, another order or another size of batches.',
+    'Give the same events in the same order, or give the import another id.',
+  ),
   'relay.lease-held': entry('Another process is relaying the journal of this application.', 'Nothing: it is taken over when that process ends.', true),
-  'relay.log-unsupported': entry('The journal cannot be relayed to this kind of log.', 'Use the log in Postgres: journal and log share a database there.'),
+  'relay.log-unsettled': entry(
+    'A transaction of another producer hides the end of the log, so the relay cannot tell what was published before it began.',
+    'Nothing: it goes on when that transaction ends; look for a producer that hangs if it stays.',
+    true,
+  ),
+  'relay.partly-published': entry(
+    'The log holds some events of a batch that was published as a whole; the log has lost records.',
+    'Restore the log. Nothing more is published before, because the order of a stream would be lost.',
+  ),
   'schema.unreachable': entry('The schema registry did not answer.', 'Check the address of the registry and that it runs.', true),
   'schema.unauthorized': entry(
     'The schema registry refused the credentials, or what they may do.',
@@ -81,6 +101,14 @@ export const ERROR_CODES = {
     'Check that the registry is the one of this log and was not restored from an older backup; restore the newer one. Nothing was decoded with the wrong schema.',
   ),
   'log.unreachable': entry('The event log did not answer.', 'Check the addresses and that the broker or database runs.', true),
+  'log.access-denied': entry(
+    'The broker answered and refused: user name, password or mechanism are wrong, or this user may not do what was asked.',
+    'Correct `kafka.sasl` (REFOLD_KAFKA_SASL, REFOLD_KAFKA_USERNAME, REFOLD_KAFKA_PASSWORD), or what the broker allows this user.',
+  ),
+  'log.tls-failed': entry(
+    'The broker could not be connected to with TLS.',
+    'If this port speaks no TLS, set `kafka.ssl` to false or take another port; if its certificate is not trusted, give its authority (`kafka.ssl.ca`) or correct the host name.',
+  ),
   'log.unknown-topic': entry('A topic does not exist.', 'Run `refold migrate`, which creates the topics of the application.'),
   'log.unknown-partition': entry('A partition does not exist.', 'Check the number of partitions of the topic.'),
   'log.topic-mismatch': entry(
@@ -104,7 +132,15 @@ export const ERROR_CODES = {
     'The consumer of the log stopped for a reason that cannot be retried.',
     'Read the cause; the process ends so that its supervisor can start it again.',
   ),
-  'store.unreachable': entry('The database did not answer.', 'Check the address, the password and that it runs.', true),
+  'store.unreachable': entry('The database did not answer.', 'Check the host and port of its address and that it runs.', true),
+  'store.access-denied': entry(
+    'The database answered and refused the connection: user, password or database are wrong, or it has no rule that lets this client in.',
+    'Correct user, password and database in the address, or what the database allows (pg_hba.conf).',
+  ),
+  'store.tls-failed': entry(
+    'The database could not be connected to with TLS.',
+    'If it speaks no TLS, leave sslmode out of the address; if its certificate is not trusted, give sslrootcert or correct the host name.',
+  ),
   'store.value-refused': entry(
     'The database cannot hold a value that it was given.',
     'Correct what computed the value, a handler for one, or widen its column in a new version of the projection; a partition that stopped goes on from the position named.',

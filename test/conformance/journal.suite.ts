@@ -1,18 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import type { EventLog, LogRecord } from '../../src/events/event-log';
-import type { CommandJournal, JournalAppend, JournalRecord, Outbox } from '../../src/commands/journal';
+import type { CommandJournal, ImportBatch, JournalAppend, JournalRecord, Outbox } from '../../src/commands/journal';
 
 export interface JournalUnderTest {
   readonly journal: CommandJournal;
   readonly outbox: Outbox;
-  /** The log that the outbox publishes to; it has the topic `counters` with 2 partitions. */
+  /** The log that the outbox publishes to. */
   readonly log: EventLog;
+  /** A topic of it with 2 partitions, empty. */
+  readonly topic: string;
   /** Makes the next append to the log fail. */
   readonly breakLog: () => void;
 }
 
-const record = (stream: string, version: number): JournalRecord => ({
-  topic: 'counters',
+const record = (topic: string, stream: string, version: number): JournalRecord => ({
+  topic,
   key: Buffer.from(stream),
   value: version % 2 === 0 ? null : Buffer.from(`${stream} ${String(version)}`),
   headers: { ce_id: `${stream}-${String(version)}`, ce_streamversion: String(version), text: 'ä"\\' },
@@ -20,7 +22,7 @@ const record = (stream: string, version: number): JournalRecord => ({
   timestamp: 1_000 + version,
 });
 
-const entry = (stream: string, expected: number, count: number, commandId: string = randomUUID()): JournalAppend => ({
+export const journalEntry = (topic: string, stream: string, expected: number, count: number, commandId: string = randomUUID()): JournalAppend => ({
   commandId,
   command: 'Count',
   aggregate: 'counter',
@@ -29,7 +31,7 @@ const entry = (stream: string, expected: number, count: number, commandId: strin
   version: expected + count,
   events: count,
   result: JSON.stringify({ stream, expected }),
-  records: Array.from({ length: count }, (_, i) => record(stream, expected + 1 + i)),
+  records: Array.from({ length: count }, (_, i) => record(topic, stream, expected + 1 + i)),
 });
 
 export const recordsOf = async (log: EventLog, topic = 'counters'): Promise<readonly LogRecord[]> => {
@@ -40,15 +42,16 @@ export const recordsOf = async (log: EventLog, topic = 'counters'): Promise<read
   return batches.flatMap(({ records }) => records);
 };
 
-const versionsIn = async (log: EventLog, stream: string): Promise<readonly number[]> =>
-  (await recordsOf(log)).filter(({ key }) => key?.toString() === stream).map(({ headers }) => Number(headers['ce_streamversion']));
-
 const lease = (owner: string, leaseMs = 60_000) => ({ owner, leaseMs });
 const stream = (name: string) => ({ aggregate: 'counter', stream: name });
 
 /** What every journal with its outbox has to do. */
 export const journalSuite = (make: () => Promise<JournalUnderTest>): void => {
   let t: JournalUnderTest;
+  const entry = (name: string, expected: number, count: number, commandId?: string): JournalAppend => journalEntry(t.topic, name, expected, count, commandId);
+  const published = (): Promise<readonly LogRecord[]> => recordsOf(t.log, t.topic);
+  const versionsIn = async (name: string): Promise<readonly number[]> =>
+    (await published()).filter(({ key }) => key?.toString() === name).map(({ headers }) => Number(headers['ce_streamversion']));
   beforeEach(async () => {
     t = await make();
   });
@@ -107,11 +110,11 @@ export const journalSuite = (make: () => Promise<JournalUnderTest>): void => {
     await t.journal.append(entry('a', 2, 2));
     expect(await t.journal.published('first')).toBeUndefined();
     expect([await t.outbox.publish(lease('x'), 3), await t.outbox.publish(lease('x'), 10), await t.outbox.publish(lease('x'), 10)]).toEqual([3, 4, 0]);
-    expect([await versionsIn(t.log, 'a'), await versionsIn(t.log, 'b')]).toEqual([
+    expect([await versionsIn('a'), await versionsIn('b')]).toEqual([
       [1, 2, 3, 4],
       [1, 2, 3],
     ]);
-    const records = await recordsOf(t.log);
+    const records = await published();
     expect(records.map(({ headers }) => Number(headers['ce_journalsequence'])).sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7]);
     expect(records.find(({ headers }) => headers['ce_id'] === 'a-1')).toMatchObject({ value: Buffer.from('a 1'), headers: { text: 'ä"\\' } });
     const positions = await t.journal.published('first');
@@ -124,13 +127,69 @@ export const journalSuite = (make: () => Promise<JournalUnderTest>): void => {
     await t.journal.append(entry('a', 0, 3));
     t.breakLog();
     await expect(t.outbox.publish(lease('x'), 10)).rejects.toThrow('broken on purpose');
-    expect(await recordsOf(t.log)).toEqual([]);
+    expect(await published()).toEqual([]);
     expect(await t.outbox.publish(lease('x'), 10)).toBe(3);
-    const sequences = (await recordsOf(t.log)).map(({ headers }) => headers['ce_journalsequence']);
-    expect([await versionsIn(t.log, 'a'), sequences]).toEqual([
+    const sequences = (await published()).map(({ headers }) => headers['ce_journalsequence']);
+    expect([await versionsIn('a'), sequences]).toEqual([
       [1, 2, 3],
       ['1', '2', '3'],
     ]);
+  });
+
+  it('forgets old commands, a bounded number at once, and no events', async () => {
+    for (const id of ['one', 'two', 'three']) {
+      await t.journal.append(entry(id, 0, 1, id));
+    }
+    expect(await t.outbox.forget(60_000, 10)).toBe(0);
+    expect([await t.outbox.forget(-60_000, 2), await t.outbox.forget(-60_000, 2)]).toEqual([2, 1]);
+    expect(await t.journal.handled('one')).toBeUndefined();
+    expect(await t.journal.append(entry('one', 1, 1, 'one'))).toEqual({ kind: 'appended' });
+    expect(await t.outbox.publish(lease('x'), 10)).toBe(4);
+  });
+
+  const importOf = (batch: number, streams: ImportBatch['streams'], digest = 'd'): ImportBatch => ({
+    importId: 'history',
+    batch,
+    digest,
+    streams,
+    records: streams.flatMap(({ aggregate, stream: name, expected, version }) =>
+      entry(name, expected, version - expected).records.map((one) => ({ ...one, aggregate, stream: name })),
+    ),
+  });
+
+  it('imports batches of many streams once, in order, and commands go on from there', async () => {
+    const [first, second] = [
+      importOf(1, [
+        { ...stream('b'), expected: 0, version: 2 },
+        { ...stream('a'), expected: 0, version: 1 },
+      ]),
+      importOf(2, [
+        { ...stream('c'), expected: 0, version: 1 },
+        { ...stream('a'), expected: 1, version: 3 },
+      ]),
+    ];
+    expect([await t.journal.import(first), await t.journal.import(second)]).toEqual(Array(2).fill({ kind: 'imported' }));
+    const again = await Promise.all([t.journal.import({ ...first, digest: 'other' }), t.journal.import(second)]);
+    expect(again).toEqual(Array(2).fill({ kind: 'repeated', digest: 'd' }));
+    expect((await t.journal.load(stream('a'), 0)).map(({ version }) => version)).toEqual([1, 2, 3]);
+    expect(await t.journal.append(entry('a', 3, 1))).toEqual({ kind: 'appended' });
+    expect(await t.outbox.publish(lease('x'), 100)).toBe(7);
+    const bySequence = [...(await published())].sort((one, other) => Number(one.headers['ce_journalsequence']) - Number(other.headers['ce_journalsequence']));
+    expect(bySequence.map(({ headers }) => headers['ce_id'])).toEqual(['b-1', 'b-2', 'a-1', 'c-1', 'a-2', 'a-3', 'a-4']);
+  });
+
+  it('imports nothing of a batch if one of its streams holds something else', async () => {
+    await t.journal.append(entry('taken', 0, 2));
+    const batch = (expected: number) =>
+      importOf(1, [
+        { ...stream('new'), expected: 0, version: 1 },
+        { ...stream('taken'), expected, version: expected + 1 },
+      ]);
+    for (const expected of [0, 1, 3]) {
+      expect(await t.journal.import(batch(expected))).toEqual({ kind: 'conflict', stream: stream('taken'), found: 2 });
+    }
+    expect(await t.journal.load(stream('new'), 0)).toEqual([]);
+    expect(await t.journal.import(batch(2))).toEqual({ kind: 'imported' });
   });
 
   it('lets one relay work at a time, and the next when its lease was given back or ran out', async () => {
@@ -150,9 +209,9 @@ export const journalSuite = (make: () => Promise<JournalUnderTest>): void => {
       await t.journal.append(entry('a', version, 1));
     }
     const attempts = Array.from({ length: 10 }, (_, i) => t.outbox.publish(lease('same'), 1 + (i % 5)));
-    const published = await Promise.all(attempts);
+    const counts = await Promise.all(attempts);
     const rest = await t.outbox.publish(lease('same'), 100);
-    expect(published.reduce((total, one) => total + one, rest)).toBe(20);
-    expect(await versionsIn(t.log, 'a')).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+    expect(counts.reduce((total, one) => total + one, rest)).toBe(20);
+    expect(await versionsIn('a')).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
   });
 };

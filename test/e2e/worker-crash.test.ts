@@ -24,7 +24,7 @@ const suite = (brokers: () => Promise<readonly string[]>): void => {
     const list = await brokers();
     order = { topic, postgresUrl: database.url, kafkaBrokers: list, onlyV1: true, batch: BATCH, killAfterCommits: undefined, killDelayMs: 0 };
     connection = await connect(ledgerV1(topic), {
-      configuration: { postgresUrl: database.url, kafkaBrokers: list, log: list.length > 0 ? 'kafka' : 'postgres' },
+      configuration: { postgresUrl: database.url, kafka: { brokers: list }, log: list.length > 0 ? 'kafka' : 'postgres' },
       environment: {},
     });
     await connection.migrate();

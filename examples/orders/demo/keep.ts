@@ -8,7 +8,7 @@ export const keepLines = ({ postgresUrl, connected: { configuration } }: Pick<St
   'Everything stays as it is, and a worker goes on folding. In another terminal, from the root of the repository:',
   '',
   `  export REFOLD_POSTGRES_URL='${postgresUrl}'`,
-  ...(configuration.log === 'kafka' ? [`  export REFOLD_KAFKA_BROKERS='${configuration.kafkaBrokers.join(',')}'`] : []),
+  ...(configuration.log === 'kafka' ? [`  export REFOLD_KAFKA_BROKERS='${configuration.kafka.brokers.join(',')}'`] : []),
   '  psql "$REFOLD_POSTGRES_URL" -c "SELECT * FROM customer_daily ORDER BY orders DESC LIMIT 5"',
   `  ${COMMAND} projections list ${APP}`,
   `  ${COMMAND} replay list ${APP}`,

@@ -46,7 +46,7 @@ export const openStage = async ({ log, brokers }: Pick<DemoArguments, 'log' | 'b
   );
   const services = await acquiring;
   const postgresUrl = services.postgresUrl!;
-  const configuration = { postgresUrl, log, kafkaBrokers: own ? brokers : (services.kafkaBrokers ?? []) } as const;
+  const configuration = { postgresUrl, log, kafka: { brokers: own ? brokers : (services.kafkaBrokers ?? []) } } as const;
   if (clearBroker !== undefined) {
     releasers.push(clearBroker);
   }

@@ -99,9 +99,10 @@ const addReplayCommands = (program: Command, perform: Perform): void => {
 const addCommands = (program: Command, perform: Perform): void => {
   program
     .command('run')
-    .description('follow the projections of the application until a signal comes; as many processes as you like')
+    .description("follow the projections of the application, and relay its commands' events, until a signal comes; as many processes as you like")
     .option('--name <name>', 'name of this worker; must differ between workers')
     .option('--replay-rate <events>', 'fold a candidate with at most so many events per second', wholeNumber('The rate'))
+    .option('--no-relay', 'leave it to others to take the events of commands to the log')
     .action((flags: RunFlags, command: Command) => perform(command.optsWithGlobals<Flags>(), runAction(flags)));
   program
     .command('migrate')

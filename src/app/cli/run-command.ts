@@ -7,6 +7,8 @@ import type { Action } from './session';
 export interface RunFlags {
   readonly name?: string;
   readonly replayRate?: number;
+  /** False by `--no-relay`. */
+  readonly relay?: boolean;
 }
 
 const observer =
@@ -23,12 +25,13 @@ const observer =
   };
 
 /** `refold run`: a worker until the signal aborts. */
-export const runAction = ({ name, replayRate }: RunFlags): Action => ({
+export const runAction = ({ name, replayRate, relay }: RunFlags): Action => ({
   logs: 'info',
   work: async ({ connected, terminal, logger }) => {
     const worker = connected.worker({
       ...(name === undefined ? {} : { name }),
       ...(replayRate === undefined ? {} : { options: { maxRate: replayRate } }),
+      ...(relay === false ? { relay } : {}),
       observe: observer(logger),
     });
     const stop = (): void => {

@@ -56,8 +56,8 @@ export interface OfflineAction {
 export const configurationFlags = ({ postgres, log, brokers, clickhouse, registry }: Flags): Partial<Configuration> => ({
   ...(postgres === undefined ? {} : { postgresUrl: postgres }),
   ...(log === undefined ? {} : { log }),
-  ...(brokers === undefined ? {} : { kafkaBrokers: brokers }),
-  ...(clickhouse === undefined ? {} : { clickhouseUrl: clickhouse, registry }),
+  ...(brokers === undefined ? {} : { kafka: { brokers } }),
+  ...(clickhouse === undefined ? {} : { clickhouseUrl: clickhouse }),
   ...(registry === undefined ? {} : { registryUrl: registry }),
 });
 

@@ -25,12 +25,12 @@ const unparsed: PoolConfig['types'] = { getTypeParser: (() => identity) as unkno
 
 type Querying = Pick<PoolClient, 'query'>;
 
-const sqlOver = (querying: Querying, onError: (error: RefoldError) => void = () => undefined): Sql => {
+const sqlOver = (querying: Querying, url: string, onError: (error: RefoldError) => void = () => undefined): Sql => {
   const translated = async <T>(work: Promise<T>): Promise<T> => {
     try {
       return await work;
     } catch (error) {
-      const refused = translatePostgresError(error);
+      const refused = translatePostgresError(error, url);
       onError(refused);
       throw refused;
     }
@@ -77,7 +77,7 @@ export class PostgresPool implements Sql {
     this.url = options.url;
     this.#idleInTransactionMs = options.idleInTransactionMs ?? IDLE_IN_TRANSACTION_MS;
     this.#pool = openConnections({ url: options.url, max: options.max ?? 8, applicationName: options.applicationName ?? 'refold', types: parsers });
-    this.#sql = sqlOver(this.#pool);
+    this.#sql = sqlOver(this.#pool, options.url);
   }
 
   query<R extends object>(text: string, values?: readonly unknown[]): Promise<Rows<R>> {
@@ -111,9 +111,9 @@ export class PostgresPool implements Sql {
     try {
       loan = await borrow(this.#pool);
     } catch (error) {
-      throw translatePostgresError(error);
+      throw translatePostgresError(error, this.url);
     }
-    const sql = sqlOver(loan.client, (error) => {
+    const sql = sqlOver(loan.client, this.url, (error) => {
       if (error.code === 'store.unreachable') {
         loan.broke(error);
       }

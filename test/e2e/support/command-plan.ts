@@ -1,14 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { defineApp } from '../../../src/app/define-app';
+import { defineEventType, eventTypeOf, type EventClass } from '../../../src/events/event-type';
 import { Count, Counter, counterEvents } from '../../support/counter';
 
-export const counters = defineApp({
-  name: 'counters',
-  events: [...counterEvents],
-  projections: [],
-  aggregates: [Counter],
-  topics: { counters: { partitions: 3 } },
-});
+/** Counters on a topic of their own, so that tests can share a broker. */
+export const countersOn = (topic: string) => {
+  for (const event of counterEvents) {
+    defineEventType(event as EventClass, { ...eventTypeOf(event), topic });
+  }
+  return defineApp({ name: 'counters', events: [...counterEvents], projections: [], aggregates: [Counter], topics: { [topic]: { partitions: 3 } } });
+};
 
 export interface PlannedCommand {
   readonly index: number;

@@ -20,7 +20,10 @@ const main = async (): Promise<void> => {
   const order = JSON.parse(givenArguments()[0]!) as WorkerOrder;
   const app = order.onlyV1 ? ledgerV1(order.topic) : ledger(order.topic);
   const { postgresUrl, kafkaBrokers } = order;
-  const connection = await connect(app, { configuration: { postgresUrl, kafkaBrokers, log: kafkaBrokers.length > 0 ? 'kafka' : 'postgres' }, environment: {} });
+  const connection = await connect(app, {
+    configuration: { postgresUrl, kafka: { brokers: kafkaBrokers }, log: kafkaBrokers.length > 0 ? 'kafka' : 'postgres' },
+    environment: {},
+  });
   let commits = 0;
   const worker = connection.worker({
     options: { pollMs: 50, replayBatch: order.batch, liveBatch: order.batch, sessionTimeoutMs: 1_500 },

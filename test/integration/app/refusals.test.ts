@@ -189,12 +189,12 @@ describeWithPostgres('what is refused, and how it goes on', () => {
     const worker = world.work(connection, { restarts: 1 });
     await until(() => worker.events.some(({ kind }) => kind === 'assigned'), 'the worker has its partitions');
     await world.database.drop();
-    await expect(worker.ended).rejects.toMatchObject({ code: expect.stringMatching(/^(store|log)\.(unreachable|failed)$/) as string });
+    await expect(worker.ended).rejects.toMatchObject({ code: expect.stringMatching(/^(store|log)\.(unreachable|access-denied|failed)$/) as string });
   });
 
   it('a broker that does not answer is named, and ends a worker after its restarts', async () => {
     const address = `127.0.0.1:${String(await closedPort())}`;
-    const connection = await world.connect(shop, { configuration: { log: 'kafka', kafkaBrokers: [address] } });
+    const connection = await world.connect(shop, { configuration: { log: 'kafka', kafka: { brokers: [address] } } });
     const unreachable = { code: 'log.unreachable', facts: { brokers: [address] }, remedy: ERROR_CODES['log.unreachable'].remedy };
     await expect(connection.migrate()).rejects.toMatchObject(unreachable);
     await expect(connection.emit(orders(0, 1))).rejects.toMatchObject(unreachable);

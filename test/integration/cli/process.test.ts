@@ -54,6 +54,19 @@ describeWithPostgres('the command as a process', () => {
     expect(answerOf(ended)).toMatchObject({ stopped: true });
   });
 
+  it('relays the journal unless told not to', async () => {
+    const relays = '"this process relays the journal"';
+    const worker = refold('run');
+    await until(() => worker.written.stderr.includes(relays), 'it relays');
+    worker.child.kill('SIGTERM');
+    expect((await worker.ended).code).toBe(0);
+    const other = refold('run --no-relay');
+    await until(() => other.written.stderr.includes('"partitions assigned"'), 'it folds');
+    other.child.kill('SIGTERM');
+    const ended = await other.ended;
+    expect([ended.code, ended.stderr.includes(relays)]).toEqual([0, false]);
+  });
+
   it('is killed by a second signal where stopping takes too long', async () => {
     const pool = new PostgresPool({ url: database.url, max: 1 });
     const worker = refold('run');

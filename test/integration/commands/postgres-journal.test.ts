@@ -48,7 +48,7 @@ describeWithPostgres('the journal in Postgres', () => {
           return positions;
         },
       });
-      return { journal: new PostgresJournal({ pool, app }), outbox, log, breakLog: () => (broken = true) };
+      return { journal: new PostgresJournal({ pool, app }), outbox, log, topic: 'counters', breakLog: () => (broken = true) };
     });
 
     it('publishes nothing where a topic is missing, and says which', async () => {

@@ -43,8 +43,7 @@ describeWithClickHouse('a projection in both stores', () => {
       environment: {},
     });
 
-  const query = (model: string, store: (typeof BOTH)[number]): Promise<readonly object[]> =>
-    (connection.query)(model, { store });
+  const query = (model: string, store: (typeof BOTH)[number]): Promise<readonly object[]> => connection.query(model, { store });
 
   /** The rows of a model, which must be the same in both stores once every generation has caught up. */
   const agreed = async (model: string): Promise<readonly object[]> => {

@@ -1,4 +1,19 @@
-import { Decimal, EventType, On, Projection, count, decimal, defineApp, projection, readModel, sum, text, type Row } from '../../../src/index';
+import {
+  Command,
+  Decimal,
+  EventType,
+  On,
+  Projection,
+  count,
+  decider,
+  decimal,
+  defineApp,
+  projection,
+  readModel,
+  sum,
+  text,
+  type Row,
+} from '../../../src/index';
 
 @EventType({
   name: 'cli.OrderPlaced',
@@ -46,9 +61,25 @@ const customersV2 = projection({ name: 'customers', version: 2, into: customers 
   customers.contribution({ customer_id: e.customerId }, { orders: e.amount.equals(Decimal.parse('0')) ? 0 : 1, revenue: e.amount }),
 );
 
+class PlaceOrder extends Command {
+  constructor(readonly order: OrderPlaced) {
+    super();
+  }
+}
+
+const orderStream = decider({ name: 'order', stateVersion: 1, streamId: (c: PlaceOrder) => c.order.orderId, initialState: () => ({ placed: false }) })
+  .evolve(OrderPlaced, () => ({ placed: true }))
+  .decide(PlaceOrder, ({ order }, { placed }) => (placed ? [] : [order]));
+
 /** Only version 1, as it was deployed first. */
 export const before = defineApp({ name: 'cli-shop', events: [OrderPlaced], projections: [Orders, customersV1], topics: { orders: { partitions: 2 } } });
 
-const app = defineApp({ name: 'cli-shop', events: [OrderPlaced], projections: [Orders, customersV1, customersV2], topics: { orders: { partitions: 2 } } });
+const app = defineApp({
+  name: 'cli-shop',
+  events: [OrderPlaced],
+  projections: [Orders, customersV1, customersV2],
+  aggregates: [orderStream],
+  topics: { orders: { partitions: 2 } },
+});
 
 export default { app };

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { resolveConfiguration, WORKER_DEFAULTS, type Configuration } from '../../../src/app/configuration';
+import { KAFKA_DEFAULTS } from '../../../src/app/kafka-settings';
+import { RELAY_DEFAULTS } from '../../../src/commands/relay';
 import { connect } from '../../../src/app/connect';
 import { defineApp } from '../../../src/app/define-app';
 import { OrderSummary, shopEvents } from '../../support/shop';
@@ -11,7 +14,7 @@ const caught = (work: () => unknown): unknown => {
   }
   throw new Error('nothing was thrown');
 };
-const file: Partial<Configuration> = { postgresUrl: 'postgres://file/db', log: 'kafka', kafkaBrokers: ['file:1'], viewSchema: 'file' };
+const file: Partial<Configuration> = { postgresUrl: 'postgres://file/db', log: 'kafka', kafka: { brokers: ['file:1'] }, viewSchema: 'file' };
 const environment = {
   REFOLD_POSTGRES_URL: 'postgresql://environment/db',
   REFOLD_KAFKA_BROKERS: ' environment:1, ,environment:2',
@@ -27,7 +30,7 @@ describe('configuration', () => {
     expect(resolveConfiguration()).toEqual({
       postgresUrl: '',
       log: 'postgres',
-      kafkaBrokers: [],
+      kafka: KAFKA_DEFAULTS,
       clickhouseUrl: '',
       registryUrl: '',
       registryUser: '',
@@ -36,20 +39,21 @@ describe('configuration', () => {
       servicesFolder: '.refold',
       retireDelay: '1 day',
       worker: WORKER_DEFAULTS,
+      relay: RELAY_DEFAULTS,
     });
     expect(resolveConfiguration(file)).toMatchObject(file);
     const three = resolveConfiguration(file, environment);
     expect(three).toMatchObject({
       postgresUrl: 'postgresql://environment/db',
       log: 'postgres',
-      kafkaBrokers: ['environment:1', 'environment:2'],
+      kafka: { brokers: ['environment:1', 'environment:2'] },
       clickhouseUrl: 'https://environment:8443',
       registryUrl: 'https://environment/registry',
       registryUser: 'me',
       registryPassword: 'secret',
       viewSchema: 'file',
     });
-    const flags: Partial<Configuration> = { postgresUrl: 'postgres://flag/db', log: 'kafka', kafkaBrokers: ['flag:1'], clickhouseUrl: 'http://flag' };
+    const flags: Partial<Configuration> = { postgresUrl: 'postgres://flag/db', log: 'kafka', kafka: { brokers: ['flag:1'] }, clickhouseUrl: 'http://flag' };
     expect(resolveConfiguration(file, environment, flags)).toMatchObject({ ...flags, viewSchema: 'file' });
   });
 
@@ -60,11 +64,41 @@ describe('configuration', () => {
   });
 
   it('the log is Kafka where brokers are given and nothing else is said', () => {
-    expect(resolveConfiguration({ kafkaBrokers: ['one:1'] }).log).toBe('kafka');
-    expect(resolveConfiguration({ kafkaBrokers: ['one:1'], log: 'postgres' }).log).toBe('postgres');
+    expect(resolveConfiguration({ kafka: { brokers: ['one:1'] } }).log).toBe('kafka');
+    expect(resolveConfiguration({ kafka: { brokers: ['one:1'] }, log: 'postgres' }).log).toBe('postgres');
+  });
+
+  it('signs in to Kafka by what file and environment say together', () => {
+    const signIn = { mechanism: 'scram-sha-512', username: 'file', password: 'old' } as const;
+    const said = { REFOLD_KAFKA_PASSWORD: 's3cret', REFOLD_KAFKA_SSL: 'true' };
+    expect(resolveConfiguration({ kafka: { brokers: ['one:1'], sasl: signIn } }, said).kafka).toEqual({
+      brokers: ['one:1'],
+      ssl: true,
+      sasl: { ...signIn, password: 's3cret' },
+    });
+    const all = { REFOLD_KAFKA_BROKERS: 'one:1', REFOLD_KAFKA_SASL: 'plain', REFOLD_KAFKA_USERNAME: 'me', REFOLD_KAFKA_PASSWORD: 's3cret' };
+    expect(resolveConfiguration({}, { ...all, REFOLD_KAFKA_SSL: __filename }).kafka).toMatchObject({
+      ssl: { ca: readFileSync(__filename, 'utf8') },
+      sasl: { mechanism: 'plain', username: 'me', password: 's3cret' },
+    });
+    expect(resolveConfiguration({ kafka: { ssl: true, brokers: ['one:1'] } }, { REFOLD_KAFKA_SSL: 'false' }).kafka.ssl).toBe(false);
+    expect(() => resolveConfiguration({}, { ...all, REFOLD_KAFKA_SSL: '/no/such/file' })).toThrow(/REFOLD_KAFKA_SSL/);
+  });
+
+  it('a relay is set, or not hosted at all', () => {
+    expect(resolveConfiguration({ relay: { batch: 7 } }).relay).toEqual({ ...RELAY_DEFAULTS, batch: 7 });
+    expect(resolveConfiguration({ relay: false }).relay).toBe(false);
   });
 
   it.each<[string, unknown, string]>([
+    ['an unknown key of the relay', { relay: { bach: 1 } }, 'bach'],
+    ['a relay without a lease', { relay: { leaseMs: 0 } }, 'leaseMs'],
+    ['an unknown key of Kafka', { kafka: { broker: 'one:1' } }, 'broker'],
+    ['an unknown key of TLS', { kafka: { brokers: ['one:1'], ssl: { pem: '' } } }, 'pem'],
+    ['TLS that is neither', { kafka: { brokers: ['one:1'], ssl: 'yes' } }, 'kafka.ssl'],
+    ['an unknown mechanism', { kafka: { brokers: ['one:1'], sasl: { mechanism: 'gssapi', username: 'a', password: 'secret' } } }, 'gssapi'],
+    ['a user without a password', { kafka: { brokers: ['one:1'], sasl: { mechanism: 'plain', username: 'a' } } }, 'password'],
+    ['an embedded broker to sign in to', { log: 'kafka', kafka: { ssl: true } }, 'brokers'],
     ['an unknown key', { postgresURL: 'postgres://a/b' }, 'postgresURL'],
     ['an unknown key of the worker', { worker: { liveBach: 1 } }, 'liveBach'],
     ['another log', { log: 'rabbit' }, '"rabbit"'],

@@ -124,7 +124,7 @@ describe('services that do not answer: exit code 3', () => {
     for (const argv of [['migrate'], ['run'], ['projections', 'list'], ['replay', 'list']]) {
       const { code, stdout, stderr } = await cli([...argv, '--postgres', url, '--log-level', 'debug']);
       expect(code).toBe(3);
-      expect(stderr).toMatch(/^error \[store\.unreachable\] .*127\.0\.0\.1.*\n {2}→ Check the address, the password and that it runs\.\n$/m);
+      expect(stderr).toMatch(/^error \[store\.unreachable\] .*127\.0\.0\.1.*\n {2}→ Check the host and port of its address and that it runs\.\n$/m);
       expect(`${stdout}${stderr}`).not.toContain('s3cr');
     }
   });

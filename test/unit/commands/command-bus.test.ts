@@ -3,7 +3,7 @@ import { aggregateSource, decider, type AnyAggregate } from '../../../src/comman
 import { Command, type StandardSchema } from '../../../src/commands/command';
 import { CommandBus, type CommandBusParts } from '../../../src/commands/command-bus';
 import { aggregateDefinition } from '../../../src/commands/definition';
-import type { CommandJournal } from '../../../src/commands/journal';
+import type { CommandJournal, Outbox } from '../../../src/commands/journal';
 import { Relay } from '../../../src/commands/relay';
 import { silentLogger } from '../../../src/kernel/logger';
 import { systemClock } from '../../../src/kernel/clock';
@@ -102,6 +102,7 @@ test('a stream that others change each time ends in a conflict, after a bounded 
     load: (stream, after) => journal.load(stream, after),
     handled: (id) => journal.handled(id),
     published: (id) => journal.published(id),
+    import: (batch) => journal.import(batch),
     append: async () => ((appends += 1), { kind: 'conflict' }),
   };
   const options = { attempts: 3, pauseMs: 1, maxPauseMs: 1 };
@@ -205,6 +206,50 @@ describe('what is wrong is said with a code', () => {
     spoil = false;
     expect(await bus.execute(new Count('a'))).toEqual({ total: 1 });
   });
+});
+
+test('the relay forgets commands after a while, and the events stay', async () => {
+  const { bus, journal, log } = await setUp();
+  await bus.execute(new Count('a'), { id: 'old' });
+  const clock = { now: () => systemClock.now() + 10_000, sleep: systemClock.sleep };
+  const relay = (rememberCommandsMs: number) => new Relay({ outbox: journal, clock, logger: silentLogger, options: { pollMs: 5, rememberCommandsMs } });
+  const ended = (one: Relay, until: () => Promise<void>) => Promise.all([one.run(), until().then(() => one.close())]);
+  const kept = relay(0);
+  await ended(kept, () => until(async () => (await recordsOf(log)).length === 1, 'the event is published'));
+  expect(await journal.handled('old')).toBeDefined();
+  const handledBy = systemClock.now();
+  await until(() => systemClock.now() > handledBy + 1, 'the command is older than a millisecond');
+  await ended(relay(1), () => until(async () => (await journal.handled('old')) === undefined, 'the command is forgotten'));
+  expect(await bus.execute(new Count('a'), { id: 'old' })).toEqual({ total: 2 });
+});
+
+test('a relay gives up after so many failures in a row, and at once on what will not pass', async () => {
+  const { journal } = await setUp();
+  let attempts = 0;
+  const failing = (code: 'log.unreachable' | 'log.unknown-topic') => ({
+    acquire: async () => undefined,
+    release: async () => undefined,
+    forget: async () => 0,
+    publish: async () => {
+      attempts += 1;
+      throw new RefoldError(code, 'on purpose');
+    },
+  });
+  const run = (code: 'log.unreachable' | 'log.unknown-topic') =>
+    new Relay({ outbox: failing(code), clock: systemClock, logger: silentLogger, options: { pollMs: 1, maxPauseMs: 2, restarts: 3 } }).run();
+  await expect(run('log.unreachable')).rejects.toMatchObject({ code: 'log.unreachable' });
+  expect(attempts).toBe(4);
+  await expect(run('log.unknown-topic')).rejects.toMatchObject({ code: 'log.unknown-topic' });
+  expect(attempts).toBe(5);
+  await journal.acquire({ owner: 'other', leaseMs: 60_000 });
+  let asked = 0;
+  const acquire: Outbox['acquire'] = (lease) => ((asked += 1), journal.acquire(lease));
+  const outbox: Outbox = { acquire, release: (l) => journal.release(l), forget: async () => 0, publish: (l, max) => journal.publish(l, max) };
+  const waiting = new Relay({ outbox, clock: systemClock, logger: silentLogger, options: { leaseMs: 3, restarts: 0 } });
+  const running = waiting.run();
+  await until(() => asked > 3, 'it asked several times: that another one has the lease is no failure');
+  await waiting.close();
+  await running;
 });
 
 test('a relay that runs publishes what comes, and is relieved by another one', async () => {

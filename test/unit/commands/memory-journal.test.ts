@@ -16,6 +16,6 @@ describe('the journal in memory', () => {
         return log.append(records);
       },
     });
-    return { journal, outbox: journal, log, breakLog: () => (broken = true) };
+    return { journal, outbox: journal, log, topic: 'counters', breakLog: () => (broken = true) };
   });
 });

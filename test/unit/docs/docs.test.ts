@@ -2,6 +2,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, 
 import path from 'node:path';
 import ts from 'typescript';
 import { CONFIGURATION_DEFAULTS, WORKER_DEFAULTS } from '../../../src/app/configuration';
+import { KAFKA_DEFAULTS } from '../../../src/app/kafka-settings';
+import { RELAY_DEFAULTS } from '../../../src/commands/relay';
 import { REPLAY_DEFAULTS } from '../../../src/replay/parts';
 
 const ROOT = path.join(__dirname, '..', '..', '..');
@@ -87,9 +89,15 @@ it('the code of README, tutorial and the page on testing compiles', () => {
   const readme = codeIn('README.md');
   expect(readme).toHaveLength(1);
   const [testing] = codeIn('docs/how-to/test-projections.md');
+  const commands = codeIn('docs/how-to/give-commands.md');
   const folder = mkdtempSync(path.join(ROOT, 'test', '.docs-'));
   try {
-    const groups = [new Map([['readme.ts', readme[0]!]]), tutorialFiles(0), new Map([...tutorialFiles(1), ['folding.ts', testing!]])];
+    const groups = [
+      new Map([['readme.ts', readme[0]!]]),
+      tutorialFiles(0),
+      new Map([...tutorialFiles(1), ['folding.ts', testing!]]),
+      new Map([['commands.ts', commands.join('\n')]]),
+    ];
     expect(groups[2]!.size).toBe(7);
     expect(errorsIn(folder, groups)).toEqual([]);
     expect(errorsIn(mkdtempSync(path.join(folder, 'wrong-')), [new Map([['wrong.ts', readme[0]!.replace('revenue: e.amount', 'revenue: 1')]])])).not.toEqual(
@@ -108,6 +116,8 @@ const tableBelow = (heading: string): Readonly<Record<string, unknown>> => {
 
 it('the page on configuration lists exactly the keys there are, with their defaults', () => {
   expect(tableBelow('Configuration')).toEqual(CONFIGURATION_DEFAULTS);
+  expect(tableBelow('Kafka')).toEqual(KAFKA_DEFAULTS);
   expect(tableBelow('Settings of a worker')).toEqual(WORKER_DEFAULTS);
+  expect(tableBelow('Settings of a relay')).toEqual(RELAY_DEFAULTS);
   expect(tableBelow('Replays')).toEqual(REPLAY_DEFAULTS);
 });

@@ -4,7 +4,18 @@ import { RefoldError } from '../../../kernel/errors';
 import { CE } from '../../../events/cloudevents';
 import type { NewRecord } from '../../../events/event-log';
 import type { Position } from '../../../events/position';
-import type { AppendOutcome, CommandJournal, HandledCommand, JournalAppend, JournalRecord, Outbox, RelayLease, StreamId } from '../../journal';
+import type {
+  AppendOutcome,
+  CommandJournal,
+  HandledCommand,
+  ImportBatch,
+  ImportOutcome,
+  JournalAppend,
+  JournalRecord,
+  Outbox,
+  RelayLease,
+  StreamId,
+} from '../../journal';
 
 interface Entry {
   readonly record: JournalRecord;
@@ -26,6 +37,8 @@ export class MemoryJournal implements CommandJournal, Outbox {
   readonly #options: Required<MemoryJournalOptions>;
   readonly #streams = new Map<string, Entry[]>();
   readonly #commands = new Map<string, HandledCommand>();
+  readonly #handledAt = new Map<string, number>();
+  readonly #imports = new Map<string, string>();
   #pending: Entry[] = [];
   #sequence = 1;
   #lease: { readonly owner: string; readonly until: number } | undefined;
@@ -60,7 +73,29 @@ export class MemoryJournal implements CommandJournal, Outbox {
     this.#streams.set(keyOf(handled), [...stream, ...entries]);
     this.#pending.push(...entries);
     this.#commands.set(handled.commandId, handled);
+    this.#handledAt.set(handled.commandId, this.#options.clock.now());
     return { kind: 'appended' };
+  }
+
+  async import({ importId, batch, digest, streams, records }: ImportBatch): Promise<ImportOutcome> {
+    const before = this.#imports.get(`${importId}/${String(batch)}`);
+    if (before !== undefined) {
+      return { kind: 'repeated', digest: before };
+    }
+    for (const { aggregate, stream, expected } of streams) {
+      const found = this.#streams.get(keyOf({ aggregate, stream }))?.length ?? 0;
+      if (found !== expected) {
+        return { kind: 'conflict', stream: { aggregate, stream }, found };
+      }
+    }
+    for (const { aggregate, stream, ...record } of records) {
+      const entry: Entry = { record, position: undefined };
+      const key = keyOf({ aggregate, stream });
+      this.#streams.set(key, [...(this.#streams.get(key) ?? []), entry]);
+      this.#pending.push(entry);
+    }
+    this.#imports.set(`${importId}/${String(batch)}`, digest);
+    return { kind: 'imported' };
   }
 
   async published(commandId: string): Promise<readonly Position[] | undefined> {
@@ -85,6 +120,16 @@ export class MemoryJournal implements CommandJournal, Outbox {
     if (this.#lease?.owner === owner) {
       this.#lease = undefined;
     }
+  }
+
+  async forget(olderThanMs: number, max: number): Promise<number> {
+    const before = this.#options.clock.now() - olderThanMs;
+    const old = [...this.#commands.keys()].filter((id) => this.#handledAt.get(id)! < before).slice(0, max);
+    for (const id of old) {
+      this.#commands.delete(id);
+      this.#handledAt.delete(id);
+    }
+    return old.length;
   }
 
   publish(lease: RelayLease, max: number): Promise<number> {

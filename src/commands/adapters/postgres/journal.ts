@@ -3,7 +3,9 @@ import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { sqlState } from '../../../platform/postgres/errors';
 import type { Headers } from '../../../events/event-log';
 import type { Position } from '../../../events/position';
-import type { AppendOutcome, CommandJournal, HandledCommand, JournalAppend, JournalRecord, StreamId } from '../../journal';
+import type { AppendOutcome, CommandJournal, HandledCommand, ImportBatch, ImportOutcome, JournalAppend, JournalRecord, StreamId } from '../../journal';
+import { importBatch } from './import';
+import { writeEntries } from './entries';
 
 export interface PostgresJournalOptions {
   /** Belongs to the caller. */
@@ -27,12 +29,6 @@ ON CONFLICT DO NOTHING`;
 
 const BEGIN_STREAM = `INSERT INTO refold.streams (app, aggregate, stream, version) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`;
 const MOVE_STREAM = `UPDATE refold.streams SET version = $4 WHERE app = $1 AND aggregate = $2 AND stream = $3 AND version = $5`;
-
-const WRITE = `
-INSERT INTO refold.journal_entries (app, aggregate, stream, version, topic, recorded_ms, key, value, headers)
-SELECT $1, $2, $3, e.version, e.topic, e.recorded_ms, e.key, e.value, e.headers
-  FROM unnest($4::bigint[], $5::text[], $6::bigint[], $7::bytea[], $8::bytea[], $9::text[]) AS e (version, topic, recorded_ms, key, value, headers)
- ORDER BY e.version`;
 
 interface EntryRow {
   readonly version: number;
@@ -128,11 +124,15 @@ export class PostgresJournal implements CommandJournal {
     }
   }
 
+  import(batch: ImportBatch): Promise<ImportOutcome> {
+    return inJournalTerms(() => importBatch(this.#pool, this.#app, batch));
+  }
+
   published(commandId: string): Promise<readonly Position[] | undefined> {
     return inJournalTerms(async () => {
       const { rows } = await this.#pool.query<{ events: number; positions: readonly Position[] | null }>(
         `SELECT c.events, jsonb_agg(jsonb_build_object('topic', e.topic, 'partition', e.partition, 'offset', e.record_offset) ORDER BY e.version)
-                            FILTER (WHERE e.sequence IS NOT NULL) AS positions
+                            FILTER (WHERE e.record_offset IS NOT NULL) AS positions
            FROM refold.handled_commands c
            LEFT JOIN refold.journal_entries e ON e.app = c.app AND e.aggregate = c.aggregate AND e.stream = c.stream
                                              AND e.version > c.version - c.events AND e.version <= c.version
@@ -161,16 +161,10 @@ export class PostgresJournal implements CommandJournal {
     if (moved.rowCount !== 1) {
       throw new Undone('conflict');
     }
-    await sql.query(WRITE, [
+    await writeEntries(
+      sql,
       this.#app,
-      aggregate,
-      stream,
-      records.map((record) => record.version),
-      records.map(({ topic }) => topic),
-      records.map(({ timestamp }) => timestamp),
-      records.map(({ key }) => key),
-      records.map(({ value }) => value),
-      records.map(({ headers }) => JSON.stringify(headers)),
-    ]);
+      records.map((record) => ({ ...record, aggregate, stream })),
+    );
   }
 }

@@ -4,7 +4,8 @@ import { CE } from '../../../events/cloudevents';
 import type { Headers, NewRecord } from '../../../events/event-log';
 import type { Position } from '../../../events/position';
 import type { Outbox, RelayLease } from '../../journal';
-import { inJournalTerms, openJournal } from './journal';
+import { inJournalTerms } from './journal';
+import { JournalLease } from './relay-lease';
 
 export interface PostgresOutboxOptions {
   /** Belongs to the caller. */
@@ -14,11 +15,6 @@ export interface PostgresOutboxOptions {
   /** Appends to the log within the transaction given; the log lies in the same database. */
   readonly append: (sql: Sql, records: readonly NewRecord[]) => Promise<readonly Position[]>;
 }
-
-const HOLD = `
-UPDATE refold.journals SET lease_owner = $2, lease_until = clock_timestamp() + make_interval(secs => $3::float8 / 1000)
- WHERE app = $1 AND (lease_owner IS NULL OR lease_owner = $2 OR lease_until < clock_timestamp())
-RETURNING next_sequence`;
 
 const NEXT = `
 SELECT entry_id, topic, key, value, headers FROM refold.journal_entries
@@ -49,24 +45,23 @@ interface PendingRow {
  */
 export class PostgresOutbox implements Outbox {
   readonly #options: PostgresOutboxOptions;
-  #opened = false;
+  readonly #row: JournalLease;
 
   constructor(options: PostgresOutboxOptions) {
     this.#options = options;
+    this.#row = new JournalLease(options.pool, options.app);
   }
 
-  async acquire(lease: RelayLease): Promise<void> {
-    await inJournalTerms(async () => {
-      await this.#open();
-      await this.#hold(this.#options.pool, lease);
-    });
+  acquire(lease: RelayLease): Promise<void> {
+    return this.#row.acquire(lease);
   }
 
-  async release({ owner }: RelayLease): Promise<void> {
-    const { pool, app } = this.#options;
-    await inJournalTerms(() =>
-      pool.query('UPDATE refold.journals SET lease_owner = NULL, lease_until = NULL WHERE app = $1 AND lease_owner = $2', [app, owner]),
-    );
+  release(lease: RelayLease): Promise<void> {
+    return this.#row.release(lease);
+  }
+
+  forget(olderThanMs: number, max: number): Promise<number> {
+    return this.#row.forget(olderThanMs, max);
   }
 
   publish(lease: RelayLease, max: number): Promise<number> {
@@ -77,21 +72,14 @@ export class PostgresOutbox implements Outbox {
       if (rows.length === 0) {
         return 0;
       }
-      await this.#open();
+      await this.#row.open();
       return pool.transaction((sql) => this.#publish(sql, lease, max));
     });
   }
 
-  async #open(): Promise<void> {
-    if (!this.#opened) {
-      await openJournal(this.#options.pool, this.#options.app);
-      this.#opened = true;
-    }
-  }
-
   async #publish(sql: Sql, lease: RelayLease, max: number): Promise<number> {
     const { app, append } = this.#options;
-    const first = await this.#hold(sql, lease);
+    const first = await this.#row.hold(sql, lease);
     const { rows } = await sql.query<PendingRow>(NEXT, [app, max]);
     if (rows.length === 0) {
       return 0;
@@ -114,14 +102,5 @@ export class PostgresOutbox implements Outbox {
       throw new RefoldError('internal.invariant', 'entries were published by somebody who did not hold the journal; nothing was written', { facts });
     }
     return rows.length;
-  }
-
-  /** Takes or prolongs the lease, and with it the lock of the journal's row; answers the next number of the sequence. */
-  async #hold(sql: Sql, { owner, leaseMs }: RelayLease): Promise<number> {
-    const { rows } = await sql.query<{ next_sequence: number }>(HOLD, [this.#options.app, owner, leaseMs]);
-    if (rows[0] === undefined) {
-      throw new RefoldError('relay.lease-held', 'another process relays this journal', { facts: { app: this.#options.app } });
-    }
-    return rows[0].next_sequence;
   }
 }

@@ -1,5 +1,8 @@
+import net from 'node:net';
+import tls from 'node:tls';
 import { Kafka, logLevel, type ISocketFactory, type KafkaConfig, type RetryOptions, type SASLOptions } from 'kafkajs';
 import { ERROR_CODES, RefoldError, isRefoldError, messageOf, type ErrorCode } from '../../../kernel/errors';
+import { isTlsError } from '../../../kernel/tls';
 import type { Logger } from '../../../kernel/logger';
 
 export interface KafkaConnection {
@@ -11,6 +14,29 @@ export interface KafkaConnection {
   /** Makes the connections; for proxies and tests. */
   readonly socketFactory?: ISocketFactory;
 }
+
+const CONNECT_MS = 3_000;
+
+/** As the library makes them, but a peer that lets a TLS handshake wait is told from one that cannot be reached. */
+const connectSocket: ISocketFactory = ({ host, port, ssl, onConnect }) => {
+  if (!(ssl as unknown)) {
+    return net.connect({ host, port, keepAlive: true, keepAliveInitialDelay: 60_000 }, onConnect);
+  }
+  const socket = tls.connect({ host, port, ...(net.isIP(host) === 0 ? { servername: host } : {}), ...ssl }, onConnect);
+  socket.setKeepAlive(true, 60_000);
+  let waiting: NodeJS.Timeout | undefined;
+  socket.once('connect', () => {
+    waiting = setTimeout(() => {
+      socket.destroy(Object.assign(new Error('the peer does not answer the TLS handshake'), { code: 'ERR_TLS_HANDSHAKE_TIMEOUT' }));
+    }, CONNECT_MS / 2);
+  });
+  for (const over of ['secureConnect', 'close'] as const) {
+    socket.once(over, () => {
+      clearTimeout(waiting);
+    });
+  }
+  return socket;
+};
 
 /** For questions that somebody waits for: a dead broker is reported after a few seconds. */
 export const PROMPT: RetryOptions = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 };
@@ -24,8 +50,8 @@ export const createKafka = ({ brokers, clientId, ssl, sasl, socketFactory }: Kaf
     clientId,
     ...(ssl === undefined ? {} : { ssl }),
     ...(sasl === undefined ? {} : { sasl }),
-    ...(socketFactory === undefined ? {} : { socketFactory }),
-    connectionTimeout: 3_000,
+    socketFactory: socketFactory ?? connectSocket,
+    connectionTimeout: CONNECT_MS,
     requestTimeout: 10_000,
     retry,
     logLevel: logLevel.WARN,
@@ -57,15 +83,31 @@ export const isRetriable = (error: unknown): boolean => {
   return name === 'KafkaJSNumberOfRetriesExceeded' || retriable === true || (cause !== undefined && isRetriable(cause));
 };
 
+const REFUSED = /^(SASL_AUTHENTICATION_FAILED|ILLEGAL_SASL_STATE|UNSUPPORTED_SASL_MECHANISM|[A-Z_]*AUTHORIZATION_FAILED)$/;
+
+const named = (error: unknown, name: string): boolean => {
+  const failure = failureOf(error);
+  return failure.name === name || (failure.cause !== undefined && named(failure.cause, name));
+};
+
+/** What is known better than the caller's code. */
+const knownCode = (error: unknown): ErrorCode | undefined => {
+  const type = protocolError(error);
+  if (type === 'UNKNOWN_TOPIC_OR_PARTITION') {
+    return 'log.unknown-topic';
+  }
+  if (REFUSED.test(type ?? '') || named(error, 'KafkaJSSASLAuthenticationError')) {
+    return 'log.access-denied';
+  }
+  return isTlsError(error) ? 'log.tls-failed' : undefined;
+};
+
 /** Errors of the library in the words of the log; `code` says what it is if nothing better is known. */
 export const asLogError = (error: unknown, brokers: readonly string[], code: ErrorCode = 'log.unreachable'): RefoldError => {
   if (isRefoldError(error)) {
     return error;
   }
-  const type = protocolError(error);
-  const facts = { brokers: [...brokers], type };
-  if (type === 'UNKNOWN_TOPIC_OR_PARTITION') {
-    return new RefoldError('log.unknown-topic', 'kafka: a topic or partition does not exist', { facts, cause: error });
-  }
-  return new RefoldError(code, `kafka: ${ERROR_CODES[code].meaning} ${messageOf(error)}`, { facts, cause: error });
+  const known = knownCode(error) ?? code;
+  const summary = known === 'log.unknown-topic' ? 'a topic or partition does not exist' : `${ERROR_CODES[known].meaning} ${messageOf(error)}`;
+  return new RefoldError(known, `kafka: ${summary}`, { facts: { brokers: [...brokers], type: protocolError(error) }, cause: error });
 };

@@ -6,8 +6,10 @@ import type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, Subscribe
 import { groupByPartition, type PartitionAppend } from '../../new-records';
 import { comparePartitions, partitionId, type Position, type TopicPartition } from '../../position';
 import { checkPositions } from '../../subscription-inbox';
+import type { FencedPublisher } from '../../fenced-publisher';
 import { PATIENT, PROMPT, asLogError, createKafka, type KafkaConnection } from './client';
 import { toBatch } from './fetched';
+import { KafkaFencedPublisher } from './fenced-publisher';
 import { KafkaSubscription } from './kafka-subscription';
 import { PartitionProducer } from './partition-producer';
 import { PartitionReader } from './partition-reader';
@@ -23,6 +25,9 @@ export interface KafkaEventLogOptions extends KafkaConnection {
 const READ_WAIT_MS = 100;
 /** A producer gives up after about a quarter of a minute. */
 const PRODUCING: RetryOptions = { initialRetryTime: 100, maxRetryTime: 2_000, retries: 12 };
+
+/** One transaction after the other is refused for a few milliseconds, so the first pause is short; gives up after about ten seconds. */
+const PUBLISHING: RetryOptions = { initialRetryTime: 5, maxRetryTime: 2_000, retries: 13 };
 
 /** The event log in Kafka. One writer per partition and process appends at a time; readers see committed records only. */
 export class KafkaEventLog implements EventLog {
@@ -112,6 +117,16 @@ export class KafkaEventLog implements EventLog {
   /** What a group committed, as outside tools see it. */
   committed(group: string, topics: readonly string[]): Promise<readonly Position[]> {
     return this.#topics.committed(group, topics);
+  }
+
+  /** A publisher that shuts out every other one of the same name; the name is the transactional id. Belongs to the caller. */
+  fencedPublisher(name: string): FencedPublisher {
+    return new KafkaFencedPublisher(name, {
+      createKafka: () => this.#createKafka(PUBLISHING),
+      brokers: this.#brokers,
+      clock: this.#clock,
+      logger: this.#logger,
+    });
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import { Partitioners, type Kafka, type Producer } from 'kafkajs';
+import { Partitioners, type Kafka, type Producer, type RecordMetadata } from 'kafkajs';
 import { RefoldError, messageOf } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
 import type { NewRecord } from '../../event-log';
@@ -41,6 +41,18 @@ interface Connected {
   users: number;
   broken: boolean;
 }
+
+/** The offset of the first record of a request to one partition. @throws RefoldError `log.append-failed` where the answer does not account for the records */
+export const firstOffset = (answers: readonly RecordMetadata[], { topic, partition }: TopicPartition, records: number): number => {
+  const [answer] = answers;
+  const first = Number(answer?.baseOffset ?? -1);
+  if (answers.length !== 1 || answer?.topicName !== topic || answer.partition !== partition || answer.errorCode !== 0 || !(first >= 0)) {
+    throw new RefoldError('log.append-failed', 'the answer of the broker does not account for the records', {
+      facts: { topic, partition, records, answers: answers.length },
+    });
+  }
+  return first;
+};
 
 /**
  * Appends to one partition per request: a request over several can lose records when a leader moves. After a failed
@@ -98,13 +110,7 @@ export class PartitionProducer {
     try {
       const messages = records.map(({ key, value, headers, timestamp }) => ({ key, value, headers, partition, timestamp: String(timestamp ?? now) }));
       const answers = await connected.producer.send({ topic, acks: -1, messages });
-      const [answer] = answers;
-      const first = Number(answer?.baseOffset ?? -1);
-      if (answers.length !== 1 || answer?.topicName !== topic || answer.partition !== partition || answer.errorCode !== 0 || !(first >= 0)) {
-        const facts = { topic, partition, records: records.length, answers: answers.length };
-        throw new RefoldError('log.append-failed', 'the answer of the broker does not account for the records', { facts });
-      }
-      return first;
+      return firstOffset(answers, { topic, partition }, records.length);
     } catch (error) {
       connected.broken = true;
       this.#connected = undefined;

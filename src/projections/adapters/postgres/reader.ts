@@ -28,8 +28,8 @@ const getTypeParser = ((oid: number, format?: 'text' | 'binary'): unknown =>
 /** SQLSTATE of a relation that does not exist: the view of a read model comes with its first activation. */
 const UNDEFINED_TABLE = '42P01';
 
-const translated = (error: unknown, models: ReadonlySet<string>): RefoldError => {
-  const refused = translatePostgresError(error);
+const translated = (error: unknown, models: ReadonlySet<string>, url?: string): RefoldError => {
+  const refused = translatePostgresError(error, url);
   const model =
     sqlState(refused) === UNDEFINED_TABLE
       ? [...models].find((name) => refused.message.includes(`"${name}"`) || refused.message.includes(`.${name}"`))
@@ -39,17 +39,17 @@ const translated = (error: unknown, models: ReadonlySet<string>): RefoldError =>
     : new RefoldError('projection.not-active', `read model ${model} has no active generation yet`, { facts: { model }, cause: refused });
 };
 
-const translatingPool = (pool: Pool, models: ReadonlySet<string>): KyselyPool => ({
+const translatingPool = (pool: Pool, models: ReadonlySet<string>, url: string): KyselyPool => ({
   connect: async (): Promise<PostgresPoolClient> => {
     const loan = await borrow(pool).catch((error: unknown) => {
-      throw translated(error, models);
+      throw translated(error, models, url);
     });
     return new Proxy(loan.client, {
       get: (target, property) => {
         if (property === 'query') {
           return (...args: unknown[]) =>
             (target.query as (...given: unknown[]) => unknown as (...given: unknown[]) => Promise<unknown>)(...args).catch((error: unknown) => {
-              const refused = translated(error, models);
+              const refused = translated(error, models, url);
               if (refused.code === 'store.unreachable') {
                 loan.broke(refused);
               }
@@ -80,7 +80,7 @@ export const openReader = <DB>(options: {
   readonly max?: number;
 }): Reader<DB> => {
   const pool = openConnections({ url: options.url, max: options.max ?? 4, applicationName: 'refold reader', types: { getTypeParser } });
-  const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool: translatingPool(pool, new Set(options.models)) }) });
+  const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool: translatingPool(pool, new Set(options.models), options.url) }) });
   const db = kysely.withSchema(options.viewSchema) as unknown as ReadOnly<DB>;
   return { db, close: () => kysely.destroy() };
 };

@@ -1,0 +1,177 @@
+import { Partitioners, type Kafka, type Producer, type Transaction } from 'kafkajs';
+import type { Clock } from '../../../kernel/clock';
+import { RefoldError, isRefoldError, messageOf } from '../../../kernel/errors';
+import type { Logger } from '../../../kernel/logger';
+import type { LogRecord, NewRecord } from '../../event-log';
+import type { FencedPublisher, PlacedRecord } from '../../fenced-publisher';
+import { groupByPartition, type PartitionAppend } from '../../new-records';
+import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../position';
+import { asLogError, protocolError } from './client';
+import { toBatch } from './fetched';
+import { firstOffset, splitBySize } from './partition-producer';
+import { isOutOfRange, PartitionReader } from './partition-reader';
+
+export interface FencedPublisherSource {
+  /** Called again after every failure. */
+  readonly createKafka: () => Kafka;
+  readonly brokers: readonly string[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** After so long the broker ends a transaction whose producer is silent; until then readers wait behind it. */
+const TRANSACTION_MS = 15_000;
+const READ_WAIT_MS = 100;
+/** How long the transactions of others may keep the end of a partition from being read. */
+const UNSETTLED_MS = 2_000;
+const FENCED = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED']);
+/** Never committed: its offset is the end of the partition, acknowledged by every replica in charge. */
+const PROBE: Omit<NewRecord, 'topic'> = { key: Buffer.from('refold.probe'), value: null, headers: {} };
+
+/**
+ * Publishes in Kafka transactions. The transactional id is the name: the coordinator ends what an earlier producer of that
+ * id had begun and lets it do nothing more. A request goes to one partition, and a failed producer is thrown away, for the
+ * reasons given in `PartitionProducer`.
+ */
+export class KafkaFencedPublisher implements FencedPublisher {
+  #producer: Producer | undefined;
+
+  constructor(
+    private readonly name: string,
+    private readonly source: FencedPublisherSource,
+  ) {}
+
+  async fence(): Promise<void> {
+    await this.close();
+    const producer = this.source.createKafka().producer({
+      transactionalId: this.name,
+      transactionTimeout: TRANSACTION_MS,
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: false,
+      metadataMaxAge: 30_000,
+      createPartitioner: Partitioners.DefaultPartitioner,
+    });
+    this.#producer = producer;
+    await this.#orGiveUp(async () => {
+      await producer.connect();
+      await (await producer.transaction()).abort(); // the first one asks for the epoch; an empty one costs no more
+    });
+  }
+
+  publish(records: readonly PlacedRecord[]): Promise<readonly Position[]> {
+    return this.#orGiveUp(async () => {
+      const groups = groupByPartition(records, () => Number.MAX_SAFE_INTEGER);
+      const positions = new Array<Position>(records.length);
+      const now = this.source.clock.now();
+      const transaction = await this.#begin();
+      for (const group of groups) {
+        const offsets = await sendAll(transaction, group, now);
+        group.indexes.forEach((index, place) => (positions[index] = { topic: group.topic, partition: group.partition, offset: offsets[place]! }));
+      }
+      await transaction.commit();
+      return positions;
+    });
+  }
+
+  async readToEnd(from: readonly Position[], tell: (records: readonly LogRecord[]) => Promise<void>): Promise<void> {
+    const ends = await this.#orGiveUp(() => this.#ends(from));
+    const reader = new PartitionReader(this.source.createKafka(), this.source.logger);
+    try {
+      await this.#read(reader, from, ends, tell);
+    } catch (error) {
+      if (isOutOfRange(error)) {
+        const facts = { partitions: from.map(({ topic, partition, offset }) => `${partitionId({ topic, partition })}@${String(offset)}`) };
+        throw new RefoldError('log.truncated', 'the log does not hold what was published last any more', { facts, cause: error });
+      }
+      throw asLogError(error, this.source.brokers);
+    } finally {
+      await reader.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    const producer = this.#producer;
+    this.#producer = undefined;
+    try {
+      await producer?.disconnect();
+    } catch (error) {
+      this.source.logger.log('debug', 'kafka: a producer did not disconnect', { error: messageOf(error) });
+    }
+  }
+
+  async #begin(): Promise<Transaction> {
+    if (this.#producer === undefined) {
+      throw new RefoldError('internal.invariant', 'a publisher that is not in charge was asked to publish');
+    }
+    return this.#producer.transaction();
+  }
+
+  /** An aborted record in each partition. The high watermark would not do: right after a leader moved it may lie too low. */
+  async #ends(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<PartitionId, number>> {
+    const transaction = await this.#begin();
+    const ends = new Map<PartitionId, number>();
+    for (const { topic, partition } of partitions) {
+      ends.set(partitionId({ topic, partition }), await send(transaction, { topic, partition }, [{ ...PROBE, topic }], this.source.clock.now()));
+    }
+    await transaction.abort();
+    return ends;
+  }
+
+  async #read(
+    reader: PartitionReader,
+    from: readonly Position[],
+    ends: ReadonlyMap<PartitionId, number>,
+    tell: (records: readonly LogRecord[]) => Promise<void>,
+  ): Promise<void> {
+    const { clock } = this.source;
+    const open = new Map(from.map((position) => [partitionId(position), position]));
+    for (let moved = clock.now(); open.size > 0;) {
+      const fetched = await reader.fetch([...open.values()], READ_WAIT_MS);
+      for (const [id, position] of [...open]) {
+        const answer = fetched.get(id);
+        const batch = answer === undefined ? undefined : toBatch(position, answer, { records: Infinity, bytes: Infinity });
+        if (batch !== undefined && batch.next > position.offset) {
+          moved = clock.now();
+          await tell(batch.records);
+          open.set(id, { ...position, offset: batch.next });
+        }
+        if ((batch?.next ?? position.offset) >= ends.get(id)!) {
+          open.delete(id);
+        }
+      }
+      if (open.size > 0 && clock.now() - moved > UNSETTLED_MS) {
+        throw new RefoldError('relay.log-unsettled', 'the end of the log cannot be read', { facts: { partitions: [...open.keys()] } });
+      }
+    }
+  }
+
+  async #orGiveUp<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      await this.close();
+      if (!isRefoldError(error) && FENCED.has(protocolError(error) ?? '')) {
+        throw new RefoldError('relay.lease-held', 'another process took the publishing over', { facts: { transactionalId: this.name }, cause: error });
+      }
+      if (isRefoldError(error, 'log.append-failed')) {
+        throw new RefoldError('log.unreachable', error.summary, { facts: error.facts, cause: error }); // here the log itself tells what became of it
+      }
+      throw asLogError(error, this.source.brokers);
+    }
+  }
+}
+
+const sendAll = async (transaction: Transaction, group: PartitionAppend, now: number): Promise<number[]> => {
+  const offsets: number[] = [];
+  for (const part of splitBySize(group.records)) {
+    const first = await send(transaction, group, part, now);
+    part.forEach((_, place) => offsets.push(first + place));
+  }
+  return offsets;
+};
+
+/** The offset of the first record. */
+const send = async (transaction: Transaction, { topic, partition }: TopicPartition, records: readonly NewRecord[], now: number): Promise<number> => {
+  const messages = records.map(({ key, value, headers, timestamp }) => ({ key, value, headers, partition, timestamp: String(timestamp ?? now) }));
+  return firstOffset(await transaction.send({ topic, acks: -1, messages }), { topic, partition }, records.length);
+};

@@ -118,6 +118,7 @@ export const describeDefinition = ({ into, window, ...source }: ProjectionSource
     name: type.name,
     version: type.version,
     topic: type.topic,
+    ...(type.partitionKey === undefined ? {} : { partitionKey: true }), // another source of row keys
     schema: type.schema,
     upcasters: Object.keys(type.upcasters),
     missing: missing ?? null,

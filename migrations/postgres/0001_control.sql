@@ -12,6 +12,8 @@ CREATE TABLE refold.generations (
   model           text NOT NULL,
   view_schema     text NOT NULL,
   table_name      text NOT NULL,
+  storage         text NOT NULL CHECK (storage IN ('rows', 'merged', 'partials')),
+  columns         jsonb NOT NULL,
   consumer_group  text NOT NULL,
   topics          text[] NOT NULL,
   definition_hash text NOT NULL,
@@ -49,6 +51,9 @@ CREATE TABLE refold.checkpoints (
   fingerprint_offset    bigint,
   fingerprint_timestamp bigint,
   fingerprint_id        text,
+  -- A batch for a store outside of this database, recorded before its rows are written; settled before anything else.
+  intent_to             bigint,
+  intent                jsonb,
   hold_at               bigint,
   hold_until            timestamptz,
   owner                 text,

@@ -77,10 +77,14 @@ export const createContainer = (app: App, configuration: Configuration, addresse
   part(TOKENS.outbox, (c) => outboxOf(app, c));
   part(TOKENS.middleware, () => []);
   part(TOKENS.catalog, (c) => new PostgresCatalog({ pool: c.resolve(TOKENS.pool), app: app.name }));
-  part(TOKENS.stores, (c) => new Map<StoreKind, ReadModelStore>([['postgres', new PostgresReadModelStore({ pool: c.resolve(TOKENS.pool) })]]));
+  part(
+    TOKENS.stores,
+    (c) =>
+      new Map<StoreKind, ReadModelStore>([['postgres', new PostgresReadModelStore({ pool: c.resolve(TOKENS.pool), viewSchema: configuration.viewSchema })]]),
+  );
   part(TOKENS.switches, (c) => new Map<StoreKind, StoreSwitch>([['postgres', new PostgresSwitch({ pool: c.resolve(TOKENS.pool), app: app.name })]]));
   part(TOKENS.replayObserver, () => () => undefined);
-  part(TOKENS.coordinator, (c) => coordinatorOf(app, configuration, c));
+  part(TOKENS.coordinator, (c) => coordinatorOf(app, c));
   return container;
 };
 
@@ -93,7 +97,7 @@ const outboxOf = (app: App, c: DependencyContainer): Outbox => {
   return new PostgresOutbox({ pool: c.resolve(TOKENS.pool), app: app.name, append: (sql, records) => log.appendWithin(sql, records) });
 };
 
-const coordinatorOf = (app: App, configuration: Configuration, c: DependencyContainer): ReplayCoordinator => {
+const coordinatorOf = (app: App, c: DependencyContainer): ReplayCoordinator => {
   const pool = c.resolve(TOKENS.pool);
   return new ReplayCoordinator({
     app: app.name,
@@ -104,8 +108,6 @@ const coordinatorOf = (app: App, configuration: Configuration, c: DependencyCont
     switches: c.resolve(TOKENS.switches),
     log: c.resolve(TOKENS.log),
     definitions: app.projections,
-    descriptions: app.descriptions,
-    viewSchema: configuration.viewSchema,
     clock: c.resolve(TOKENS.clock),
     by: `${userInfo().username}@${hostname()}`,
     observe: c.resolve(TOKENS.replayObserver),

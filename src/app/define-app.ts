@@ -5,7 +5,7 @@ import { findEventType, type EventClass, type EventTypeDefinition } from '../eve
 import { EventTypes } from '../events/event-types';
 import { aggregateSource, type AnyAggregate } from '../commands/aggregate';
 import { aggregateDefinition, aggregateFaults, aggregatesFaults, type AggregateDefinition } from '../commands/definition';
-import { describeDefinition, projectionDefinition, projectionFaults, projectionKey, type ProjectionDefinition } from '../projections/definition';
+import { projectionDefinition, projectionFaults, projectionKey, type ProjectionDefinition } from '../projections/definition';
 import { projectionSource, type AnyProjection, type ProjectionSource } from '../projections/projection';
 
 /** Partitions of a topic that `topics` does not name. */
@@ -31,8 +31,6 @@ export interface App<P extends readonly AnyProjection[] = readonly AnyProjection
   readonly projections: readonly ProjectionDefinition[];
   readonly aggregates: readonly AggregateDefinition[];
   readonly topics: readonly TopicSpec[];
-  /** What the hash of each projection covers, by `name@version`; stored with its generations. */
-  readonly descriptions: ReadonlyMap<string, unknown>;
   readonly [projections]?: P;
 }
 
@@ -132,6 +130,5 @@ export const defineApp = <const P extends readonly AnyProjection[]>(options: App
     projections: sources.map(projectionDefinition),
     aggregates: aggregates.sources.map(aggregateDefinition),
     topics: used.map((topic) => ({ topic, partitions: options.topics?.[topic]?.partitions ?? DEFAULT_PARTITIONS })),
-    descriptions: new Map(sources.map((source) => [projectionKey(source), describeDefinition(source)])),
   };
 };

@@ -12,6 +12,7 @@ import { decodeBatch } from '../projections/engine/decoded';
 import { foldBatches, touchedKeys } from '../projections/engine/fold';
 import type { AnyProjection } from '../projections/projection';
 import type { ReadModel, Row } from '../projections/read-model';
+import { newGeneration } from '../projections/new-generation';
 import { projectionSource } from '../projections/projection';
 
 /** What `foldEvents` answers. */
@@ -46,22 +47,8 @@ export const foldEvents = async <P extends AnyProjection>(given: P, events: read
   await log.createTopics(definition.topics.map((topic) => ({ topic, partitions: 1 })));
   await log.append(events.map((event) => ({ ...serde.encode(event), partition: 0 })));
   const begin = definition.topics.map((topic) => ({ topic, partition: 0, offset: 0 }));
-  const { name: projection, version, hash: definitionHash, sourceHash, topics } = definition;
-  const generation = await catalog.create({
-    projection,
-    version,
-    definitionHash,
-    sourceHash,
-    topics,
-    begin,
-    store: 'memory',
-    run: 1,
-    model: definition.model.name,
-    viewSchema: 'memory',
-    definition: {},
-    firstBuild: true,
-    headsAtStart: {},
-  });
+  const { kind, viewSchema } = store;
+  const generation = await catalog.create(await newGeneration(log, definition, { store: kind, run: 1, viewSchema, firstBuild: true }));
   await store.provision(generation);
   const opened = await store.open(generation, definition);
   const checkpoints = await opened.claim(begin, 'test');
@@ -71,7 +58,7 @@ export const foldEvents = async <P extends AnyProjection>(given: P, events: read
   const decoded = batches.map((batch) => decodeBatch(batch, decoder, []));
   const standings = new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), checkpoint]));
   const folding = decoded.map((result) => result.decoded);
-  const folded = foldBatches(definition, folding, standings, await opened.load(touchedKeys(definition, folding)));
+  const folded = foldBatches(definition, generation.storage, folding, standings, await opened.load(touchedKeys(definition, folding)));
   const failure = decoded.flatMap((result) => result.failure ?? [])[0] ?? folded.failures[0];
   if (failure !== undefined) {
     throw failure.error as Error;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { eventTypeOf, findEventType, type EventClass, type EventTypeDefinition } from '../events/event-type';
-import type { StoreKind } from './generations';
+import type { Storage, StoreKind } from './generations';
 import { eventName, type HandlerSource, type OnOptions, type ProjectionSource } from './projection';
 import type { ReadModelDefinition } from './read-model';
 import type { Window } from './windows/tumbling';
@@ -32,6 +32,8 @@ export interface ProjectionDefinition {
   readonly hash: string;
   /** Of the handlers' compiled source; a difference is only a warning, because builds differ. */
   readonly sourceHash: string;
+  /** What `hash` covers, as JSON; kept with generations for people and for later comparison. */
+  readonly description: unknown;
 }
 
 /** Registry key: name and version. */
@@ -108,8 +110,7 @@ const sha256 = (value: unknown): string => createHash('sha256').update(JSON.stri
 const handled = (handlers: readonly HandlerSource[]): readonly Handler[] =>
   handlers.map(({ event, missing, fold }) => ({ type: eventTypeOf(event), missing, fold })).sort((a, b) => (a.type.name < b.type.name ? -1 : 1));
 
-/** What the definition hash covers; stored with the generation as JSON. */
-export const describeDefinition = ({ into, window, ...source }: ProjectionSource): unknown => ({
+const describeDefinition = ({ into, window, ...source }: ProjectionSource): unknown => ({
   format: ENGINE_FORMAT,
   model: into.definition.name,
   columns: into.definition.columns,
@@ -128,6 +129,7 @@ export const describeDefinition = ({ into, window, ...source }: ProjectionSource
 /** Call only for a source without faults. */
 export const projectionDefinition = (source: ProjectionSource): ProjectionDefinition => {
   const handlers = handled(source.handlers);
+  const description = describeDefinition(source);
   return {
     name: source.name,
     version: source.version,
@@ -138,7 +140,12 @@ export const projectionDefinition = (source: ProjectionSource): ProjectionDefini
     handlers: new Map(handlers.map((handler) => [handler.type.name, handler])),
     events: handlers.map(({ type }) => type.class),
     topics: [...new Set(handlers.map(({ type }) => type.topic))].sort(),
-    hash: sha256(describeDefinition(source)),
+    hash: sha256(description),
     sourceHash: sha256(source.handlers.map((handler) => handler.source)),
+    description,
   };
 };
+
+/** How the rows of a projection are kept in a store. ClickHouse cannot add to a row in place, so there mergeable models are partials. */
+export const storageIn = ({ kind }: Pick<ProjectionDefinition, 'kind'>, store: StoreKind): Storage =>
+  kind === 'row-fold' ? 'rows' : store === 'clickhouse' ? 'partials' : 'merged';

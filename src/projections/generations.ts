@@ -1,6 +1,13 @@
 import type { Position, TopicPartition } from '../events/position';
+import type { NamedColumn } from './read-model';
 
 export type StoreKind = 'postgres' | 'clickhouse' | 'memory';
+
+/**
+ * How rows are kept. rows: one per key, of a row-fold; merged: one per group, added to by all workers; partials: one per
+ * group and source partition, written by the partition's owner alone and merged by the view.
+ */
+export type Storage = 'rows' | 'merged' | 'partials';
 
 /** candidate: being rebuilt; active: what readers see; standby: the former active one, still following; retired: stopped. */
 export type GenerationStatus = 'candidate' | 'active' | 'standby' | 'retired';
@@ -21,7 +28,10 @@ export interface Generation {
   readonly model: string;
   /** Schema (Postgres) or database (ClickHouse) of view and table. */
   readonly viewSchema: string;
+  /** What shows the rows of this generation as readers would see them. */
   readonly table: string;
+  readonly storage: Storage;
+  readonly columns: readonly NamedColumn[];
   /** Consumer group: `<app>.<projection>.<store>.v<version>.r<run>`. */
   readonly group: string;
   readonly topics: readonly string[];
@@ -73,6 +83,8 @@ export interface Checkpoint extends TopicPartition {
   readonly owner: string | undefined;
   /** Why the partition stopped, if it did. */
   readonly stoppedBy: StoppedBy | undefined;
+  /** End of a batch whose rows may or may not have been written: exactly [`next`, `repeatTo`) has to be committed first. */
+  readonly repeatTo?: number;
 }
 
 /** An error that stops one partition of one generation; the position has not been folded. */
@@ -103,6 +115,8 @@ export interface NewGeneration {
   readonly run: number;
   readonly model: string;
   readonly viewSchema: string;
+  readonly storage: Storage;
+  readonly columns: readonly NamedColumn[];
   readonly topics: readonly string[];
   readonly definitionHash: string;
   readonly sourceHash: string;

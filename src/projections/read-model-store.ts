@@ -13,8 +13,17 @@ export interface StampedRow {
   readonly stamp: Stamp;
 }
 
-/** The sum of what one batch adds to one row of a merged model; window bounds in milliseconds. */
+/** A row of a row-fold that its last event deleted. */
+export interface Deletion {
+  /** Text of the key column. */
+  readonly key: string;
+  readonly stamp: Stamp;
+}
+
+/** The sum of what one batch adds to one row of a mergeable model; window bounds in milliseconds. */
 export interface Merge {
+  /** Only of partials: the source partition, and the last offset that brought something. */
+  readonly stamp: Stamp | undefined;
   readonly group: Readonly<Record<string, unknown>>;
   readonly window: { readonly start: number; readonly end: number } | undefined;
   /** Every measure of the model; `null` where nothing was brought. */
@@ -47,8 +56,7 @@ export interface Advance extends TopicPartition {
 export interface BatchCommit {
   readonly advances: readonly Advance[];
   readonly upserts: readonly StampedRow[];
-  /** Key values (text of the key column) of rows to delete. */
-  readonly deletes: readonly string[];
+  readonly deletes: readonly Deletion[];
   readonly merges: readonly Merge[];
   readonly late: readonly LateContribution[];
 }
@@ -92,6 +100,8 @@ export interface GenerationStore {
 /** Port to a database that keeps read models. */
 export interface ReadModelStore {
   readonly kind: StoreKind;
+  /** Schema or database in which new generations get their tables and views. */
+  readonly viewSchema: string;
   /** Creates the generation's table. Idempotent. */
   provision(generation: Generation, definition: ProjectionDefinition): Promise<void>;
   /** @throws RefoldError `store.schema-drift` if the table is not what the definition declares; `generation.not-provisioned` */

@@ -5,6 +5,7 @@ import { keepFailure, switchOver } from './cutover';
 import { activateFirst, ensureFirstGenerations } from './first-generation';
 import { catchUp, followToHeads } from './follow';
 import { leased } from './lease';
+import { storeOf } from './members';
 import { REPLAY_DEFAULTS, move, tell, type Coordination, type ReplayParts } from './parts';
 import type { FirstActivation, Lease } from './ports';
 import { preflight, requireDefinition, type ProjectionVersion } from './preflight';
@@ -42,7 +43,7 @@ export class ReplayCoordinator {
 
   /** @throws RefoldError `config.invalid` for unknown options */
   constructor(parts: ReplayParts) {
-    this.#c = { ...parts, viewSchema: parts.viewSchema ?? 'public', options: resolveOptions('replay', REPLAY_DEFAULTS, parts.options) };
+    this.#c = { ...parts, options: resolveOptions('replay', REPLAY_DEFAULTS, parts.options) };
   }
 
   /**
@@ -61,8 +62,7 @@ export class ReplayCoordinator {
       generations: await c.catalog.list(),
       workers: await c.catalog.liveWorkers(c.options.liveWithinMs),
       heads: await c.log.heads(topics),
-      stores: [...c.switches.keys()],
-      viewSchema: c.viewSchema,
+      stores: new Map([...c.switches.keys()].map((kind) => [kind, storeOf(c, kind).viewSchema])),
     });
     const facts = { projections: projections.map(({ name, version }) => `${name} v${String(version)}`), again };
     const replay = await c.journal.create({ app: c.app, by: c.by, members, facts });

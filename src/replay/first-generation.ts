@@ -1,11 +1,11 @@
 import { isRefoldError } from '../kernel/errors';
 import type { ProjectionDefinition } from '../projections/definition';
 import type { Announcement, Generation, GenerationCatalog, StoreKind } from '../projections/generations';
-import { newGeneration } from './new-generation';
+import { newGeneration } from '../projections/new-generation';
 import type { ReplayParts } from './parts';
 import type { FirstActivation, StoreSwitch } from './ports';
 
-export interface FirstGenerationParts extends Pick<ReplayParts, 'catalog' | 'stores' | 'log' | 'definitions' | 'descriptions' | 'viewSchema'> {
+export interface FirstGenerationParts extends Pick<ReplayParts, 'catalog' | 'stores' | 'log' | 'definitions'> {
   /** Workers heard of within this time count, in milliseconds; default 5,000. */
   readonly liveWithinMs?: number;
 }
@@ -49,7 +49,7 @@ export const ensureFirstGenerations = async (c: FirstGenerationParts): Promise<r
     }
     const own = generations.filter((g) => g.projection === definition.name && g.store === store && g.version === definition.version);
     const run = 1 + Math.max(0, ...own.map((g) => g.run));
-    const wanted = await newGeneration(c, definition, { store, run, viewSchema: c.viewSchema ?? 'public', firstBuild: true });
+    const wanted = await newGeneration(c.log, definition, { store, run, viewSchema: target.viewSchema, firstBuild: true });
     const created = await createUnlessOther(catalog, wanted);
     if (created !== undefined) {
       await target.provision(created, definition);

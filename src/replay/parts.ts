@@ -66,20 +66,15 @@ export interface ReplayParts {
   readonly switches: ReadonlyMap<StoreKind, StoreSwitch>;
   readonly log: EventLog;
   readonly definitions: readonly ProjectionDefinition[];
-  /** By `name@version`: what the hash of a definition covers; kept with its generations for people. */
-  readonly descriptions?: ReadonlyMap<string, unknown>;
   readonly clock: Clock;
   /** Who coordinates; written into the history. */
   readonly by: string;
-  /** Schema of views and tables; default `public`. */
-  readonly viewSchema?: string;
   readonly observe?: ReplayObserver;
   readonly options?: Partial<ReplayOptions>;
 }
 
-/** The parts with every default filled in. */
+/** The parts with every option filled in. */
 export interface Coordination extends ReplayParts {
-  readonly viewSchema: string;
   readonly options: ReplayOptions;
 }
 

@@ -17,11 +17,9 @@ export interface PreflightFacts {
   readonly generations: readonly Generation[];
   readonly workers: readonly WorkerAnnouncement[];
   readonly heads: readonly PartitionHead[];
-  /** Kinds of store in which views can be switched, in the order in which they switch. */
-  readonly stores: readonly StoreKind[];
+  /** Stores in which views can be switched, in the order in which they switch, with the schema of their views as configured now. */
+  readonly stores: ReadonlyMap<StoreKind, string>;
   readonly again: boolean;
-  /** Schema of views and tables as it is configured now. */
-  readonly viewSchema: string;
 }
 
 /** @throws RefoldError `projection.unknown` */
@@ -79,7 +77,7 @@ const planMember = (f: PreflightFacts, definition: ProjectionDefinition, store: 
   if (active === undefined) {
     throw new RefoldError('projection.not-active', `${name} has no active generation in ${store}`, { facts: { projection: name, store } });
   }
-  requireViewSchema(active, f.viewSchema);
+  requireViewSchema(active, f.stores.get(store)!);
   if (active.version === version && !f.again) {
     throw new RefoldError('replay.not-behind', `${generationLabel(active)} is active already`, { facts: { projection: name, store, version } });
   }
@@ -89,7 +87,7 @@ const planMember = (f: PreflightFacts, definition: ProjectionDefinition, store: 
   }
   requireWorkers(f.workers, [active]);
   const run = 1 + Math.max(0, ...own.filter((g) => g.version === version).map((g) => g.run));
-  return { projection: name, store, version, run, switchOrder: f.stores.indexOf(store), fromId: active.id };
+  return { projection: name, store, version, run, switchOrder: [...f.stores.keys()].indexOf(store), fromId: active.id };
 };
 
 /**
@@ -104,7 +102,7 @@ export const preflight = (f: PreflightFacts): readonly Omit<ReplayMember, 'toId'
   }
   return f.projections.flatMap((wanted) => {
     const definition = requireDefinition(f.definitions, wanted);
-    const unswitchable = definition.stores.filter((store) => !f.stores.includes(store));
+    const unswitchable = definition.stores.filter((store) => !f.stores.has(store));
     if (unswitchable.length > 0) {
       throw new RefoldError('config.invalid', `${wanted.name} lives in a store that cannot be switched`, { facts: { stores: unswitchable } });
     }

@@ -1,7 +1,7 @@
 import { RefoldError, isRefoldError } from '../kernel/errors';
 import { generationLabel, type Generation } from '../projections/generations';
+import { newGeneration } from '../projections/new-generation';
 import { resolveMembers, storeOf, type ResolvedMember } from './members';
-import { newGeneration } from './new-generation';
 import { move, tell, type Coordination } from './parts';
 import type { Lease } from './ports';
 import { requireDefinition } from './preflight';
@@ -10,7 +10,7 @@ import type { Replay } from './replay';
 const createCandidate = async (c: Coordination, replay: Replay, { member, from }: ResolvedMember): Promise<Generation> => {
   const definition = requireDefinition(c.definitions, { name: member.projection, version: member.version });
   const { store, run } = member;
-  const wanted = await newGeneration(c, definition, { store, run, viewSchema: from.viewSchema, firstBuild: false });
+  const wanted = await newGeneration(c.log, definition, { store, run, viewSchema: from.viewSchema, firstBuild: false });
   const created = await c.catalog.create(wanted).catch(async (error: unknown) => {
     const other = (await c.catalog.list()).find((g) => g.projection === member.projection && g.store === store && g.status === 'candidate');
     if (other !== undefined && isRefoldError(error, 'store.failed')) {

@@ -12,6 +12,7 @@ import { Runner } from '../../src/projections/engine/runner';
 import type { RunnerEvent, RunnerOptions } from '../../src/projections/engine/runner-parts';
 import type { Checkpoint, Generation, GenerationCatalog } from '../../src/projections/generations';
 import { projectionSource, type AnyProjection } from '../../src/projections/projection';
+import { newGeneration } from '../../src/projections/new-generation';
 import type { ReadModelStore } from '../../src/projections/read-model-store';
 import { shopEvents } from './shop';
 
@@ -51,22 +52,8 @@ export const buildGeneration = async (
   definition: ProjectionDefinition,
   run = 1,
 ): Promise<Generation> => {
-  const heads = await log.heads(definition.topics);
-  const generation = await catalog.create({
-    projection: definition.name,
-    store: store.kind,
-    version: definition.version,
-    run,
-    model: definition.model.name,
-    viewSchema: 'public',
-    topics: definition.topics,
-    definitionHash: definition.hash,
-    sourceHash: definition.sourceHash,
-    definition: {},
-    firstBuild: true,
-    headsAtStart: {},
-    begin: heads.map(({ topic, partition, start }) => ({ topic, partition, offset: start })),
-  });
+  const { kind, viewSchema } = store;
+  const generation = await catalog.create(await newGeneration(log, definition, { store: kind, run, viewSchema, firstBuild: true }));
   await store.provision(generation, definition);
   return generation;
 };

@@ -1,6 +1,6 @@
 import { partitionId, type PartitionId } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
-import { NO_COUNTS, type Counters } from '../generations';
+import { NO_COUNTS, type Counters, type Storage } from '../generations';
 import type { Advance, BatchCommit, StampedRow } from '../read-model-store';
 import type { DecodedBatch, DecodedRecord, Failure } from './decoded';
 import type { Fold } from './fold-step';
@@ -84,11 +84,12 @@ export const touchedKeys = (definition: ProjectionDefinition, batches: readonly 
  */
 export const foldBatches = (
   definition: ProjectionDefinition,
+  storage: Storage,
   batches: readonly DecodedBatch[],
   standings: ReadonlyMap<PartitionId, Standing>,
   loaded: ReadonlyMap<string, StampedRow>,
 ): FoldResult => {
-  const fold: Fold = definition.kind === 'row-fold' ? new RowFold(definition, loaded) : new MergeFold(definition);
+  const fold: Fold = storage === 'rows' ? new RowFold(definition, loaded) : new MergeFold(definition, storage);
   const results = batches.map((batch) => foldPartition(fold, batch, standings.get(partitionId(batch))!));
   return {
     commit: { advances: results.map(({ advance }) => advance).filter(({ from, next }) => next > from), ...fold.writes() },

@@ -1,8 +1,10 @@
 import { RefoldError } from '../../kernel/errors';
+import { partitionId } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
+import type { Storage } from '../generations';
 import { broughtMeasure, measureOfNothing, mergeMeasure } from '../measures';
 import { ContributionValue } from '../read-model';
-import type { LateContribution, Merge } from '../read-model-store';
+import type { LateContribution, Merge, Stamp } from '../read-model-store';
 import { canonicalValue, keyText } from '../values';
 import { isOpen, windowOf, type WindowBounds } from '../windows/tumbling';
 import type { DecodedRecord } from './decoded';
@@ -11,6 +13,8 @@ import { atEvent, handlerOf } from './handling';
 
 interface Group {
   readonly id: string;
+  /** Only of partials: where the last contribution came from. */
+  stamp: Stamp | undefined;
   readonly group: Readonly<Record<string, unknown>>;
   readonly window: WindowBounds | undefined;
   readonly measures: Record<string, unknown>;
@@ -26,14 +30,16 @@ const contributionsOf = (returned: unknown): readonly ContributionValue[] => {
   });
 };
 
-/** Adds contributions to groups in memory; the store adds the sums of a batch to its rows. */
+/** Adds contributions to groups in memory, in partials by source partition too; the store adds the sums of a batch to its rows. */
 export class MergeFold implements Fold {
   readonly #definition: ProjectionDefinition;
+  readonly #storage: Storage;
   readonly #groups = new Map<string, Group>();
   readonly #late: LateContribution[] = [];
 
-  constructor(definition: ProjectionDefinition) {
+  constructor(definition: ProjectionDefinition, storage: Storage) {
     this.#definition = definition;
+    this.#storage = storage;
   }
 
   record(record: DecodedRecord, place: RecordPlace): Fate {
@@ -44,7 +50,7 @@ export class MergeFold implements Fold {
       const open = window === undefined || isOpen(this.#definition.window!, window, place.streamTime);
       atEvent(this.#definition, event, place, () => {
         for (const contribution of contributionsOf(handlerOf(this.#definition, event).fold(event.event, undefined))) {
-          const group = this.#groupOf(contribution, window);
+          const group = this.#groupOf(contribution, window, place);
           if (open) {
             accepted.push(group);
           } else {
@@ -64,17 +70,18 @@ export class MergeFold implements Fold {
     const { measures } = this.#definition.model;
     const merges = [...this.#groups.values()]
       .sort((a, b) => (a.id < b.id ? -1 : 1)) // one order in every worker, so that their locks never cross
-      .map(({ group, window, measures: sums }): Merge => {
+      .map(({ group, window, stamp, measures: sums }): Merge => {
         const shown = Object.fromEntries(measures.map((column) => [column.name, sums[column.name] ?? measureOfNothing(column)]));
-        return { group, window, measures: shown };
+        return { group, window, stamp, measures: shown };
       });
     return { upserts: [], deletes: [], merges, late: this.#late };
   }
 
-  #groupOf(contribution: ContributionValue, window: WindowBounds | undefined): Group {
+  #groupOf(contribution: ContributionValue, window: WindowBounds | undefined, { topic, partition, offset }: RecordPlace): Group {
     const { keys, measures } = this.#definition.model;
     const group: Record<string, unknown> = {};
-    let id = '';
+    const stamp = this.#storage === 'partials' ? { topic, partition, offset } : undefined;
+    let id = stamp === undefined ? '' : `${partitionId(stamp)}\0`;
     for (const column of keys) {
       const value = canonicalValue(column, contribution.group[column.name]);
       group[column.name] = value;
@@ -84,7 +91,7 @@ export class MergeFold implements Fold {
     for (const column of measures) {
       brought[column.name] = broughtMeasure(column, contribution.measures[column.name]);
     }
-    return { id: window === undefined ? id : `${id}${String(window.start)}`, group, window, measures: brought };
+    return { id: window === undefined ? id : `${id}${String(window.start)}`, group, window, stamp, measures: brought };
   }
 
   #add(brought: Group): void {
@@ -93,6 +100,7 @@ export class MergeFold implements Fold {
       this.#groups.set(brought.id, brought);
       return;
     }
+    sums.stamp = brought.stamp;
     for (const column of this.#definition.model.measures) {
       sums.measures[column.name] = mergeMeasure(column, sums.measures[column.name], brought.measures[column.name]);
     }

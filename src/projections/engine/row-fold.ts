@@ -1,7 +1,7 @@
 import { RefoldError } from '../../kernel/errors';
 import type { DecodedEvent } from '../../events/event-serde';
 import type { ProjectionDefinition } from '../definition';
-import type { Stamp, StampedRow } from '../read-model-store';
+import type { Deletion, Stamp, StampedRow } from '../read-model-store';
 import { canonicalRow, isKeyOf, keyText, typeLabel } from '../values';
 import type { DecodedRecord } from './decoded';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
@@ -44,12 +44,12 @@ export class RowFold implements Fold {
 
   writes(): FoldWrites {
     const upserts: StampedRow[] = [];
-    const deletes: string[] = [];
+    const deletes: Deletion[] = [];
     for (const [key, { row, stamp }] of this.#touched) {
       if (row !== undefined) {
         upserts.push({ row, stamp });
       } else if (this.#loaded.has(key)) {
-        deletes.push(key);
+        deletes.push({ key, stamp });
       }
     }
     return { upserts, deletes, merges: [], late: [] };

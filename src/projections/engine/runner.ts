@@ -3,13 +3,14 @@ import { backoffMs } from '../../kernel/retry';
 import type { Assignment, LogBatch, Subscription } from '../../events/event-log';
 import { partitionId, type PartitionId } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
-import { generationLabel, type Generation } from '../generations';
+import { generationLabel, type Checkpoint, type Generation } from '../generations';
 import type { Advance, CommitResult, Decision, GenerationStore } from '../read-model-store';
 import { checkFingerprints } from './continuity';
 import { decodeBatch, type DecodedBatch, type Failure } from './decoded';
 import { foldBatches, touchedKeys, type FoldResult, type Standing } from './fold';
 import { GroupOffsets } from './group-offsets';
 import { Pending, halves } from './pending';
+import { repeatBatch } from './repeat';
 import { RUNNER_DEFAULTS, type RunnerOptions, type RunnerParts } from './runner-parts';
 
 /** What was claimed for one assignment, and what of it is in work. */
@@ -91,11 +92,19 @@ export class Runner {
       });
     }
     await checkFingerprints(log, generation, checkpoints);
-    const standings = new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), { epoch: checkpoint.epoch, streamTime: checkpoint.streamTime }]));
     const decisions = await this.#store!.decisions(checkpoints);
+    const settled = await Promise.all(checkpoints.map((checkpoint) => this.#settle(checkpoint, decisions)));
+    const standings = new Map(settled.map((checkpoint) => [partitionId(checkpoint), { epoch: checkpoint.epoch, streamTime: checkpoint.streamTime }]));
     this.#claim = { assignment: assignment.number, standings, decisions, pending: new Pending() };
     observe?.({ kind: 'assigned', assignment });
-    return new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), checkpoint.next]));
+    return new Map(settled.map((checkpoint) => [partitionId(checkpoint), checkpoint.next]));
+  }
+
+  /** Commits again what an earlier owner left in doubt; where that is fenced, so is what follows, and all is claimed anew. */
+  async #settle(checkpoint: Checkpoint, decisions: readonly Decision[]): Promise<Checkpoint> {
+    const { repeatTo } = checkpoint;
+    const advance = repeatTo === undefined ? undefined : await repeatBatch(this.#parts, this.#store!, { ...checkpoint, repeatTo }, decisions);
+    return advance === undefined ? checkpoint : { ...checkpoint, next: advance.next, streamTime: advance.streamTime };
   }
 
   /** Takes in what has arrived and folds what may be folded. */
@@ -141,7 +150,8 @@ export class Runner {
     if (result.status === 'held') {
       pending.heldToo(result.holds);
     }
-    const probed = result.status === 'committed' ? await this.#commit(offsets, claim, pending.probe()) : result;
+    const probe = pending.probe();
+    const probed = result.status === 'committed' && probe.length > 0 ? await this.#commit(offsets, claim, probe) : result;
     if (probed.status !== 'fenced' && probed !== result) {
       pending.held(probed.status === 'held' ? probed.holds : new Map());
     }
@@ -212,7 +222,7 @@ export class Runner {
   async #fold(claim: Claim, batches: readonly DecodedBatch[]): Promise<FoldResult> {
     const { definition } = this.#parts;
     const loaded = await this.#store!.load(touchedKeys(definition, batches));
-    return foldBatches(definition, batches, claim.standings, loaded);
+    return foldBatches(definition, this.#generation.storage, batches, claim.standings, loaded);
   }
 
   #committed(offsets: GroupOffsets, claim: Claim, advances: readonly Advance[]): void {

@@ -211,6 +211,7 @@ class Gate {
   before(store: ReadModelStore): ReadModelStore {
     return {
       kind: store.kind,
+      viewSchema: store.viewSchema,
       provision: (generation, definition) => store.provision(generation, definition),
       open: async (generation, definition: ProjectionDefinition) => {
         const opened = await store.open(generation, definition);

@@ -24,6 +24,8 @@ describeWithKafka('the lag over Kafka', () => {
       run: 1,
       model: 'p',
       viewSchema: 'memory',
+      storage: 'rows',
+      columns: [],
       topics: [topic],
       definitionHash: 'd',
       sourceHash: 's',

@@ -1,4 +1,5 @@
 import { RefoldError } from '../../../src/kernel/errors';
+import { PostgresReadModelStore } from '../../../src/projections/adapters/postgres/store';
 import type { ReplayJournal, StoreSwitch } from '../../../src/replay/ports';
 import { until } from '../../support/harness';
 import { describeWithPostgres } from '../../support/services';
@@ -122,7 +123,9 @@ describeWithPostgres('a replay of views in another schema than configured', () =
   });
   afterAll(() => world.close());
 
-  const elsewhere: CoordinatorSettings = { rewire: (parts) => ({ ...parts, viewSchema: 'reads' }) };
+  const elsewhere: CoordinatorSettings = {
+    rewire: (parts) => ({ ...parts, stores: new Map([['postgres', new PostgresReadModelStore({ pool: world.pool, viewSchema: 'reads' })]]) }),
+  };
   const schemas = async (): Promise<unknown> =>
     (await world.pool.query(`SELECT DISTINCT schemaname FROM pg_tables WHERE tablename LIKE 'customer\\_daily%' ORDER BY 1`)).rows;
 

@@ -39,6 +39,8 @@ export const generationOf = (more: Partial<Generation> = {}): Generation => ({
   model: 'order_summary',
   viewSchema: 'public',
   table: 'order_summary__v2_r1',
+  storage: 'rows',
+  columns: [],
   group: 'shop.order-summary.postgres.v2.r1',
   topics: ['orders'],
   definitionHash: 'd',

@@ -21,6 +21,8 @@ const generation = (more: Partial<Generation> = {}): Generation => ({
   model: 'customer_daily',
   viewSchema: 'public',
   table: 'customer_daily__v1_r1',
+  storage: 'merged',
+  columns: v1.model.columns,
   group: 'shop.customer-daily.postgres.v1.r1',
   topics: ['orders'],
   definitionHash: v1.hash,
@@ -37,9 +39,8 @@ const facts = (more: Partial<PreflightFacts> = {}): PreflightFacts => ({
   generations: [generation()],
   workers: [worker],
   heads: [{ topic: 'orders', partition: 0, start: 0, stable: 5, end: 5 }],
-  stores: ['postgres'],
+  stores: new Map([['postgres', 'public']]),
   again: false,
-  viewSchema: 'public',
   ...more,
 });
 
@@ -62,8 +63,8 @@ describe('preflight', () => {
     ['replay.no-worker', { workers: [{ ...worker, announced: announced.map((a) => ({ ...a, definitionHash: 'other' })) }] }],
     ['replay.log-incomplete', { heads: [{ topic: 'orders', partition: 3, start: 12, stable: 20, end: 20 }] }],
     ['config.invalid', { projections: [] }],
-    ['config.invalid', { viewSchema: 'reads' }],
-    ['config.invalid', { stores: [] }],
+    ['config.invalid', { stores: new Map([['postgres', 'reads']]) }],
+    ['config.invalid', { stores: new Map() }],
   ])('refuses with %s: %#', (code, more) => {
     expect(() => preflight(facts(more))).toThrow(expect.objectContaining({ code }));
   });

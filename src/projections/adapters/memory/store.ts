@@ -28,6 +28,7 @@ interface Table {
 /** Read models in memory: for tests of application code. A commit is one synchronous step, hence atomic. */
 export class MemoryReadModelStore implements ReadModelStore {
   readonly kind = 'memory';
+  readonly viewSchema = 'memory';
   readonly #catalog: MemoryCatalog;
   readonly #tables = new Map<number, Table>();
   readonly #decisions: Decision[] = [];
@@ -121,7 +122,7 @@ class MemoryGenerationStore implements GenerationStore {
       this.#move(advance);
     });
     const key = this.#definition.model.keys[0]!.name;
-    batch.deletes.forEach((text) => this.#table.rows.delete(text));
+    batch.deletes.forEach(({ key: text }) => this.#table.rows.delete(text));
     batch.upserts.forEach((row) => this.#table.rows.set(keyText(row.row[key]), row));
     batch.merges.forEach((merge) => {
       this.#merge(merge);

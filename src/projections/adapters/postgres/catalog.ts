@@ -7,9 +7,11 @@ import {
   type GenerationCatalog,
   type GenerationStatus,
   type NewGeneration,
+  type Storage,
   type StoreKind,
   type WorkerAnnouncement,
 } from '../../generations';
+import type { NamedColumn } from '../../read-model';
 import { readCheckpoints } from './checkpoints';
 
 interface GenerationRow {
@@ -23,6 +25,8 @@ interface GenerationRow {
   readonly model: string;
   readonly view_schema: string;
   readonly table_name: string;
+  readonly storage: Storage;
+  readonly columns: readonly NamedColumn[];
   readonly consumer_group: string;
   readonly topics: readonly string[];
   readonly definition_hash: string;
@@ -31,8 +35,8 @@ interface GenerationRow {
   readonly heads_at_start: Readonly<Record<string, number>>;
 }
 
-const COLUMNS = `generation_id, app, projection, store, version, run, status, model, view_schema, table_name, consumer_group, topics,
-  definition_hash, source_hash, first_build, heads_at_start`;
+const COLUMNS = `generation_id, app, projection, store, version, run, status, model, view_schema, table_name, storage, columns, consumer_group,
+  topics, definition_hash, source_hash, first_build, heads_at_start`;
 
 const generationOf = (row: GenerationRow): Generation => ({
   id: row.generation_id,
@@ -45,6 +49,8 @@ const generationOf = (row: GenerationRow): Generation => ({
   model: row.model,
   viewSchema: row.view_schema,
   table: row.table_name,
+  storage: row.storage,
+  columns: row.columns,
   group: row.consumer_group,
   topics: row.topics,
   definitionHash: row.definition_hash,
@@ -76,8 +82,8 @@ export class PostgresCatalog implements GenerationCatalog {
     return this.#pool.transaction(async (sql) => {
       const inserted = await sql.query<GenerationRow>(
         `INSERT INTO refold.generations (app, projection, store, version, run, status, model, view_schema, table_name, consumer_group, topics,
-           definition_hash, source_hash, definition, first_build, heads_at_start)
-         VALUES ($1, $2, $3, $4, $5, 'candidate', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+           definition_hash, source_hash, definition, first_build, heads_at_start, storage, columns)
+         VALUES ($1, $2, $3, $4, $5, 'candidate', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
          ON CONFLICT (app, projection, store, version, run) DO NOTHING RETURNING ${COLUMNS}`,
         [
           this.#app,
@@ -95,6 +101,8 @@ export class PostgresCatalog implements GenerationCatalog {
           JSON.stringify(generation.definition),
           generation.firstBuild,
           JSON.stringify(generation.headsAtStart),
+          generation.storage,
+          JSON.stringify(generation.columns),
         ],
       );
       const created = inserted.rows[0];

@@ -1,6 +1,7 @@
 import type { Sql } from '../../../platform/postgres/pool';
 import { comparePartitions, partitionId, type TopicPartition } from '../../../events/position';
 import type { Checkpoint, Counters, StoppedBy } from '../../generations';
+import type { ClaimedCheckpoint, ClaimedPartition, Intent } from '../../checkpoint-control';
 import type { Advance, CommitResult } from '../../read-model-store';
 
 interface CheckpointRow {
@@ -16,13 +17,14 @@ interface CheckpointRow {
   readonly hold_at: number | null;
   readonly owner: string | null;
   readonly stopped_by: StoppedBy | null;
+  readonly intent: Intent | null;
 }
 
 const COLUMNS = `topic, partition, next_offset, epoch, stream_time,
   json_build_object('read', read_count, 'applied', applied_count, 'filtered', filtered_count, 'late', late_count,
     'parked', parked_count, 'discarded', discarded_count, 'errata', errata_count, 'control', control_count) AS counters,
   fingerprint_offset, fingerprint_timestamp, fingerprint_id,
-  CASE WHEN hold_until > clock_timestamp() THEN hold_at END AS hold_at, owner, stopped_by`;
+  CASE WHEN hold_until > clock_timestamp() THEN hold_at END AS hold_at, owner, stopped_by, intent`;
 
 const checkpointOf = (row: CheckpointRow): Checkpoint => ({
   topic: row.topic,
@@ -55,7 +57,7 @@ export const claimCheckpoints = async (
   generationId: number,
   partitions: readonly TopicPartition[],
   owner: string,
-): Promise<readonly Checkpoint[]> => {
+): Promise<readonly ClaimedCheckpoint[]> => {
   const { rows } = await sql.query<CheckpointRow>(
     `WITH wanted AS (SELECT * FROM unnest($2::text[], $3::int[]) AS w(topic, partition)),
           locked AS MATERIALIZED (
@@ -67,40 +69,48 @@ export const claimCheckpoints = async (
      RETURNING ${COLUMNS}`,
     [generationId, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition), owner],
   );
-  return rows.map(checkpointOf).sort(comparePartitions);
+  return rows.map((row) => ({ checkpoint: checkpointOf(row), intent: row.intent ?? undefined })).sort((a, b) => comparePartitions(a.checkpoint, b.checkpoint));
 };
+
+const COUNTED = ['read', 'applied', 'filtered', 'late', 'parked', 'discarded', 'errata', 'control'] as const;
+
+/** What the batch does to a checkpoint that compares. */
+const MOVE = `next_offset = j.next, stream_time = j.stream_time,
+      fingerprint_offset = COALESCE(j.fp_offset, c.fingerprint_offset),
+      fingerprint_timestamp = CASE WHEN j.fp_offset IS NULL THEN c.fingerprint_timestamp ELSE j.fp_timestamp END,
+      fingerprint_id = CASE WHEN j.fp_offset IS NULL THEN c.fingerprint_id ELSE j.fp_id END,
+      ${COUNTED.map((name) => `${name}_count = c.${name}_count + j.${name}`).join(', ')}, stopped_by = NULL, updated_at = now()`;
+
+/** What an intent does: the checkpoint stays, until the rows are written. */
+const INTEND = `intent_to = j.next, intent = j.intent, updated_at = now()`;
 
 /**
  * Compare-and-set of every partition of the batch, the first statement of its transaction: rows are locked in order of
- * topic and partition, then moved where (next_offset, epoch) compare and no hold forbids it.
+ * topic and partition, then changed where (next_offset, epoch) compare, nothing is left unsettled, and no hold forbids it.
  */
-const COMPARE_AND_SET = `
+const compareAndSet = (change: string): string => `
   WITH wanted AS MATERIALIZED (
     SELECT * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[],
-      $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])
-      AS w(topic, partition, from_offset, next, epoch, stream_time, fp_offset, fp_timestamp, fp_id,
-        read, applied, filtered, late, parked, discarded, errata, control)),
+      $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::jsonb[])
+      AS w(topic, partition, from_offset, next, epoch, stream_time, fp_offset, fp_timestamp, fp_id, ${COUNTED.join(', ')}, intent)),
   locked AS MATERIALIZED (
-    SELECT c.topic, c.partition, c.next_offset, c.epoch, CASE WHEN c.hold_until > clock_timestamp() THEN c.hold_at END AS hold_at
+    SELECT c.topic, c.partition, c.next_offset, c.epoch, c.intent_to, CASE WHEN c.hold_until > clock_timestamp() THEN c.hold_at END AS hold_at
     FROM refold.checkpoints c WHERE c.generation_id = $1 AND (c.topic, c.partition) IN (SELECT topic, partition FROM wanted)
     ORDER BY c.topic, c.partition FOR UPDATE),
   judged AS MATERIALIZED (
     SELECT w.*, l.hold_at,
-      CASE WHEN l.epoch IS DISTINCT FROM w.epoch OR l.next_offset IS DISTINCT FROM w.from_offset THEN 'fenced'
+      CASE WHEN l.epoch IS DISTINCT FROM w.epoch OR l.next_offset IS DISTINCT FROM w.from_offset OR l.intent_to IS NOT NULL THEN 'fenced'
            WHEN l.hold_at IS NOT NULL AND w.next > l.hold_at THEN 'held' ELSE 'good' END AS verdict
     FROM wanted w LEFT JOIN locked l USING (topic, partition)),
   moved AS (
-    UPDATE refold.checkpoints c SET next_offset = j.next, stream_time = j.stream_time,
-      fingerprint_offset = COALESCE(j.fp_offset, c.fingerprint_offset),
-      fingerprint_timestamp = CASE WHEN j.fp_offset IS NULL THEN c.fingerprint_timestamp ELSE j.fp_timestamp END,
-      fingerprint_id = CASE WHEN j.fp_offset IS NULL THEN c.fingerprint_id ELSE j.fp_id END,
-      read_count = read_count + j.read, applied_count = applied_count + j.applied, filtered_count = filtered_count + j.filtered,
-      late_count = late_count + j.late, parked_count = parked_count + j.parked, discarded_count = discarded_count + j.discarded,
-      errata_count = errata_count + j.errata, control_count = control_count + j.control, stopped_by = NULL, updated_at = now()
+    UPDATE refold.checkpoints c SET ${change}
     FROM judged j
     WHERE c.generation_id = $1 AND c.topic = j.topic AND c.partition = j.partition AND NOT EXISTS (SELECT FROM judged WHERE verdict <> 'good')
     RETURNING c.topic, c.partition)
   SELECT topic, partition, verdict, hold_at, (SELECT count(*) FROM moved) AS moved FROM judged ORDER BY topic, partition`;
+
+const MOVE_ALL = compareAndSet(MOVE);
+const INTEND_ALL = compareAndSet(INTEND);
 
 interface Judgement extends TopicPartition {
   readonly verdict: 'good' | 'fenced' | 'held';
@@ -108,12 +118,10 @@ interface Judgement extends TopicPartition {
   readonly moved: number;
 }
 
-const COUNTED = ['read', 'applied', 'filtered', 'late', 'parked', 'discarded', 'errata', 'control'] as const;
-
-/** Moves the checkpoints, all or none. Must run in the transaction that writes the rows. */
-export const moveCheckpoints = async (sql: Sql, generationId: number, unordered: readonly Advance[]): Promise<CommitResult> => {
-  const advances = [...unordered].sort(comparePartitions);
-  const { rows } = await sql.query<Judgement>(COMPARE_AND_SET, [
+const change = async (sql: Sql, statement: string, generationId: number, unordered: readonly Intent[]): Promise<CommitResult> => {
+  const intents = [...unordered].sort((a, b) => comparePartitions(a.advance, b.advance));
+  const advances = intents.map(({ advance }) => advance);
+  const { rows } = await sql.query<Judgement>(statement, [
     generationId,
     advances.map(({ topic }) => topic),
     advances.map(({ partition }) => partition),
@@ -125,6 +133,7 @@ export const moveCheckpoints = async (sql: Sql, generationId: number, unordered:
     advances.map(({ fingerprint }) => fingerprint?.timestamp ?? null),
     advances.map(({ fingerprint }) => fingerprint?.id ?? null),
     ...COUNTED.map((name) => advances.map(({ counters }) => counters[name])),
+    intents.map((intent) => (statement === INTEND_ALL ? JSON.stringify(intent) : null)),
   ]);
   const fenced = rows.filter(({ verdict }) => verdict === 'fenced');
   if (fenced.length > 0) {
@@ -135,4 +144,35 @@ export const moveCheckpoints = async (sql: Sql, generationId: number, unordered:
     return { status: 'held', holds: new Map(held.map((row) => [partitionId(row), row.hold_at!])) };
   }
   return { status: 'committed' };
+};
+
+/** Moves the checkpoints, all or none. Must run in the transaction that writes the rows. */
+export const moveCheckpoints = (sql: Sql, generationId: number, advances: readonly Advance[]): Promise<CommitResult> =>
+  change(
+    sql,
+    MOVE_ALL,
+    generationId,
+    advances.map((advance) => ({ advance, evidence: null })),
+  );
+
+/** Records intents, all or none. */
+export const recordIntents = (sql: Sql, generationId: number, intents: readonly Intent[]): Promise<CommitResult> =>
+  change(sql, INTEND_ALL, generationId, intents);
+
+/** Moves the checkpoints to what their intents say, where the epoch is still the one given. */
+export const finishIntents = async (sql: Sql, generationId: number, partitions: readonly ClaimedPartition[]): Promise<readonly Checkpoint[]> => {
+  const { rows } = await sql.query<CheckpointRow>(
+    `WITH wanted AS (SELECT * FROM unnest($2::text[], $3::int[], $4::bigint[]) AS w(topic, partition, epoch)),
+          j AS MATERIALIZED (
+            SELECT c.topic, c.partition, c.intent_to AS next, (a->>'streamTime')::bigint AS stream_time, (a#>>'{fingerprint,offset}')::bigint AS fp_offset,
+              (a#>>'{fingerprint,timestamp}')::bigint AS fp_timestamp, a#>>'{fingerprint,id}' AS fp_id,
+              ${COUNTED.map((name) => `(a#>>'{counters,${name}}')::bigint AS ${name}`).join(', ')}
+            FROM refold.checkpoints c JOIN wanted w USING (topic, partition, epoch), LATERAL (SELECT c.intent->'advance' AS a) AS recorded
+            WHERE c.generation_id = $1 AND c.intent_to IS NOT NULL ORDER BY c.topic, c.partition FOR UPDATE OF c)
+     UPDATE refold.checkpoints c SET ${MOVE}, intent_to = NULL, intent = NULL
+     FROM j WHERE c.generation_id = $1 AND c.topic = j.topic AND c.partition = j.partition
+     RETURNING ${COLUMNS.replace('topic, partition', 'c.topic, c.partition')}`,
+    [generationId, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition), partitions.map(({ epoch }) => epoch)],
+  );
+  return rows.map(checkpointOf).sort(comparePartitions);
 };

@@ -1,12 +1,11 @@
-import { RefoldError } from '../../../kernel/errors';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { ensureSchema } from '../../../platform/postgres/schemas';
 import type { TopicPartition } from '../../../events/position';
 import type { ProjectionDefinition } from '../../definition';
-import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
-import type { BatchCommit, CommitResult, Decision, GenerationStore, LateContribution, ReadModelStore, StampedRow } from '../../read-model-store';
+import type { Checkpoint, Generation, StoppedBy } from '../../generations';
+import type { BatchCommit, CommitResult, Decision, GenerationStore, ReadModelStore, StampedRow } from '../../read-model-store';
 import { compareText, keyText } from '../../values';
-import { claimCheckpoints, moveCheckpoints } from './checkpoints';
+import { PostgresCheckpointControl } from './checkpoint-control';
 import { readValue } from './columns';
 import { assertTable, createTable, tableExists } from './table';
 import { writesFor, type Writes } from './writes';
@@ -14,10 +13,13 @@ import { writesFor, type Writes } from './writes';
 /** Read models in Postgres: rows, checkpoint and late contributions commit in one transaction. */
 export class PostgresReadModelStore implements ReadModelStore {
   readonly kind = 'postgres';
+  readonly viewSchema: string;
   readonly #pool: PostgresPool;
 
-  constructor(options: { readonly pool: PostgresPool }) {
+  /** @param options.viewSchema schema of tables and views, default `public` */
+  constructor(options: { readonly pool: PostgresPool; readonly viewSchema?: string }) {
     this.#pool = options.pool;
+    this.viewSchema = options.viewSchema ?? 'public';
   }
 
   async provision(generation: Generation, definition: ProjectionDefinition): Promise<void> {
@@ -39,49 +41,27 @@ export class PostgresReadModelStore implements ReadModelStore {
   }
 }
 
-/** Thrown inside a transaction to roll it back with an answer. */
-class Refused extends Error {
-  constructor(readonly result: CommitResult) {
-    super(result.status);
-  }
-}
-
 class PostgresGenerationStore implements GenerationStore {
   readonly #pool: PostgresPool;
   readonly #generation: Generation;
   readonly #definition: ProjectionDefinition;
   readonly #writes: Writes;
+  readonly #control: PostgresCheckpointControl;
 
   constructor(pool: PostgresPool, generation: Generation, definition: ProjectionDefinition) {
     this.#pool = pool;
     this.#generation = generation;
     this.#definition = definition;
     this.#writes = writesFor(generation, definition);
+    this.#control = new PostgresCheckpointControl(pool);
   }
 
   async claim(partitions: readonly TopicPartition[], owner: string): Promise<readonly Checkpoint[]> {
-    const checkpoints = await claimCheckpoints(this.#pool, this.#generation.id, partitions, owner);
-    if (checkpoints.length === 0 && partitions.length > 0) {
-      throw new RefoldError('generation.not-running', `${generationLabel(this.#generation)} is not followed any more`);
-    }
-    return checkpoints;
+    return (await this.#control.claim(this.#generation, partitions, owner)).map(({ checkpoint }) => checkpoint);
   }
 
-  async decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {
-    const { rows } = await this.#pool.query<Decision>(
-      `SELECT d.kind, d.topic, d.partition, d.record_offset AS "offset", d.facts
-       FROM refold.decisions d JOIN unnest($3::text[], $4::int[], $5::bigint[]) AS w(topic, partition, next)
-         ON d.topic = w.topic AND d.partition = w.partition AND d.record_offset >= w.next
-       WHERE d.app = $1 AND (d.projection IS NULL OR d.projection = $2) ORDER BY d.topic, d.partition, d.record_offset`,
-      [
-        this.#generation.app,
-        this.#generation.projection,
-        checkpoints.map(({ topic }) => topic),
-        checkpoints.map(({ partition }) => partition),
-        checkpoints.map(({ next }) => next),
-      ],
-    );
-    return rows;
+  decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {
+    return this.#control.decisions(this.#generation, checkpoints);
   }
 
   async load(keys: readonly string[]): Promise<ReadonlyMap<string, StampedRow>> {
@@ -99,37 +79,17 @@ class PostgresGenerationStore implements GenerationStore {
     );
   }
 
-  async commit(batch: BatchCommit): Promise<CommitResult> {
-    if (batch.advances.length === 0) {
-      return { status: 'committed' };
-    }
-    try {
-      return await this.#pool.transaction(async (sql) => {
-        const result = await moveCheckpoints(sql, this.#generation.id, batch.advances);
-        if (result.status !== 'committed') {
-          throw new Refused(result);
-        }
-        await this.#write(sql, batch);
-        return result;
-      });
-    } catch (error) {
-      if (error instanceof Refused) {
-        return error.result;
-      }
-      throw error;
-    }
+  commit(batch: BatchCommit): Promise<CommitResult> {
+    return this.#control.commit(this.#generation, batch.advances, batch.late, (sql) => this.#write(sql, batch));
   }
 
-  async recordStop(partition: TopicPartition, epoch: number, stop: StoppedBy | undefined): Promise<void> {
-    await this.#pool.query(
-      'UPDATE refold.checkpoints SET stopped_by = $5, updated_at = now() WHERE generation_id = $1 AND topic = $2 AND partition = $3 AND epoch = $4',
-      [this.#generation.id, partition.topic, partition.partition, epoch, stop === undefined ? null : shownJson(stop)],
-    );
+  recordStop(partition: TopicPartition, epoch: number, stop: StoppedBy | undefined): Promise<void> {
+    return this.#control.recordStop(this.#generation, { ...partition, epoch }, stop);
   }
 
-  async #write(sql: Sql, { upserts, deletes, merges, late }: BatchCommit): Promise<void> {
+  async #write(sql: Sql, { upserts, deletes, merges }: BatchCommit): Promise<void> {
     if (deletes.length > 0) {
-      await sql.query(this.#writes.delete, [deletes]);
+      await sql.query(this.#writes.delete, [deletes.map(({ key }) => key)]);
     }
     if (upserts.length > 0) {
       const key = this.#definition.model.keys[0]!.name;
@@ -139,32 +99,5 @@ class PostgresGenerationStore implements GenerationStore {
     if (merges.length > 0) {
       await sql.query(this.#writes.merge.text, this.#writes.merge.values(merges));
     }
-    if (late.length > 0) {
-      await insertLate(sql, this.#generation.id, late);
-    }
   }
 }
-
-/** For people: what jsonb cannot hold is shown as a replacement character. */
-const shownJson = (value: unknown): string =>
-  JSON.stringify(value, (_, part: unknown) => (typeof part === 'string' ? part.toWellFormed().replaceAll('\0', '\ufffd') : part));
-
-const jsonText = (value: unknown): string => JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? part.toString() : part));
-
-const insertLate = async (sql: Sql, generationId: number, late: readonly LateContribution[]): Promise<void> => {
-  await sql.query(
-    `INSERT INTO refold.late_contributions (generation_id, topic, partition, record_offset, ordinal, event_time, stream_time, window_start, contribution)
-     SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::int[], $6::bigint[], $7::bigint[], $8::bigint[], $9::jsonb[])`,
-    [
-      generationId,
-      late.map(({ topic }) => topic),
-      late.map(({ partition }) => partition),
-      late.map(({ offset }) => offset),
-      late.map(({ ordinal }) => ordinal),
-      late.map(({ eventTime }) => eventTime),
-      late.map(({ streamTime }) => streamTime),
-      late.map(({ windowStart }) => windowStart),
-      late.map(({ contribution }) => jsonText(contribution)),
-    ],
-  );
-};

@@ -44,7 +44,7 @@ const placeIn = async (sql: Sql, pairs: readonly (readonly [number, number])[], 
   await sql.query(`SELECT 1 FROM refold.checkpoints WHERE generation_id = ANY($1) ORDER BY generation_id, topic, partition FOR UPDATE`, [ids]);
   const { rows } = await sql.query<{ generation_id: number; topic: string; partition: number; hold_at: number; token: string }>(
     `WITH pair AS (SELECT p.a, p.b FROM unnest($1::bigint[], $2::bigint[]) AS p(a, b)),
-              goal AS (SELECT a, b, c.topic, c.partition, max(c.next_offset) AS at
+              goal AS (SELECT a, b, c.topic, c.partition, max(coalesce(c.intent_to, c.next_offset)) AS at
                          FROM pair JOIN refold.checkpoints c ON c.generation_id IN (a, b) GROUP BY a, b, c.topic, c.partition),
               until AS MATERIALIZED (SELECT clock_timestamp() + make_interval(secs => $3) AS at)
          UPDATE refold.checkpoints c SET hold_at = goal.at, hold_until = until.at

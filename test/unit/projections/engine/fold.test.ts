@@ -3,6 +3,7 @@ import { Decimal } from '../../../../src/kernel/decimal';
 import { partitionId } from '../../../../src/events/position';
 import type { DecodedEvent } from '../../../../src/events/event-serde';
 import { cutBatch, restOfBatch, type DecodedBatch, type DecodedRecord } from '../../../../src/projections/engine/decoded';
+import { storageIn } from '../../../../src/projections/definition';
 import { foldBatches, touchedKeys, type FoldResult } from '../../../../src/projections/engine/fold';
 import { projection } from '../../../../src/projections/projection';
 import type { StampedRow } from '../../../../src/projections/read-model-store';
@@ -37,7 +38,13 @@ const batchOf = (from: number, next: number, records: readonly DecodedRecord[], 
   records,
 });
 const fold = (definition: typeof summary, batches: readonly DecodedBatch[], loaded: ReadonlyMap<string, StampedRow> = new Map()): FoldResult =>
-  foldBatches(definition, batches, new Map(batches.map((b) => [partitionId(b), { epoch: 4, streamTime: undefined }])), loaded);
+  foldBatches(
+    definition,
+    storageIn(definition, 'postgres'),
+    batches,
+    new Map(batches.map((b) => [partitionId(b), { epoch: 4, streamTime: undefined }])),
+    loaded,
+  );
 const placed = (key = 'a', amount = '1.00', time = 0): OrderPlaced => new OrderPlaced(key, 'ann', dec(amount), new Date(time));
 const rowOf = (key: string, partition = 0): StampedRow => ({
   row: { order_id: key, customer_id: 'ann', status: 'placed', amount: dec('1.00'), changed_at: new Date(0) },
@@ -63,7 +70,7 @@ describe('folding a batch', () => {
   });
 
   it('advances over a range without records, keeping stream time and fingerprint', () => {
-    const { commit } = foldBatches(summary, [batchOf(3, 6, [])], new Map([['orders/0', { epoch: 1, streamTime: 99 }]]), new Map());
+    const { commit } = foldBatches(summary, 'rows', [batchOf(3, 6, [])], new Map([['orders/0', { epoch: 1, streamTime: 99 }]]), new Map());
     expect(commit.advances[0]).toMatchObject({ from: 3, next: 6, streamTime: 99, fingerprint: undefined, counters: { read: 3, control: 3 } });
   });
 
@@ -113,7 +120,9 @@ describe('folding a batch', () => {
     expect(touched.upserts.map(({ row, stamp }) => [row['amount'], stamp.offset])).toEqual([[dec('2.00'), 2]]);
     const erased = [recordOf(0, 0, [new OrderErased('a')])];
     expect(fold(summary, [batchOf(0, 1, erased)]).commit.deletes).toEqual([]);
-    expect(fold(summary, [batchOf(0, 1, erased)], new Map([['a', rowOf('a')]])).commit.deletes).toEqual(['a']);
+    expect(fold(summary, [batchOf(0, 1, erased)], new Map([['a', rowOf('a')]])).commit.deletes).toEqual([
+      { key: 'a', stamp: { topic: 'orders', partition: 0, offset: 0 } },
+    ]);
   });
 
   it.each([

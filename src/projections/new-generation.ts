@@ -1,11 +1,11 @@
 import type { EventLog } from '../events/event-log';
 import { partitionId } from '../events/position';
-import { projectionKey, type ProjectionDefinition } from '../projections/definition';
-import type { NewGeneration, StoreKind } from '../projections/generations';
+import { storageIn, type ProjectionDefinition } from './definition';
+import type { NewGeneration, StoreKind } from './generations';
 
 /** A generation of a definition that begins where the log begins; the heads of now are what it has to reach. */
 export const newGeneration = async (
-  { log, descriptions }: { readonly log: EventLog; readonly descriptions?: ReadonlyMap<string, unknown> },
+  log: EventLog,
   definition: ProjectionDefinition,
   name: { readonly store: StoreKind; readonly run: number; readonly viewSchema: string; readonly firstBuild: boolean },
 ): Promise<NewGeneration> => {
@@ -15,10 +15,12 @@ export const newGeneration = async (
     projection: definition.name,
     version: definition.version,
     model: definition.model.name,
+    storage: storageIn(definition, name.store),
+    columns: definition.model.columns,
     topics: definition.topics,
     definitionHash: definition.hash,
     sourceHash: definition.sourceHash,
-    definition: descriptions?.get(projectionKey(definition)) ?? {},
+    definition: definition.description,
     headsAtStart: Object.fromEntries(heads.map((head) => [partitionId(head), head.stable])),
     begin: heads.map(({ topic, partition, start }) => ({ topic, partition, offset: start })),
   };

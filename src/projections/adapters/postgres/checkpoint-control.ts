@@ -1,0 +1,133 @@
+import { RefoldError } from '../../../kernel/errors';
+import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
+import type { TopicPartition } from '../../../events/position';
+import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent } from '../../checkpoint-control';
+import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
+import type { Advance, CommitResult, Decision, LateContribution } from '../../read-model-store';
+import { claimCheckpoints, finishIntents, moveCheckpoints, recordIntents } from './checkpoints';
+
+/** Thrown inside a transaction to roll it back with an answer. */
+class Refused extends Error {
+  constructor(readonly result: CommitResult) {
+    super(result.status);
+  }
+}
+
+/** Checkpoints, decisions and late contributions in the control schema. */
+export class PostgresCheckpointControl implements CheckpointControl {
+  readonly #pool: PostgresPool;
+
+  constructor(pool: PostgresPool) {
+    this.#pool = pool;
+  }
+
+  async claim(generation: Generation, partitions: readonly TopicPartition[], owner: string): Promise<readonly ClaimedCheckpoint[]> {
+    const claimed = await claimCheckpoints(this.#pool, generation.id, partitions, owner);
+    if (claimed.length === 0 && partitions.length > 0) {
+      throw new RefoldError('generation.not-running', `${generationLabel(generation)} is not followed any more`);
+    }
+    return claimed;
+  }
+
+  async decisions(generation: Generation, checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {
+    const { rows } = await this.#pool.query<Decision>(
+      `SELECT d.kind, d.topic, d.partition, d.record_offset AS "offset", d.facts
+       FROM refold.decisions d JOIN unnest($3::text[], $4::int[], $5::bigint[]) AS w(topic, partition, next)
+         ON d.topic = w.topic AND d.partition = w.partition AND d.record_offset >= w.next
+       WHERE d.app = $1 AND (d.projection IS NULL OR d.projection = $2) ORDER BY d.topic, d.partition, d.record_offset`,
+      [
+        generation.app,
+        generation.projection,
+        checkpoints.map(({ topic }) => topic),
+        checkpoints.map(({ partition }) => partition),
+        checkpoints.map(({ next }) => next),
+      ],
+    );
+    return rows;
+  }
+
+  async recordStop(generation: Generation, { topic, partition, epoch }: ClaimedPartition, stop: StoppedBy | undefined): Promise<void> {
+    await this.#pool.query(
+      'UPDATE refold.checkpoints SET stopped_by = $5, updated_at = now() WHERE generation_id = $1 AND topic = $2 AND partition = $3 AND epoch = $4',
+      [generation.id, topic, partition, epoch, stop === undefined ? null : shownJson(stop)],
+    );
+  }
+
+  advance(generation: Generation, advances: readonly Advance[], late: readonly LateContribution[]): Promise<CommitResult> {
+    return this.commit(generation, advances, late, () => Promise.resolve());
+  }
+
+  /** Moves checkpoints, keeps late contributions and does `write`, in one transaction. */
+  commit(generation: Generation, advances: readonly Advance[], late: readonly LateContribution[], write: (sql: Sql) => Promise<void>): Promise<CommitResult> {
+    return this.#unlessRefused(advances, async (sql) => {
+      const result = await moveCheckpoints(sql, generation.id, advances);
+      if (result.status === 'committed') {
+        await write(sql);
+        await insertLate(sql, generation.id, late);
+      }
+      return result;
+    });
+  }
+
+  intend(generation: Generation, intents: readonly Intent[], late: readonly LateContribution[]): Promise<CommitResult> {
+    return this.#unlessRefused(intents, async (sql) => {
+      await sql.query('SET LOCAL synchronous_commit = on'); // rows must never be written for an intent that a crash forgets
+      const result = await recordIntents(sql, generation.id, intents);
+      if (result.status === 'committed') {
+        await insertLate(sql, generation.id, late);
+      }
+      return result;
+    });
+  }
+
+  finish(generation: Generation, partitions: readonly ClaimedPartition[]): Promise<readonly Checkpoint[]> {
+    return finishIntents(this.#pool, generation.id, partitions);
+  }
+
+  async #unlessRefused(changes: readonly unknown[], work: (sql: Sql) => Promise<CommitResult>): Promise<CommitResult> {
+    if (changes.length === 0) {
+      return { status: 'committed' };
+    }
+    try {
+      return await this.#pool.transaction(async (sql) => {
+        const result = await work(sql);
+        if (result.status !== 'committed') {
+          throw new Refused(result);
+        }
+        return result;
+      });
+    } catch (error) {
+      if (error instanceof Refused) {
+        return error.result;
+      }
+      throw error;
+    }
+  }
+}
+
+/** For people: what jsonb cannot hold is shown as a replacement character. */
+const shownJson = (value: unknown): string =>
+  JSON.stringify(value, (_, part: unknown) => (typeof part === 'string' ? part.toWellFormed().replaceAll('\0', '\ufffd') : part));
+
+const jsonText = (value: unknown): string => JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? part.toString() : part));
+
+const insertLate = async (sql: Sql, generationId: number, late: readonly LateContribution[]): Promise<void> => {
+  if (late.length === 0) {
+    return;
+  }
+  await sql.query(
+    `INSERT INTO refold.late_contributions (generation_id, topic, partition, record_offset, ordinal, event_time, stream_time, window_start, contribution)
+     SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::int[], $6::bigint[], $7::bigint[], $8::bigint[], $9::jsonb[])`,
+    [
+      generationId,
+      late.map(({ topic }) => topic),
+      late.map(({ partition }) => partition),
+      late.map(({ offset }) => offset),
+      late.map(({ ordinal }) => ordinal),
+      late.map(({ eventTime }) => eventTime),
+      late.map(({ streamTime }) => streamTime),
+      late.map(({ windowStart }) => windowStart),
+      late.map(({ contribution }) => jsonText(contribution)),
+    ],
+  );
+};

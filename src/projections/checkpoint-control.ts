@@ -1,0 +1,41 @@
+import type { TopicPartition } from '../events/position';
+import type { Checkpoint, Generation, StoppedBy } from './generations';
+import type { Advance, CommitResult, Decision, LateContribution } from './read-model-store';
+
+/**
+ * What a batch is about to do to one partition, recorded before its rows are written to a store that has no transaction
+ * with the control schema. Whoever claims the partition next settles it before anything else.
+ */
+export interface Intent {
+  /** The epoch is the one under which the batch was folded, whoever settles it. */
+  readonly advance: Advance;
+  /** How the store recognises that the rows have landed; JSON. `null`: nothing is to be written for this partition. */
+  readonly evidence: unknown;
+}
+
+/** A checkpoint as claimed, with what its last owner left unsettled. */
+export interface ClaimedCheckpoint {
+  readonly checkpoint: Checkpoint;
+  readonly intent: Intent | undefined;
+}
+
+/** A partition with the epoch of its claim. */
+export interface ClaimedPartition extends TopicPartition {
+  readonly epoch: number;
+}
+
+/** Port to the checkpoints of a generation, for stores whose rows live outside of the control schema. */
+export interface CheckpointControl {
+  /** Raises the epochs. @throws RefoldError `generation.not-running` if the generation is not followed any more */
+  claim(generation: Generation, partitions: readonly TopicPartition[], owner: string): Promise<readonly ClaimedCheckpoint[]>;
+  /** Recorded decisions at or after the given positions. */
+  decisions(generation: Generation, checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]>;
+  /** Records why a partition stopped (or that it goes on), if the epoch still compares. */
+  recordStop(generation: Generation, partition: ClaimedPartition, stop: StoppedBy | undefined): Promise<void>;
+  /** Moves checkpoints by a batch without rows. */
+  advance(generation: Generation, advances: readonly Advance[], late: readonly LateContribution[]): Promise<CommitResult>;
+  /** Records intents, all or none, durably whatever the session's settings; refuses as a commit does. Late contributions are kept at once. */
+  intend(generation: Generation, intents: readonly Intent[], late: readonly LateContribution[]): Promise<CommitResult>;
+  /** Moves checkpoints to what their intents say; answers those that were still claimed with this epoch. */
+  finish(generation: Generation, partitions: readonly ClaimedPartition[]): Promise<readonly Checkpoint[]>;
+}

@@ -1,0 +1,41 @@
+import { partitionId } from '../../events/position';
+import type { LogBatch, LogRecord } from '../../events/event-log';
+import type { Checkpoint } from '../generations';
+import type { Advance, Decision, GenerationStore } from '../read-model-store';
+import { cutBatch, decodeBatch } from './decoded';
+import { foldBatches, touchedKeys } from './fold';
+import type { RunnerParts } from './runner-parts';
+
+const readRange = async (log: RunnerParts['log'], { topic, partition, next: from }: Checkpoint, to: number): Promise<LogBatch> => {
+  const records: LogRecord[] = [];
+  let next = from;
+  while (next < to) {
+    const batch = cutBatch(await log.read({ topic, partition, offset: next }, { maxRecords: to - next }), to);
+    if (batch.next === next) {
+      break; // the log ends before what was folded: the store will refuse the shorter batch
+    }
+    records.push(...batch.records);
+    next = batch.next;
+  }
+  return { topic, partition, from, next, records };
+};
+
+/**
+ * Commits once more, as one batch, the range whose rows may or may not have been written when its worker died.
+ * Answers how the checkpoint moved; `undefined` if somebody else has claimed the partition since.
+ * @throws RefoldError `store.repeat-differs` if the log or the code folds the range otherwise than the first time; `log.truncated`
+ */
+export const repeatBatch = async (
+  { definition, log, decoder, generation }: Pick<RunnerParts, 'definition' | 'log' | 'decoder' | 'generation'>,
+  store: GenerationStore,
+  checkpoint: Checkpoint & { readonly repeatTo: number },
+  decisions: readonly Decision[],
+): Promise<Advance | undefined> => {
+  const batch = await readRange(log, checkpoint, checkpoint.repeatTo);
+  await decoder.prepare(batch.records);
+  const { decoded } = decodeBatch(batch, decoder, decisions);
+  const standings = new Map([[partitionId(checkpoint), checkpoint]]);
+  const loaded = await store.load(touchedKeys(definition, [decoded]));
+  const { commit } = foldBatches(definition, generation.storage, [decoded], standings, loaded);
+  return (await store.commit(commit)).status === 'committed' ? commit.advances[0] : undefined;
+};

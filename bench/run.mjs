@@ -69,27 +69,36 @@ const load = (sizes) => {
   }
 };
 
-const chosen = choose(values, environment);
-for (const { name, reason } of chosen.leftOut) {
-  process.stdout.write(`left out: ${name} (${reason})\n`);
-}
-prepare(chosen);
-const results = path.join(environment.WORKDIR, `results-${String(Date.now())}.jsonl`);
-environment.RESULTS = results;
-run('bash', [path.join(peers, 'up.sh')]);
+const bench = async () => {
+  const chosen = choose(values, environment);
+  for (const { name, reason } of chosen.leftOut) {
+    process.stdout.write(`left out: ${name} (${reason})\n`);
+  }
+  prepare(chosen);
+  const results = path.join(environment.WORKDIR, `results-${String(Date.now())}.jsonl`);
+  environment.RESULTS = results;
+  run('bash', [path.join(peers, 'up.sh')]);
+  try {
+    load(chosen.sizes(events, few, Number(environment.QN)));
+    const { status } = spawnSync('bash', within(`node '${path.join(peers, 'node', 'bench.mjs')}' ${values.reps} ${chosen.names.join(',')}`), {
+      cwd: root,
+      env: environment,
+      stdio: 'inherit',
+    });
+    process.exitCode = status === 0 ? 0 : 1;
+    const lines = fs.readFileSync(results, 'utf8').trim().split('\n');
+    const facts = await machine(root, within('"$PGBIN/psql" "$PGURL" -Atc "SHOW server_version"'), environment);
+    const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ');
+    fs.writeFileSync(values.out, reportText({ command, facts, leftOut: chosen.leftOut, runs: lines.map((line) => JSON.parse(line)) }));
+    process.stdout.write(`${path.relative(root, values.out)} is written${status === 0 ? '' : '; a run FAILED, see above'}\n`);
+  } finally {
+    run('bash', [path.join(peers, 'down.sh')]);
+  }
+};
+
 try {
-  load(chosen.sizes(events, few, Number(environment.QN)));
-  const { status } = spawnSync('bash', within(`node '${path.join(peers, 'node', 'bench.mjs')}' ${values.reps} ${chosen.names.join(',')}`), {
-    cwd: root,
-    env: environment,
-    stdio: 'inherit',
-  });
-  process.exitCode = status === 0 ? 0 : 1;
-  const lines = fs.readFileSync(results, 'utf8').trim().split('\n');
-  const facts = await machine(root, within('"$PGBIN/psql" "$PGURL" -Atc "SHOW server_version"'), environment);
-  const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ');
-  fs.writeFileSync(values.out, reportText({ command, facts, leftOut: chosen.leftOut, runs: lines.map((line) => JSON.parse(line)) }));
-  process.stdout.write(`${path.relative(root, values.out)} is written${status === 0 ? '' : '; a run FAILED, see above'}\n`);
-} finally {
-  run('bash', [path.join(peers, 'down.sh')]);
+  await bench();
+} catch (error) {
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
 }

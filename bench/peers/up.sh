@@ -8,3 +8,5 @@ AS=""; if [ "$(id -u)" = 0 ]; then chown postgres "$WORKDIR/pg"; chmod o+x "$WOR
 [ -d "$WORKDIR/pg/data" ] || $AS "$PGBIN/initdb -D $WORKDIR/pg/data -U postgres -A trust -E UTF8 --locale=C.UTF-8 > $WORKDIR/pg/initdb.log"
 $AS "$PGBIN/pg_ctl -D $WORKDIR/pg/data -l $WORKDIR/pg/pg.log -o '-p $PGPORT_ -c unix_socket_directories=$WORKDIR/pg -c listen_addresses=127.0.0.1' -w start" > /dev/null
 echo "broker $BROKER  postgres $PGURL"
+for _ in $(seq 120); do (exec 3<> "/dev/tcp/127.0.0.1/$KPORT") 2> /dev/null && exit 0; sleep 0.5; done
+echo "the broker does not answer, see $WORKDIR/broker/broker.log" >&2; exit 1

@@ -37,6 +37,11 @@ const spread = (figures, shown) =>
     ? '-'
     : `${shown(Math.min(...figures))} / **${shown(median(figures))}** / ${shown(Math.max(...figures))}`;
 
+/** A run is quiet if others took less than a quarter of the processors. Speed is taken of quiet runs where there are some, CPU of all. */
+const isQuiet = ({ foreign }) => foreign < 0.25;
+const calm = (items, quiet) => (items.some(quiet) ? items.filter(quiet) : items);
+const speedOf = (items, quiet, figure, shown) => `${items.length === 0 || items.some(quiet) ? '' : '(noisy) '}${spread(calm(items, quiet).map(figure), shown)}`;
+
 const thousands = (figure) => (figure / 1000).toFixed(figure < 10_000 ? 1 : 0);
 const seconds = (figure) => figure.toFixed(1);
 const ratio = (figure) => figure.toFixed(2);
@@ -52,11 +57,8 @@ const figuresRow = (name, runs, most) => {
   const n = good[0]?.n;
   return [
     titleOf(name, n === most ? undefined : n),
-    good.length === runs.length ? String(good.length) : `${String(good.length)}, **${String(runs.length - good.length)} FAILED**`,
-    spread(
-      good.map(({ rate }) => rate),
-      thousands,
-    ),
+    good.length === runs.length ? `${String(good.length)}, ${String(good.filter(isQuiet).length)} quiet` : `${String(good.length)}, **${String(runs.length - good.length)} FAILED**`,
+    speedOf(good, isQuiet, ({ rate }) => rate, thousands),
     spread(
       good.map((run) => run.cpu_per_m),
       seconds,
@@ -80,10 +82,7 @@ const ratioRow = (own, other, by) => {
   return [
     titleOf(own),
     titleOf(other),
-    spread(
-      pairs.map(([a, b]) => a.rate / b.rate),
-      ratio,
-    ),
+    speedOf(pairs, ([a, b]) => isQuiet(a) && isQuiet(b), ([a, b]) => a.rate / b.rate, ratio),
     spread(
       pairs.map(([a, b]) => (a.cpu_per_m + (a.pg_cpu_s / a.events) * 1e6) / (b.cpu_per_m + (b.pg_cpu_s / b.events) * 1e6)),
       ratio,
@@ -105,7 +104,7 @@ Written by \`${command}\`; how to run and read it: [README](README.md).
 
 ${table(['what', 'on which'], facts)}
 
-${String(most)} events, ${bad.length === 0 ? 'every table equal to the reference by checksum' : `**${String(bad.length)} RUNS FAILED OR WERE WRONG: ${bad.map(({ name, rep }) => `${name} #${String(rep)}`).join(', ')}**`}. Figures are min / **median** / max.
+${String(most)} events, ${bad.length === 0 ? 'every table equal to the reference by checksum' : `**${String(bad.length)} RUNS FAILED OR WERE WRONG: ${bad.map(({ name, rep }) => `${name} #${String(rep)}`).join(', ')}**`}. Figures are min / **median** / max. A run is quiet if others took less than a quarter of the processors; speed is that of quiet runs where there are some, else marked noisy; CPU is that of all runs.
 
 ${table(
   ['run', 'runs', 'events/s (thousands)', 'CPU-s of the process per million', 'CPU-s of Postgres per million', 'peak memory, MB', 'processors taken by others'],

@@ -20,6 +20,8 @@ export interface Configuration {
   readonly log: 'postgres' | 'kafka' | '';
   /** `host:port` each; empty with `log: 'kafka'`: an embedded broker is started. */
   readonly kafkaBrokers: readonly string[];
+  /** `http://user:password@host:8123` or `https://…` of ClickHouse; empty: an embedded one is started if a projection is stored there. */
+  readonly clickhouseUrl: string;
   /** Schema of views and tables. */
   readonly viewSchema: string;
   /** Working folder of embedded services. */
@@ -31,6 +33,7 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
   postgresUrl: '',
   log: '',
   kafkaBrokers: [],
+  clickhouseUrl: '',
   viewSchema: 'public',
   servicesFolder: '.refold',
   worker: {},
@@ -47,6 +50,7 @@ const fromEnvironment = (environment: Environment): Partial<Configuration> => {
   return {
     ...(environment['REFOLD_POSTGRES_URL'] ? { postgresUrl: environment['REFOLD_POSTGRES_URL'] } : {}),
     ...(brokers !== undefined && brokers.length > 0 ? { kafkaBrokers: brokers } : {}),
+    ...(environment['REFOLD_CLICKHOUSE_URL'] ? { clickhouseUrl: environment['REFOLD_CLICKHOUSE_URL'] } : {}),
     ...(log ? { log: log as Configuration['log'] } : {}),
   };
 };
@@ -77,6 +81,9 @@ const checked = (configuration: Configuration): Configuration => {
   }
   if (configuration.postgresUrl !== '' && !/^postgres(ql)?:\/\//.test(configuration.postgresUrl)) {
     throw new RefoldError('config.invalid', 'the address of Postgres must begin with postgres://');
+  }
+  if (configuration.clickhouseUrl !== '' && !/^https?:\/\//.test(configuration.clickhouseUrl)) {
+    throw new RefoldError('config.invalid', 'the address of ClickHouse must begin with http:// or https://');
   }
   return { ...configuration, log, worker: checkedWorker(configuration.worker) };
 };

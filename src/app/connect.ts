@@ -85,13 +85,18 @@ export const connect = async <P extends readonly AnyProjection[]>(app: App<P>, o
   try {
     const services = await acquireServices({
       folder: configuration.servicesFolder,
-      want: { postgres: configuration.postgresUrl === '', kafka: configuration.log === 'kafka' && configuration.kafkaBrokers.length === 0 },
+      want: {
+        postgres: configuration.postgresUrl === '',
+        kafka: configuration.log === 'kafka' && configuration.kafkaBrokers.length === 0,
+        clickhouse: configuration.clickhouseUrl === '' && app.projections.some(({ stores }) => stores.includes('clickhouse')),
+      },
       environment: {},
     });
     releasers.push(() => services.release());
     const postgresUrl = services.postgresUrl ?? configuration.postgresUrl;
     const kafkaBrokers = services.kafkaBrokers ?? configuration.kafkaBrokers;
-    const container = createContainer(app, configuration, { postgresUrl, kafkaBrokers });
+    const clickhouseUrl = services.clickhouseUrl ?? configuration.clickhouseUrl;
+    const container = createContainer(app, configuration, { postgresUrl, kafkaBrokers, clickhouseUrl });
     if (options.logger !== undefined) {
       container.registerInstance(TOKENS.logger, options.logger);
     }

@@ -33,6 +33,8 @@ import type { App } from './define-app';
 export interface Addresses {
   readonly postgresUrl: string;
   readonly kafkaBrokers: readonly string[];
+  /** Empty where no projection is stored in ClickHouse and no address is configured. */
+  readonly clickhouseUrl: string;
 }
 
 const token = <T>(name: string): InjectionToken<T> => Symbol(`refold:${name}`);

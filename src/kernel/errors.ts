@@ -105,6 +105,14 @@ export const ERROR_CODES = {
     'A table or view that refold did not make has the name of the read model.',
     'Rename it or the read model; refold never replaces what is not its own.',
   ),
+  'store.ahead-of-log': entry(
+    'A store holds rows of positions that its checkpoint has not reached.',
+    'The control schema was restored from an older backup, or somebody else writes to the table. Replay the projection.',
+  ),
+  'store.repeat-differs': entry(
+    'A batch that was in doubt is folded otherwise than the first time.',
+    'Deploy the code that folded it, or replay the projection: the rows of that batch may have been written already.',
+  ),
   'row.key-mismatch': entry(
     'A row-fold returned a row whose key is not the key of the event.',
     'Return the row of the event key, or use measures to group by something else.',

@@ -28,6 +28,7 @@ export interface ClaimedPartition extends TopicPartition {
 export interface CheckpointControl {
   /** Raises the epochs. @throws RefoldError `generation.not-running` if the generation is not followed any more */
   claim(generation: Generation, partitions: readonly TopicPartition[], owner: string): Promise<readonly ClaimedCheckpoint[]>;
+  checkpoints(generation: Generation): Promise<readonly Checkpoint[]>;
   /** Recorded decisions at or after the given positions. */
   decisions(generation: Generation, checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]>;
   /** Records why a partition stopped (or that it goes on), if the epoch still compares. */

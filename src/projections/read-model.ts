@@ -39,6 +39,10 @@ export interface NamedColumn extends ColumnDefinition {
   readonly name: string;
 }
 
+/** Columns that identify a row for readers: the key, and the start of the window. */
+export const identityOf = (columns: readonly NamedColumn[]): readonly NamedColumn[] =>
+  columns.filter((column) => column.role === 'key' || column.bound === 'start');
+
 /** A read model as the engine and the stores see it. */
 export interface ReadModelDefinition {
   readonly name: string;

@@ -139,6 +139,38 @@ export interface ActiveMarker {
   readonly generationId: number;
 }
 
+/**
+ * Port to the control schema for the steps that move readers. `show` does what the step means in the store; where it fails,
+ * nothing of the step is recorded.
+ */
+export interface SwitchControl {
+  /**
+   * Checks lease, phase and hold, exchanges the statuses, shows, records the transition and lifts the hold.
+   * @throws RefoldError `cutover.behind`, `hold.lost`, `replay.lease-held`, `replay.wrong-state`
+   */
+  exchange(request: SwitchRequest, show: () => Promise<void>): Promise<void>;
+  /** One activation at a time per name: checks that the first build has reached its heads, shows, records the status. */
+  activate(generation: Generation, show: () => Promise<void>): Promise<FirstActivation>;
+  /** See {@link StoreSwitch.retire}. */
+  retire(lease: Lease, generation: Generation): Promise<void>;
+  /** Refuses what is not retired, keeps it locked while `drop` runs. @throws RefoldError `replay.wrong-state` */
+  drop(generation: Generation, drop: () => Promise<void>): Promise<void>;
+  /** What the checkpoints say at one moment. @throws RefoldError `cutover.behind`, `hold.lost` if they are not all at the hold */
+  sides(hold: Hold, generationIds: readonly number[]): Promise<ReadonlyMap<number, SideState>>;
+  /** Makes the statuses say what the store's markers say; answers the projections that were corrected. */
+  adopt(store: StoreKind, markers: readonly ActiveMarker[]): Promise<readonly string[]>;
+}
+
+/** Port to exact copies of a generation's rows, for stores without snapshots. */
+export interface RowCopies {
+  /** Copies the rows as they are now, without reading them; answers the name of what shows them. Replaces an earlier copy. */
+  copy(generation: Generation): Promise<string>;
+  /** Removes the copy, if there is one. */
+  removeCopy(generation: Generation): Promise<void>;
+  /** Removes the rows themselves. Idempotent. */
+  remove(generation: Generation): Promise<void>;
+}
+
 /** `waiting`: the heads captured at creation are not reached yet; `superseded`: another generation was activated meanwhile, this one is retired. */
 export type FirstActivation = 'activated' | 'already-active' | 'waiting' | 'superseded';
 

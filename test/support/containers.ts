@@ -47,8 +47,17 @@ const kafka = async (releasers: Releasers): Promise<string> => {
   return `localhost:${port}`;
 };
 
+const clickhouse = async (releasers: Releasers): Promise<string> => {
+  const container = new GenericContainer('clickhouse/clickhouse-server:26.7')
+    .withEnvironment({ CLICKHOUSE_USER: 'refold', CLICKHOUSE_PASSWORD: 'refold', CLICKHOUSE_DEFAULT_ACCESS_MANAGEMENT: '1' })
+    .withExposedPorts(8123)
+    .withWaitStrategy(Wait.forHttp('/ping', 8123));
+  const running = await started(container, releasers);
+  return `http://refold:refold@${running.getHost()}:${running.getMappedPort(8123)}`;
+};
+
 /** Addresses by service of containers, which are stopped by the releasers. */
 export const startContainers = async (wanted: readonly Service[], releasers: Releasers): Promise<Partial<Record<Service, string>>> => {
-  const start = { postgres, kafka };
+  const start = { postgres, kafka, clickhouse };
   return Object.fromEntries(await Promise.all(wanted.map(async (service) => [service, await start[service](releasers)] as const)));
 };

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { acquireServices } from '../../src/app/services/services';
+import { libraryFor } from '../../src/app/services/clickhouse/library';
 import { connectServices } from '../../src/app/services/connection';
 import { Releasers } from '../../src/kernel/lifecycle';
 import { messageOf } from '../../src/kernel/errors';
@@ -12,11 +13,17 @@ declare global {
   var releaseTestServices: (() => Promise<void>) | undefined;
 }
 
-export type Service = 'postgres' | 'kafka';
+const SERVICES = ['postgres', 'kafka', 'clickhouse'] as const;
+export type Service = (typeof SERVICES)[number];
 export type Environment = Record<string, string | undefined>;
 
 /** Variables by which the setup tells the workers what there is. */
-export const TOLD = { postgres: 'REFOLD_TEST_POSTGRES_URL', kafka: 'REFOLD_TEST_KAFKA_BROKERS', folder: 'REFOLD_TEST_FOLDER' } as const;
+export const TOLD = {
+  postgres: 'REFOLD_TEST_POSTGRES_URL',
+  kafka: 'REFOLD_TEST_KAFKA_BROKERS',
+  clickhouse: 'REFOLD_TEST_CLICKHOUSE_URL',
+  folder: 'REFOLD_TEST_FOLDER',
+} as const;
 
 /** Why a service is missing, by service; set only where it is. */
 export const missingVariable = (service: Service): string => `REFOLD_TEST_NO_${service.toUpperCase()}`;
@@ -56,17 +63,26 @@ const kafkaLacks = (): string | undefined => {
   return fetched || responds('mvn', ['-v']) ? undefined : 'the libraries of Kafka are not there and mvn is not installed';
 };
 
-/** Embedded PostgreSQL, and a connection that keeps the supervisor for the Kafka a test may ask for. */
+const clickhouseLacks = (folder: string): string | undefined => {
+  try {
+    libraryFor(folder);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+};
+
+/** Embedded PostgreSQL, and a connection that keeps the supervisor for what a test may ask for later. */
 const prepareLocal = async (folder: string, environment: Environment, releasers: Releasers): Promise<void> => {
   const test = { fresh: false, ephemeral: true, durable: false } as const;
-  if (environment[TOLD.kafka] === undefined) {
-    const lacks = kafkaLacks();
-    tell(environment, missingVariable('kafka'), lacks);
-    if (lacks === undefined) {
-      const kept = await connectServices(folder, { postgres: false, kafka: false, ...test });
-      releasers.push(() => kept.release());
+  const onDemand = { kafka: kafkaLacks, clickhouse: () => clickhouseLacks(folder) };
+  for (const service of ['kafka', 'clickhouse'] as const) {
+    if (environment[TOLD[service]] === undefined) {
+      tell(environment, missingVariable(service), onDemand[service]());
     }
   }
+  const kept = await connectServices(folder, { postgres: false, kafka: false, clickhouse: false, ...test });
+  releasers.push(() => kept.release());
   if (environment[TOLD.postgres] === undefined) {
     try {
       const services = await acquireServices({ folder, want: { postgres: true }, environment: {}, ...test });
@@ -80,7 +96,7 @@ const prepareLocal = async (folder: string, environment: Environment, releasers:
 
 /**
  * Chooses for each service in order: the address in the environment, a container where Docker answers, a local process.
- * Kafka as a local process is started when the first test asks for it, so that a run without such tests does not wait.
+ * Kafka and ClickHouse as local processes are started when the first test asks for it, so that a run without such tests does not wait.
  */
 export const prepareServices = async (folder: string, environment: Environment): Promise<() => Promise<void>> => {
   const releasers = new Releasers();
@@ -88,7 +104,8 @@ export const prepareServices = async (folder: string, environment: Environment):
   tell(environment, TOLD.folder, folder);
   tell(environment, TOLD.postgres, environment['REFOLD_POSTGRES_URL']);
   tell(environment, TOLD.kafka, environment['REFOLD_KAFKA_BROKERS']);
-  const wanted = (['postgres', 'kafka'] as const).filter((service) => environment[TOLD[service]] === undefined);
+  tell(environment, TOLD.clickhouse, environment['REFOLD_CLICKHOUSE_URL']);
+  const wanted = SERVICES.filter((service) => environment[TOLD[service]] === undefined);
   if (wanted.length > 0 && responds('docker', ['info'])) {
     for (const [service, address] of Object.entries(await startContainers(wanted, releasers))) {
       tell(environment, TOLD[service as Service], address);

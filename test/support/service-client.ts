@@ -8,9 +8,9 @@ import { isRefoldError } from '../../src/kernel/errors';
  */
 const main = async (folder: string, services: string): Promise<void> => {
   try {
-    const want = { postgres: services.includes('postgres'), kafka: services.includes('kafka') };
-    const { postgresUrl, kafkaBrokers } = await acquireServices({ folder, want, durable: false, environment: {} });
-    process.stdout.write(`${JSON.stringify({ postgresUrl, kafkaBrokers })}\n`);
+    const want = { postgres: services.includes('postgres'), kafka: services.includes('kafka'), clickhouse: services.includes('clickhouse') };
+    const { postgresUrl, kafkaBrokers, clickhouseUrl } = await acquireServices({ folder, want, durable: false, environment: {} });
+    process.stdout.write(`${JSON.stringify({ postgresUrl, kafkaBrokers, clickhouseUrl })}\n`);
   } catch (error) {
     process.stdout.write(
       `${JSON.stringify(isRefoldError(error) ? { code: error.code, message: error.message, remedy: error.remedy } : { message: String(error) })}\n`,

@@ -28,6 +28,7 @@ export const workingFolder = (): string => {
 export interface Said {
   readonly postgresUrl?: string;
   readonly kafkaBrokers?: string[];
+  readonly clickhouseUrl?: string;
   readonly code?: string;
   readonly message?: string;
   readonly remedy?: string;

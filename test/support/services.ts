@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { acquireServices, brokersOf } from '../../src/app/services/services';
+import { createClient, type ClickHouseClient } from '@clickhouse/client';
+import { acquireServices, brokersOf, type AcquiredServices } from '../../src/app/services/services';
 import { RefoldError } from '../../src/kernel/errors';
 import { PostgresPool } from '../../src/platform/postgres/pool';
 import { identifier } from '../../src/platform/postgres/quote';
@@ -34,12 +35,15 @@ const asAdministrator = async (work: (pool: PostgresPool) => Promise<void>): Pro
   }
 };
 
-/** An empty database for one test file; `name` shows in the list of databases. */
-export const freshDatabase = async (name: string): Promise<TestDatabase> => {
-  const database = `${name
+const nameOfItsOwn = (name: string): string =>
+  `${name
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '_')
     .slice(0, 40)}_${randomBytes(5).toString('hex')}`;
+
+/** An empty database for one test file; `name` shows in the list of databases. */
+export const freshDatabase = async (name: string): Promise<TestDatabase> => {
+  const database = nameOfItsOwn(name);
   await asAdministrator(async (pool) => {
     await pool.query(`CREATE DATABASE ${identifier(database)}`);
   });
@@ -52,17 +56,57 @@ export const freshDatabase = async (name: string): Promise<TestDatabase> => {
   };
 };
 
-/** The broker goes on after the release because the setup of the run keeps its supervisor. */
-const startBroker = async (): Promise<readonly string[]> => {
-  const services = await acquireServices({ folder: told(TOLD.folder, 'kafka'), want: { kafka: true }, environment: {}, ephemeral: true, durable: false });
+/** It goes on after the release because the setup of the run keeps its supervisor. */
+const startOnDemand = async (service: 'kafka' | 'clickhouse'): Promise<AcquiredServices> => {
+  const services = await acquireServices({
+    folder: told(TOLD.folder, service),
+    want: { [service]: true },
+    environment: {},
+    ephemeral: true,
+    durable: false,
+  });
   await services.release();
-  return services.kafkaBrokers ?? [];
+  return services;
 };
+
+const startBroker = async (): Promise<readonly string[]> => (await startOnDemand('kafka')).kafkaBrokers ?? [];
 
 let broker: Promise<readonly string[]> | undefined;
 
 /** Addresses of the broker; a local one is started for the whole run by the first test file that asks (3 to 8 s). */
 export const kafkaBrokers = async (): Promise<string[]> => [...(brokersOf(process.env[TOLD.kafka]) ?? (await (broker ??= startBroker())))];
+
+const startClickHouse = async (): Promise<string> => (await startOnDemand('clickhouse')).clickhouseUrl ?? '';
+
+let clickhouse: Promise<string> | undefined;
+
+/** Address of ClickHouse; a local one is started for the whole run by the first test file that asks (half a second). */
+export const clickhouseUrl = async (): Promise<string> => process.env[TOLD.clickhouse] ?? (await (clickhouse ??= startClickHouse()));
+
+export interface TestClickHouse {
+  /** Names the database in its path, as the client reads it. */
+  readonly url: string;
+  readonly database: string;
+  /** Of this database; closed by `drop`. */
+  readonly client: ClickHouseClient;
+  drop(): Promise<void>;
+}
+
+/** An empty database in ClickHouse for one test file. */
+export const freshClickHouse = async (name: string): Promise<TestClickHouse> => {
+  const database = nameOfItsOwn(name);
+  const server = await clickhouseUrl();
+  const administrator = createClient({ url: server });
+  await administrator.command({ query: `CREATE DATABASE ${database}` });
+  await administrator.close();
+  const url = withDatabase(server, database);
+  const client = createClient({ url });
+  const drop = async (): Promise<void> => {
+    await client.command({ query: `DROP DATABASE IF EXISTS ${database} SYNC` });
+    await client.close();
+  };
+  return { url, database, client, drop };
+};
 
 const describeWith = (service: Service, name: string, define: () => void): void => {
   const verdict = verdictOn(service, process.env);
@@ -82,6 +126,9 @@ const describeWith = (service: Service, name: string, define: () => void): void 
 
 /** A suite that needs PostgreSQL: skipped loudly where there is none, failed where `REFOLD_REQUIRE_SERVICES` lists it. */
 export const describeWithPostgres = (name: string, define: () => void): void => describeWith('postgres', name, define);
+
+/** A suite that needs ClickHouse; see `describeWithPostgres`. */
+export const describeWithClickHouse = (name: string, define: () => void): void => describeWith('clickhouse', name, define);
 
 const KAFKA_TURN = 7_351_001;
 

@@ -21,7 +21,7 @@ Exit codes:
   130  interrupted; \`refold replay start\` has detached, the same command goes on
 
 Configuration: defaults < application module < environment < flags. Environment: REFOLD_POSTGRES_URL, REFOLD_LOG,
-REFOLD_KAFKA_BROKERS, REFOLD_LOG_LEVEL.`;
+REFOLD_KAFKA_BROKERS, REFOLD_CLICKHOUSE_URL, REFOLD_LOG_LEVEL.`;
 
 const wholeNumber = (what: string) => (text: string) => {
   if (!/^[1-9]\d{0,14}$/.test(text)) {
@@ -51,6 +51,7 @@ const sharedOptions = (): readonly Option[] => [
   new Option('--postgres <url>', 'postgres://… of control schema and read models; else an embedded one is started'),
   new Option('--log <where>', 'where events lie; kafka if brokers are given, else postgres').choices(['postgres', 'kafka']),
   new Option('--brokers <list>', 'Kafka brokers, host:port with commas between').argParser(brokerList),
+  new Option('--clickhouse <url>', 'http://… of ClickHouse; else an embedded one is started if a projection is stored there'),
   new Option('--log-level <level>', 'log lines as JSON on stderr from this level; `run` writes info, others none').choices(LOG_LEVELS),
   new Option('--json', 'one JSON object on stdout, errors included'),
 ];

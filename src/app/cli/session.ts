@@ -19,6 +19,7 @@ export interface Flags {
   readonly postgres?: string;
   readonly log?: 'postgres' | 'kafka';
   readonly brokers?: readonly string[];
+  readonly clickhouse?: string;
   readonly logLevel?: LogLevel;
   readonly json?: true;
 }
@@ -51,10 +52,11 @@ export interface OfflineAction {
   readonly answer: () => Outcome;
 }
 
-export const configurationFlags = ({ postgres, log, brokers }: Flags): Partial<Configuration> => ({
+export const configurationFlags = ({ postgres, log, brokers, clickhouse }: Flags): Partial<Configuration> => ({
   ...(postgres === undefined ? {} : { postgresUrl: postgres }),
   ...(log === undefined ? {} : { log }),
   ...(brokers === undefined ? {} : { kafkaBrokers: brokers }),
+  ...(clickhouse === undefined ? {} : { clickhouseUrl: clickhouse }),
 });
 
 const loggerOf = (flags: Flags, terminal: Terminal, usual: LogLevel | undefined): Logger => {

@@ -7,6 +7,8 @@ export interface LaunchOptions {
   /** Its own session, so that a Ctrl-C in the terminal does not reach it. */
   readonly detached: boolean;
   readonly cwd: string;
+  /** Beside the variables of this process. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Arguments of `node` that run one of our modules: compiled as it is, a TypeScript source through jiti. */
@@ -31,7 +33,7 @@ export const launch = (name: string, options: LaunchOptions): ChildProcess => {
     stdio: options.stdio,
     detached: options.detached,
     cwd: options.cwd,
-    env,
+    env: { ...env, ...options.env },
     windowsHide: true,
   });
 };

@@ -6,6 +6,7 @@ export interface ServiceRequest {
   readonly token: string;
   readonly postgres: boolean;
   readonly kafka: boolean;
+  readonly clickhouse: boolean;
   readonly fresh: boolean;
   readonly ephemeral: boolean;
   readonly durable: boolean;
@@ -14,6 +15,7 @@ export interface ServiceRequest {
 export interface ServiceAddresses {
   readonly postgresUrl?: string;
   readonly kafkaBrokers?: readonly string[];
+  readonly clickhouseUrl?: string;
 }
 
 export type ServiceReply = { readonly ok: true; readonly addresses: ServiceAddresses } | { readonly ok: false; readonly error: WireError };

@@ -5,8 +5,8 @@ import { connectServices } from './connection';
 export interface ServiceOptions {
   /** Working folder of the embedded services; default `.refold` in the working directory. */
   readonly folder: string;
-  readonly want: { readonly postgres?: boolean; readonly kafka?: boolean };
-  /** Where `REFOLD_POSTGRES_URL` and `REFOLD_KAFKA_BROKERS` are looked up; default `process.env`. */
+  readonly want: { readonly postgres?: boolean; readonly kafka?: boolean; readonly clickhouse?: boolean };
+  /** Where `REFOLD_POSTGRES_URL`, `REFOLD_KAFKA_BROKERS` and `REFOLD_CLICKHOUSE_URL` are looked up; default `process.env`. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Begin with empty data; refused while another process uses the service. Default false. */
   readonly fresh: boolean;
@@ -21,6 +21,8 @@ export interface AcquiredServices {
   readonly postgresUrl?: string;
   /** Present where it was wanted: `host:port` each. */
   readonly kafkaBrokers?: readonly string[];
+  /** Present where it was wanted. Holds the password: not to be logged. */
+  readonly clickhouseUrl?: string;
   /** `environment` where every address came from there; `local` where at least one service runs embedded. */
   readonly source: 'environment' | 'container' | 'local';
   /** Gives the services back. Embedded ones stop when nobody uses them any more; the last to release them waits for that. */
@@ -50,17 +52,21 @@ export const acquireServices = async (given: Partial<ServiceOptions> & Pick<Serv
   const fromEnvironment = {
     postgresUrl: want.postgres === true ? present(environment['REFOLD_POSTGRES_URL']) : undefined,
     kafkaBrokers: want.kafka === true ? brokersOf(environment['REFOLD_KAFKA_BROKERS']) : undefined,
+    clickhouseUrl: want.clickhouse === true ? present(environment['REFOLD_CLICKHOUSE_URL']) : undefined,
   };
   const local = {
     postgres: want.postgres === true && fromEnvironment.postgresUrl === undefined,
     kafka: want.kafka === true && fromEnvironment.kafkaBrokers === undefined,
+    clickhouse: want.clickhouse === true && fromEnvironment.clickhouseUrl === undefined,
   };
-  const connection = local.postgres || local.kafka ? await connectServices(path.resolve(folder), { ...local, ...data }) : undefined;
+  const connection = Object.values(local).includes(true) ? await connectServices(path.resolve(folder), { ...local, ...data }) : undefined;
   const postgresUrl = fromEnvironment.postgresUrl ?? (local.postgres ? connection?.addresses.postgresUrl : undefined);
   const kafkaBrokers = fromEnvironment.kafkaBrokers ?? (local.kafka ? connection?.addresses.kafkaBrokers : undefined);
+  const clickhouseUrl = fromEnvironment.clickhouseUrl ?? (local.clickhouse ? connection?.addresses.clickhouseUrl : undefined);
   return {
     ...(postgresUrl === undefined ? {} : { postgresUrl }),
     ...(kafkaBrokers === undefined ? {} : { kafkaBrokers }),
+    ...(clickhouseUrl === undefined ? {} : { clickhouseUrl }),
     source: connection === undefined ? 'environment' : 'local',
     release: async () => connection?.release(),
   };

@@ -5,6 +5,7 @@ import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
 import { addressBookFile, writeAddressBook } from './address-book';
 import { Children } from './children';
 import { claim } from './claim';
+import { startClickHouse } from './clickhouse-service';
 import { startKafka } from './kafka-service';
 import { givenArguments } from './launch';
 import { startPostgres } from './postgres-service';
@@ -20,9 +21,14 @@ const GRACE_MS = 500;
 const FIRST_CLIENT_MS = 15_000;
 const LAUNCHER_CHECK_MS = 200;
 
-type ServiceName = 'postgres' | 'kafka';
+const SERVICES = ['postgres', 'kafka', 'clickhouse'] as const;
+type ServiceName = (typeof SERVICES)[number];
 
-const START: Readonly<Record<ServiceName, (around: ServiceSurroundings) => Promise<RunningService>>> = { postgres: startPostgres, kafka: startKafka };
+const START: Readonly<Record<ServiceName, (around: ServiceSurroundings) => Promise<RunningService>>> = {
+  postgres: startPostgres,
+  kafka: startKafka,
+  clickhouse: startClickHouse,
+};
 
 /**
  * Owns the embedded services of one folder: starts them when the first client asks, and stops them when the last one has
@@ -88,7 +94,12 @@ class Supervisor {
   #published(): ServiceAddresses {
     const postgresUrl = this.#current.get('postgres')?.address;
     const kafka = this.#current.get('kafka')?.address;
-    return { ...(postgresUrl === undefined ? {} : { postgresUrl }), ...(kafka === undefined ? {} : { kafkaBrokers: [kafka] }) };
+    const clickhouseUrl = this.#current.get('clickhouse')?.address;
+    return {
+      ...(postgresUrl === undefined ? {} : { postgresUrl }),
+      ...(kafka === undefined ? {} : { kafkaBrokers: [kafka] }),
+      ...(clickhouseUrl === undefined ? {} : { clickhouseUrl }),
+    };
   }
 
   #accept(socket: net.Socket): void {
@@ -130,7 +141,7 @@ class Supervisor {
 
   async #serve(request: ServiceRequest): Promise<ServiceReply> {
     try {
-      const wanted = (['postgres', 'kafka'] as const).filter((name) => request[name]);
+      const wanted = SERVICES.filter((name) => request[name]);
       if (request.ephemeral && !this.#ephemeral) {
         this.#ephemeral = true;
         this.#children.removeAtEnd(this.#folder);

@@ -13,6 +13,7 @@ import { OrderPlaced, OrderSummary } from '../../support/shop';
 import { buildGeneration, definitionOf, memoryBench, startRunner, until } from '../../support/harness';
 import { readModelStoreSuite } from '../../conformance/read-model-store.suite';
 import { describeWithPostgres, freshDatabase, type TestDatabase } from '../../support/services';
+import { holdAt, lateCount } from './control';
 
 describeWithPostgres('read models in Postgres', () => {
   let database: TestDatabase;
@@ -41,18 +42,8 @@ describeWithPostgres('read models in Postgres', () => {
       catalog,
       store: new PostgresReadModelStore({ pool }),
       rows: ({ table }, { model }) => readView(pool, 'public', { ...model, name: table }),
-      hold: async (generation, at) => {
-        for (const partition of [0, 1]) {
-          const offset = typeof at === 'object' ? at[partition] : at;
-          await pool.query(`UPDATE refold.checkpoints SET hold_at = $2, hold_until = now() + interval '1 hour' WHERE generation_id = $1 AND partition = $3`, [
-            generation.id,
-            offset ?? null,
-            partition,
-          ]);
-        }
-      },
-      lateCount: async (generation) =>
-        (await pool.query<{ n: number }>('SELECT count(*) AS n FROM refold.late_contributions WHERE generation_id = $1', [generation.id])).rows[0]!.n,
+      hold: (generation, at) => holdAt(pool, generation, at),
+      lateCount: (generation) => lateCount(pool, generation),
       close: dropTables,
     });
   });

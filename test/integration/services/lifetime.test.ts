@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { addressBookFile, readAddressBook } from '../../../src/app/services/address-book';
 import { acquireServices, type AcquiredServices } from '../../../src/app/services/services';
+import { removeTree } from '../../../src/app/services/files';
 import { isRunning } from '../../../src/app/services/process-identity';
 import { PostgresPool } from '../../../src/platform/postgres/pool';
 import { allGone, clientProcess, processesOf, until, workingFolder } from '../../support/service-processes';
@@ -28,7 +29,7 @@ describeWithPostgres('the lifetime of embedded services', () => {
       process.kill(book.supervisor.pid, 'SIGTERM');
       await until('the services of a failed test end', () => allGone(all));
     }
-    fs.rmSync(folder, { recursive: true, force: true });
+    removeTree(folder); // a supervisor that came too late may be leaving its draft
   });
   const acquire = (options: { fresh?: boolean; ephemeral?: boolean } = {}): Promise<AcquiredServices> =>
     acquireServices({ folder, want: { postgres: true }, environment: {}, durable: false, ...options });

@@ -12,7 +12,12 @@ const caught = (work: () => unknown): unknown => {
   throw new Error('nothing was thrown');
 };
 const file: Partial<Configuration> = { postgresUrl: 'postgres://file/db', log: 'kafka', kafkaBrokers: ['file:1'], viewSchema: 'file' };
-const environment = { REFOLD_POSTGRES_URL: 'postgresql://environment/db', REFOLD_KAFKA_BROKERS: ' environment:1, ,environment:2', REFOLD_LOG: 'postgres' };
+const environment = {
+  REFOLD_POSTGRES_URL: 'postgresql://environment/db',
+  REFOLD_KAFKA_BROKERS: ' environment:1, ,environment:2',
+  REFOLD_CLICKHOUSE_URL: 'https://environment:8443',
+  REFOLD_LOG: 'postgres',
+};
 
 describe('configuration', () => {
   it('defaults < file < environment < flags', () => {
@@ -20,6 +25,7 @@ describe('configuration', () => {
       postgresUrl: '',
       log: 'postgres',
       kafkaBrokers: [],
+      clickhouseUrl: '',
       viewSchema: 'public',
       servicesFolder: '.refold',
       worker: WORKER_DEFAULTS,
@@ -30,9 +36,10 @@ describe('configuration', () => {
       postgresUrl: 'postgresql://environment/db',
       log: 'postgres',
       kafkaBrokers: ['environment:1', 'environment:2'],
+      clickhouseUrl: 'https://environment:8443',
       viewSchema: 'file',
     });
-    const flags: Partial<Configuration> = { postgresUrl: 'postgres://flag/db', log: 'kafka', kafkaBrokers: ['flag:1'] };
+    const flags: Partial<Configuration> = { postgresUrl: 'postgres://flag/db', log: 'kafka', kafkaBrokers: ['flag:1'], clickhouseUrl: 'http://flag' };
     expect(resolveConfiguration(file, environment, flags)).toMatchObject({ ...flags, viewSchema: 'file' });
   });
 
@@ -52,6 +59,7 @@ describe('configuration', () => {
     ['an unknown key of the worker', { worker: { liveBach: 1 } }, 'liveBach'],
     ['another log', { log: 'rabbit' }, '"rabbit"'],
     ['the address of another database', { postgresUrl: 'mysql://root:secret@host/db' }, 'postgres://'],
+    ['the native port of ClickHouse', { clickhouseUrl: 'clickhouse://u:secret@host:9000' }, 'http://'],
     ['a worker option that is no number', { worker: { liveBatch: '100' } }, 'liveBatch'],
     ['a batch of nothing', { worker: { replayBatch: 0 } }, 'replayBatch'],
     ['a negative time', { worker: { pollMs: -1 } }, 'pollMs'],

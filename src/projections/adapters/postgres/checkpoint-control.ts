@@ -4,7 +4,7 @@ import type { TopicPartition } from '../../../events/position';
 import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
 import type { Advance, CommitResult, Decision, LateContribution } from '../../read-model-store';
-import { claimCheckpoints, finishIntents, moveCheckpoints, recordIntents } from './checkpoints';
+import { claimCheckpoints, finishIntents, moveCheckpoints, readCheckpoints, recordIntents } from './checkpoints';
 
 /** Thrown inside a transaction to roll it back with an answer. */
 class Refused extends Error {
@@ -27,6 +27,10 @@ export class PostgresCheckpointControl implements CheckpointControl {
       throw new RefoldError('generation.not-running', `${generationLabel(generation)} is not followed any more`);
     }
     return claimed;
+  }
+
+  checkpoints(generation: Generation): Promise<readonly Checkpoint[]> {
+    return readCheckpoints(this.#pool, generation.id);
   }
 
   async decisions(generation: Generation, checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {

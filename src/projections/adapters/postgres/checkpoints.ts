@@ -20,11 +20,12 @@ interface CheckpointRow {
   readonly intent: Intent | null;
 }
 
-const COLUMNS = `topic, partition, next_offset, epoch, stream_time,
-  json_build_object('read', read_count, 'applied', applied_count, 'filtered', filtered_count, 'late', late_count,
-    'parked', parked_count, 'discarded', discarded_count, 'errata', errata_count, 'control', control_count) AS counters,
-  fingerprint_offset, fingerprint_timestamp, fingerprint_id,
-  CASE WHEN hold_until > clock_timestamp() THEN hold_at END AS hold_at, owner, stopped_by, intent`;
+/** Of `refold.checkpoints c`. */
+const COLUMNS = `c.topic, c.partition, c.next_offset, c.epoch, c.stream_time,
+  json_build_object('read', c.read_count, 'applied', c.applied_count, 'filtered', c.filtered_count, 'late', c.late_count,
+    'parked', c.parked_count, 'discarded', c.discarded_count, 'errata', c.errata_count, 'control', c.control_count) AS counters,
+  c.fingerprint_offset, c.fingerprint_timestamp, c.fingerprint_id,
+  CASE WHEN c.hold_until > clock_timestamp() THEN c.hold_at END AS hold_at, c.owner, c.stopped_by, c.intent`;
 
 const checkpointOf = (row: CheckpointRow): Checkpoint => ({
   topic: row.topic,
@@ -41,7 +42,7 @@ const checkpointOf = (row: CheckpointRow): Checkpoint => ({
 });
 
 export const readCheckpoints = async (sql: Sql, generationId: number): Promise<readonly Checkpoint[]> => {
-  const { rows } = await sql.query<CheckpointRow>(`SELECT ${COLUMNS} FROM refold.checkpoints WHERE generation_id = $1 ORDER BY topic, partition`, [
+  const { rows } = await sql.query<CheckpointRow>(`SELECT ${COLUMNS} FROM refold.checkpoints c WHERE generation_id = $1 ORDER BY topic, partition`, [
     generationId,
   ]);
   return rows.map(checkpointOf);
@@ -64,7 +65,7 @@ export const claimCheckpoints = async (
             SELECT c.ctid AS at FROM refold.checkpoints c JOIN refold.generations g USING (generation_id)
             WHERE c.generation_id = $1 AND g.status IN ('candidate', 'active', 'standby') AND (c.topic, c.partition) IN (SELECT topic, partition FROM wanted)
             ORDER BY c.topic, c.partition FOR UPDATE OF c FOR SHARE OF g)
-     UPDATE refold.checkpoints SET epoch = epoch + 1, owner = $4, updated_at = now()
+     UPDATE refold.checkpoints c SET epoch = epoch + 1, owner = $4, updated_at = now()
      WHERE generation_id = $1 AND (topic, partition) IN (SELECT topic, partition FROM wanted) AND (SELECT count(*) FROM locked) > 0
      RETURNING ${COLUMNS}`,
     [generationId, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition), owner],
@@ -171,7 +172,7 @@ export const finishIntents = async (sql: Sql, generationId: number, partitions: 
             WHERE c.generation_id = $1 AND c.intent_to IS NOT NULL ORDER BY c.topic, c.partition FOR UPDATE OF c)
      UPDATE refold.checkpoints c SET ${MOVE}, intent_to = NULL, intent = NULL
      FROM j WHERE c.generation_id = $1 AND c.topic = j.topic AND c.partition = j.partition
-     RETURNING ${COLUMNS.replace('topic, partition', 'c.topic, c.partition')}`,
+     RETURNING ${COLUMNS}`,
     [generationId, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition), partitions.map(({ epoch }) => epoch)],
   );
   return rows.map(checkpointOf).sort(comparePartitions);

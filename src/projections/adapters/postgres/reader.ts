@@ -7,7 +7,7 @@ import { sqlState, translatePostgresError } from '../../../platform/postgres/err
 import { identifier, qualified } from '../../../platform/postgres/quote';
 import type { PostgresPool } from '../../../platform/postgres/pool';
 import type { AnyProjection } from '../../projection';
-import type { ReadModel, ReadModelDefinition, Row } from '../../read-model';
+import { identityOf, type ReadModel, type ReadModelDefinition, type Row } from '../../read-model';
 import { readValue, selectColumn } from './columns';
 
 type ModelOf<P> = P extends new () => { readonly into: infer M } ? M : P extends { readonly into: infer M } ? M : never;
@@ -90,7 +90,7 @@ export const openReader = <DB>(options: {
  * @throws RefoldError `projection.not-active`
  */
 export const readView = async (pool: PostgresPool, viewSchema: string, model: ReadModelDefinition): Promise<readonly Readonly<Record<string, unknown>>[]> => {
-  const order = model.columns.filter((column) => column.role === 'key' || column.bound === 'start').map(({ name }) => identifier(name));
+  const order = identityOf(model.columns).map(({ name }) => identifier(name));
   try {
     const rows = await pool.rawRows(
       `SELECT ${model.columns.map(selectColumn).join(', ')} FROM ${qualified(viewSchema, model.name)} ORDER BY ${order.join(', ')}`,

@@ -1,53 +1,12 @@
-import { RefoldError } from '../../../kernel/errors';
-import { partitionId, type PartitionId } from '../../../events/position';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { identifier, qualified } from '../../../platform/postgres/quote';
-import { NO_COUNTS, generationLabel, type Counters, type Generation, type StoppedBy } from '../../../projections/generations';
-import type { CompareRequest, Comparison, GenerationPair, Hold, PairComparison, SideState } from '../../ports';
+import type { Generation } from '../../../projections/generations';
+import type { CompareRequest, Comparison, GenerationPair, PairComparison } from '../../ports';
 import type { DiffSample, RowDiff } from '../../verdict';
 import { readPrimaryKey, readRelation, type RelationColumn } from './relations';
+import { readSides } from './sides';
 import { COMPARING, readHorizon } from './snapshots';
 import { visible } from './view-sql';
-
-interface StateRow {
-  readonly generation_id: number;
-  readonly topic: string;
-  readonly partition: number;
-  readonly next_offset: number;
-  readonly counters: Counters;
-  readonly stopped_by: StoppedBy | null;
-}
-
-const COUNTED = Object.keys(NO_COUNTS) as (keyof Counters)[];
-
-const readStates = async (sql: Sql, ids: readonly number[]): Promise<readonly StateRow[]> => {
-  const counters = COUNTED.map((name) => `'${name}', ${name}_count`).join(', ');
-  const { rows } = await sql.query<StateRow>(
-    `SELECT generation_id, topic, partition, next_offset, stopped_by, jsonb_build_object(${counters}) AS counters
-       FROM refold.checkpoints WHERE generation_id = ANY($1) ORDER BY generation_id, topic, partition`,
-    [ids],
-  );
-  return rows;
-};
-
-const sideState = (rows: readonly StateRow[]): SideState => ({
-  positions: Object.fromEntries(rows.map((row): [PartitionId, number] => [partitionId(row), row.next_offset])),
-  counters: rows.reduce<Counters>(
-    (sum, row) => Object.fromEntries(COUNTED.map((name) => [name, sum[name] + row.counters[name]])) as unknown as Counters,
-    NO_COUNTS,
-  ),
-  stopped: rows.flatMap((row) => (row.stopped_by === null ? [] : [row.stopped_by])),
-});
-
-const requirePositions = (rows: readonly StateRow[], hold: Hold): void => {
-  for (const target of hold.targets) {
-    const row = rows.find((r) => r.generation_id === target.generationId && r.topic === target.topic && r.partition === target.partition);
-    if (row?.next_offset !== target.at) {
-      const facts = { generation: target.generationId, topic: target.topic, partition: target.partition, held: target.at, next: row?.next_offset };
-      throw new RefoldError('cutover.behind', 'a generation is not at the position of the hold', { facts });
-    }
-  }
-};
 
 interface Shape {
   readonly keys: readonly string[];
@@ -181,22 +140,19 @@ export const comparePairs = (pool: PostgresPool, { pairs, hold, samples, onSnaps
   pool.transaction(async (sql) => {
     // Says that this session reads no view, whatever name the address gives it. Takes no snapshot: the first statement that reads does.
     await sql.query(`SET LOCAL application_name = '${COMPARING}'`);
-    const states = await readStates(
+    const sides = await readSides(
       sql,
+      hold,
       pairs.flatMap(({ from, to }) => [from.id, to.id]),
     );
-    requirePositions(states, hold);
     const horizon = await readHorizon(sql);
     await onSnapshot();
     await sql.query(`SET LOCAL TimeZone = 'UTC'`);
     const { rows } = await sql.query<{ at: Date }>('SELECT transaction_timestamp() AS at');
     const compared: PairComparison[] = [];
     for (const pair of pairs) {
-      const of = (id: number): SideState => sideState(states.filter((row) => row.generation_id === id));
-      compared.push({ pair, diff: await diffRows(sql, pair, samples), from: of(pair.from.id), to: of(pair.to.id) });
+      compared.push({ pair, diff: await diffRows(sql, pair, samples), from: sides.get(pair.from.id)!, to: sides.get(pair.to.id)! });
     }
     return { takenAt: rows[0]!.at.toISOString(), horizon, pairs: compared };
   }, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
 
-/** For messages. */
-export const pairLabel = ({ from, to }: GenerationPair): string => `${generationLabel(from)} -> ${generationLabel(to)}`;

@@ -1,0 +1,71 @@
+import { Decimal } from '../../../kernel/decimal';
+import { RefoldError } from '../../../kernel/errors';
+import type { Cell } from '../../../platform/clickhouse/client';
+import { identifier } from '../../../platform/clickhouse/quote';
+import type { ColumnType } from '../../columns';
+import type { NamedColumn } from '../../read-model';
+import { canonicalJson } from '../../values';
+
+/** How a column type lives in ClickHouse: declared, written as a JSON cell, read as one. */
+interface ClickHouseType {
+  readonly sql: string;
+  readonly write: (value: unknown) => Cell;
+  readonly read: (cell: Cell) => unknown;
+  /** Expression to read the column with; default: the column itself. */
+  readonly select?: (quoted: string) => string;
+}
+
+/** What DateTime64 holds; beyond it ClickHouse stores its nearest bound, silently. */
+const FIRST_INSTANT = Date.parse('1900-01-01T00:00:00.000Z');
+const LAST_INSTANT = Date.parse('2299-12-31T23:59:59.999Z');
+
+const writeInstant = (value: unknown): string => {
+  const instant = value as Date;
+  if (instant.getTime() < FIRST_INSTANT || instant.getTime() > LAST_INSTANT) {
+    throw new RefoldError('store.value-refused', `clickhouse holds instants of the years 1900 to 2299, not ${instant.toISOString()}`);
+  }
+  return instant.toISOString().replace('T', ' ').replace('Z', '');
+};
+
+const TYPES: Readonly<Record<Exclude<ColumnType['kind'], 'decimal'>, ClickHouseType>> = {
+  text: { sql: 'String', write: String, read: (cell) => cell },
+  integer: { sql: 'Int32', write: (value) => value as number, read: (cell) => cell },
+  bigint: { sql: 'Int64', write: String, read: (cell) => BigInt(cell as string) },
+  boolean: { sql: 'Bool', write: (value) => value as boolean, read: (cell) => cell },
+  timestamp: {
+    sql: `DateTime64(3, 'UTC')`,
+    write: writeInstant,
+    read: (cell) => new Date(Number(cell)),
+    select: (quoted) => `toUnixTimestamp64Milli(${quoted})`,
+  },
+  // As text: ClickHouse's own JSON type gives numbers back as it likes
+  json: { sql: 'String', write: (value) => JSON.stringify(value), read: (cell) => canonicalJson(JSON.parse(cell as string)) },
+};
+
+const decimalType = (precision: number, scale: number): ClickHouseType => ({
+  sql: `Decimal(${String(precision)}, ${String(scale)})`,
+  write: String,
+  read: (cell) => Decimal.parse(cell as string).withScale(scale),
+  select: (quoted) => `toString(${quoted})`,
+});
+
+const typeOf = (type: ColumnType): ClickHouseType => (type.kind === 'decimal' ? decimalType(type.precision, type.scale) : TYPES[type.kind]);
+
+/** The type of a value that is there. */
+export const plainType = ({ type }: NamedColumn): string => typeOf(type).sql;
+
+/** The type of the column. */
+export const columnType = (column: NamedColumn): string => (column.nullable ? `Nullable(${plainType(column)})` : plainType(column));
+
+/** @throws RefoldError `store.value-refused` for a value that the type cannot hold */
+export const writeCell = (column: NamedColumn, value: unknown): Cell => (value === null || value === undefined ? null : typeOf(column.type).write(value));
+
+export const readCell = (column: NamedColumn, cell: Cell): unknown => (cell === null ? null : typeOf(column.type).read(cell));
+
+export const selectColumn = (column: NamedColumn): string => {
+  const quoted = identifier(column.name);
+  return typeOf(column.type).select?.(quoted) ?? quoted;
+};
+
+/** Text that `CAST` turns into the column's type, for parameters. */
+export const parameterText = (column: NamedColumn, value: unknown): string => String(typeOf(column.type).write(value));

@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { RefoldError } from '../../../kernel/errors';
+import { partitionId, type PartitionId, type TopicPartition } from '../../../events/position';
+import type { CheckpointControl, ClaimedCheckpoint, Intent } from '../../checkpoint-control';
+import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
+import { identityOf } from '../../read-model';
+import type { Advance, BatchCommit, CommitResult, Decision, GenerationStore, StampedRow } from '../../read-model-store';
+import { keyText } from '../../values';
+import { addTo, byPartition, evidenceOf, identityTexts, keyValue, valuesOfMerge, versionOf, type Evidence, type VersionedRow } from './rows';
+import type { StoredRow, StoredRows } from './stored-rows';
+
+/** What this owner knows of a partition. */
+interface Claim {
+  readonly epoch: number;
+  next: number;
+  /** Left by an earlier owner, and not settled yet. */
+  intent: Intent | undefined;
+}
+
+const COMMITTED: CommitResult = { status: 'committed' };
+const fencedAt = (partitions: readonly TopicPartition[]): CommitResult => ({
+  status: 'fenced',
+  partitions: partitions.map(({ topic, partition }) => ({ topic, partition })),
+});
+
+/**
+ * One generation in ClickHouse. There is no transaction over both databases, so a batch goes in three steps: its intent is
+ * recorded with the checkpoint, its rows are inserted as one block with versions by position, the checkpoint is moved.
+ * Whoever claims a partition with an intent first finds out whether the rows have landed: if so the checkpoint is moved, if
+ * not exactly the same range is folded again, under the epoch of the intent, so that a block which lands late after all
+ * brings nothing but equal rows.
+ */
+export class ClickHouseGenerationStore implements GenerationStore {
+  readonly #control: CheckpointControl;
+  readonly #rows: StoredRows;
+  readonly #generation: Generation;
+  readonly #claims = new Map<PartitionId, Claim>();
+
+  constructor(control: CheckpointControl, rows: StoredRows, generation: Generation) {
+    this.#control = control;
+    this.#rows = rows;
+    this.#generation = generation;
+  }
+
+  async claim(partitions: readonly TopicPartition[], owner: string): Promise<readonly Checkpoint[]> {
+    const claimed = await this.#control.claim(this.#generation, partitions, owner);
+    return Promise.all(claimed.map((one) => this.#settled(one)));
+  }
+
+  decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {
+    return this.#control.decisions(this.#generation, checkpoints);
+  }
+
+  recordStop(partition: TopicPartition, epoch: number, stop: StoppedBy | undefined): Promise<void> {
+    return this.#control.recordStop(this.#generation, { ...partition, epoch }, stop);
+  }
+
+  /** @throws RefoldError `store.ahead-of-log` */
+  async load(keys: readonly string[]): Promise<ReadonlyMap<string, StampedRow>> {
+    const [key] = identityOf(this.#generation.columns);
+    const stored = await this.#known(await this.#rows.read(keys.map((text) => [text])));
+    return new Map(stored.filter(({ deleted }) => !deleted).map(({ row, stamp }) => [keyText(row[key!.name]), { row, stamp }]));
+  }
+
+  /** @throws RefoldError `store.repeat-differs`, `store.ahead-of-log`, `store.value-refused` before anything is recorded */
+  async commit(batch: BatchCommit): Promise<CommitResult> {
+    if (this.#stale(batch.advances).length > 0) {
+      return fencedAt(this.#stale(batch.advances));
+    }
+    const rows = byPartition(await this.#rowsOf(batch), ({ stamp }) => stamp);
+    if (this.#stale(batch.advances).length > 0) {
+      return fencedAt(this.#stale(batch.advances)); // the rows that were read have shown it
+    }
+    const intents = batch.advances.map((advance): Intent => ({
+      advance,
+      evidence: evidenceOf(this.#generation.columns, rows.get(partitionId(advance)) ?? []),
+    }));
+    const fresh = intents.filter((intent) => !this.#isRepeated(intent));
+    const freshPartitions = new Set(fresh.map(({ advance }) => partitionId(advance)));
+    const late = batch.late.filter((contribution) => freshPartitions.has(partitionId(contribution))); // the others were kept with their intent
+    if (intents.every(({ advance, evidence }) => evidence === null && freshPartitions.has(partitionId(advance)))) {
+      const result = await this.#control.advance(this.#generation, batch.advances, late);
+      return result.status === 'committed' ? this.#moved(batch.advances) : result;
+    }
+    const recorded = await this.#control.intend(this.#generation, fresh, late);
+    if (recorded.status !== 'committed') {
+      return recorded;
+    }
+    await this.#rows.insert([...rows.values()].flat(), this.#token(batch.advances));
+    return this.#finish(batch.advances);
+  }
+
+  /** Finds out what became of an intent; a checkpoint that still has one says so with `repeatTo`. */
+  async #settled({ checkpoint, intent }: ClaimedCheckpoint): Promise<Checkpoint> {
+    const claim: Claim = { epoch: checkpoint.epoch, next: checkpoint.next, intent };
+    this.#claims.set(partitionId(checkpoint), claim);
+    if (intent === undefined) {
+      return checkpoint;
+    }
+    const evidence = intent.evidence as Evidence | null;
+    if (evidence !== null && !(await this.#rows.hasLanded(checkpoint, evidence))) {
+      return { ...checkpoint, repeatTo: intent.advance.next };
+    }
+    const [finished] = await this.#control.finish(this.#generation, [checkpoint]);
+    if (finished === undefined) {
+      return checkpoint; // claimed by another since: our first batch will be fenced
+    }
+    claim.intent = undefined;
+    claim.next = finished.next;
+    return finished;
+  }
+
+  /**
+   * Rows at or beyond the position of their partition can only come from the intent that is to be settled (its block landed
+   * after we asked: the claim is given up, so that the batch is refused and the next claim finds it), or from another owner
+   * that has fenced us since.
+   */
+  async #known(stored: readonly StoredRow[]): Promise<readonly StoredRow[]> {
+    for (const row of stored) {
+      const claim = this.#claims.get(partitionId(row.stamp));
+      if (claim === undefined || row.stamp.offset < claim.next) {
+        continue;
+      }
+      if (claim.intent !== undefined && row.stamp.offset < claim.intent.advance.next) {
+        this.#claims.delete(partitionId(row.stamp));
+      } else {
+        await this.#requireFenced(row, claim);
+      }
+    }
+    return stored;
+  }
+
+  async #requireFenced({ row, stamp }: StoredRow, { epoch, next }: Claim): Promise<void> {
+    const checkpoints = await this.#control.checkpoints(this.#generation);
+    if (checkpoints.some((checkpoint) => partitionId(checkpoint) === partitionId(stamp) && checkpoint.epoch !== epoch)) {
+      return; // the commit of this batch will be refused
+    }
+    throw new RefoldError('store.ahead-of-log', `${generationLabel(this.#generation)} holds a row that its checkpoint has not reached`, {
+      facts: { topic: stamp.topic, partition: stamp.partition, offset: stamp.offset, next, key: identityTexts(this.#generation.columns, row) },
+    });
+  }
+
+  /** Whether this is the batch of an intent once more. @throws RefoldError `store.repeat-differs` if it should be, but is not the same */
+  #isRepeated({ advance, evidence }: Intent): boolean {
+    const { intent } = this.#claims.get(partitionId(advance))!;
+    if (intent === undefined) {
+      return false;
+    }
+    const { advance: first } = intent;
+    const same = first.next === advance.next && isDeepStrictEqual(first.counters, advance.counters) && isDeepStrictEqual(intent.evidence, evidence);
+    if (!same) {
+      throw new RefoldError('store.repeat-differs', `${generationLabel(this.#generation)} folds a batch that is in doubt otherwise than before`, {
+        facts: { topic: advance.topic, partition: advance.partition, from: first.from, next: first.next, nextNow: advance.next },
+      });
+    }
+    return true;
+  }
+
+  async #rowsOf({ advances, upserts, deletes, merges }: BatchCommit): Promise<readonly VersionedRow[]> {
+    const { columns } = this.#generation;
+    const [key] = identityOf(columns);
+    const epochs = new Map(advances.map((advance) => [partitionId(advance), this.#claims.get(partitionId(advance))!.intent?.advance.epoch ?? advance.epoch]));
+    const versioned = (values: Readonly<Record<string, unknown>>, stamp: StampedRow['stamp'], deleted: boolean): VersionedRow => {
+      return { values, stamp, deleted, version: versionOf(epochs.get(partitionId(stamp))!, stamp.offset) };
+    };
+    const merged: VersionedRow[] = [];
+    for (const group of byPartition(merges, ({ stamp }) => stamp!).values()) {
+      const brought = group.map((merge) => ({ stamp: merge.stamp!, values: valuesOfMerge(columns, merge) }));
+      const identities = brought.map(({ values }) => identityTexts(columns, values));
+      const stored = await this.#known(await this.#rows.read(identities, group[0]!.stamp));
+      const byIdentity = new Map(stored.map(({ row }) => [identityTexts(columns, row).join('\0'), row]));
+      merged.push(...brought.map(({ stamp, values }, i) => versioned(addTo(columns, byIdentity.get(identities[i]!.join('\0')), values), stamp, false)));
+    }
+    return [
+      ...upserts.map(({ row, stamp }) => versioned(row, stamp, false)),
+      ...deletes.map((deletion) => versioned({ [key!.name]: keyValue(key!, deletion.key) }, deletion.stamp, true)),
+      ...merged,
+    ];
+  }
+
+  #stale(advances: readonly Advance[]): readonly Advance[] {
+    return advances.filter((advance) => this.#claims.get(partitionId(advance))?.epoch !== advance.epoch);
+  }
+
+  async #finish(advances: readonly Advance[]): Promise<CommitResult> {
+    const finished = new Set((await this.#control.finish(this.#generation, advances)).map(partitionId));
+    this.#moved(advances.filter((advance) => finished.has(partitionId(advance))));
+    const fenced = advances.filter((advance) => !finished.has(partitionId(advance)));
+    return fenced.length === 0 ? COMMITTED : fencedAt(fenced);
+  }
+
+  #moved(advances: readonly Advance[]): CommitResult {
+    for (const advance of advances) {
+      const claim = this.#claims.get(partitionId(advance));
+      if (claim?.epoch === advance.epoch) {
+        claim.next = advance.next;
+        claim.intent = undefined;
+      }
+    }
+    return COMMITTED;
+  }
+
+  #token(advances: readonly Advance[]): string {
+    const parts = advances.map(({ topic, partition, from, next, epoch }) => `${topic}/${String(partition)}@${String(from)}-${String(next)}#${String(epoch)}`);
+    return createHash('sha256')
+      .update(`${String(this.#generation.id)}:${parts.join(',')}`)
+      .digest('hex');
+  }
+}

@@ -1,0 +1,101 @@
+import type { TopicPartition } from '../../../events/position';
+import type { Cell, CellRow, ClickHouse, Parameters } from '../../../platform/clickhouse/client';
+import { identifier, qualified } from '../../../platform/clickhouse/quote';
+import type { Generation } from '../../generations';
+import { identityOf, type NamedColumn } from '../../read-model';
+import type { StampedRow } from '../../read-model-store';
+import { plainType, readCell, selectColumn } from './columns';
+import { cellsOf, type Evidence, type VersionedRow } from './rows';
+import { STAMP_COLUMNS, rowsTable } from './table';
+
+/** A row as stored: deleted ones are seen too, because they carry versions. */
+export interface StoredRow extends StampedRow {
+  readonly deleted: boolean;
+}
+
+/** Largest number of characters of keys in one query; servers limit the size of a parameter. */
+const KEYS_AT_ONCE = 60_000;
+
+const chunksOf = (keys: readonly (readonly string[])[]): readonly (readonly (readonly string[])[])[] => {
+  const chunks: (readonly string[])[][] = [];
+  let room = 0;
+  for (const key of keys) {
+    const size = key.reduce((sum, part) => sum + part.length + 3, 0);
+    if (size > room || chunks.length === 0) {
+      chunks.push([]);
+      room = KEYS_AT_ONCE;
+    }
+    chunks.at(-1)!.push(key);
+    room -= size;
+  }
+  return chunks;
+};
+
+/** Reads and writes the rows of one generation. */
+export class StoredRows {
+  readonly #clickhouse: ClickHouse;
+  readonly #table: string;
+  readonly #columns: readonly NamedColumn[];
+  readonly #identity: readonly NamedColumn[];
+
+  constructor(clickhouse: ClickHouse, generation: Generation) {
+    this.#clickhouse = clickhouse;
+    this.#table = qualified(generation.viewSchema, rowsTable(generation));
+    this.#columns = generation.columns;
+    this.#identity = identityOf(generation.columns);
+  }
+
+  /** Inserts all rows as one block. */
+  async insert(rows: readonly VersionedRow[], token: string): Promise<void> {
+    const names = [...this.#columns.map(({ name }) => name), ...STAMP_COLUMNS] as [string, ...string[]];
+    await this.#clickhouse.insert(
+      this.#table,
+      names,
+      rows.map((row) => cellsOf(this.#columns, row)),
+      token,
+    );
+  }
+
+  /** The newest versions of the rows that the keys identify; of partials only those of one source partition. */
+  async read(keys: readonly (readonly string[])[], partition?: TopicPartition): Promise<readonly StoredRow[]> {
+    const select = [...this.#columns.map(selectColumn), '_topic', '_partition', 'toUInt64(_offset)', '_deleted'].join(', ');
+    const read: StoredRow[] = [];
+    for (const chunk of chunksOf(keys)) {
+      const { where, parameters } = this.#identified(chunk);
+      const own = partition === undefined ? '' : ' AND _topic = {topic:String} AND _partition = {partition:UInt32}';
+      const rows = await this.#clickhouse.rows(`SELECT ${select} FROM ${this.#table} FINAL WHERE ${where}${own}`, {
+        ...parameters,
+        ...(partition === undefined ? {} : { topic: partition.topic, partition: partition.partition }),
+      });
+      read.push(...rows.map((cells) => this.#storedRow(cells)));
+    }
+    return read;
+  }
+
+  /** Whether the block that the evidence was taken from was written. */
+  async hasLanded({ topic, partition }: TopicPartition, { identity, version }: Evidence): Promise<boolean> {
+    const { where, parameters } = this.#identified([identity]);
+    const [row] = await this.#clickhouse.rows(
+      `SELECT count() FROM ${this.#table} WHERE ${where} AND _topic = {topic:String} AND _partition = {partition:UInt32} AND _version = toUInt128({version:String})`,
+      { ...parameters, topic, partition, version },
+    );
+    return row![0] !== '0';
+  }
+
+  /** A condition that the primary key serves: the identity is one of those given. */
+  #identified(keys: readonly (readonly string[])[]): { readonly where: string; readonly parameters: Parameters } {
+    const columns = this.#identity.map(({ name }) => identifier(name));
+    const lists = this.#identity.map((column, i) => `CAST({k${String(i)}:Array(String)}, 'Array(${plainType(column).replaceAll("'", "\\'")})')`);
+    const list = lists.length === 1 ? lists[0]! : `arrayZip(${lists.join(', ')})`;
+    return {
+      where: `(${columns.join(', ')}) IN (SELECT arrayJoin(${list}))`,
+      parameters: Object.fromEntries(this.#identity.map((_, i) => [`k${String(i)}`, keys.map((key) => key[i]!)])),
+    };
+  }
+
+  #storedRow(cells: CellRow): StoredRow {
+    const row = Object.freeze(Object.fromEntries(this.#columns.map((column, i) => [column.name, readCell(column, cells[i]!)])));
+    const [topic, partition, offset, deleted] = cells.slice(this.#columns.length) as readonly Cell[];
+    return { row, stamp: { topic: String(topic), partition: Number(partition), offset: Number(offset) }, deleted: deleted === true };
+  }
+}

@@ -1,0 +1,91 @@
+import { RefoldError } from '../../../kernel/errors';
+import type { ClickHouse } from '../../../platform/clickhouse/client';
+import { identifier, literal, qualified } from '../../../platform/clickhouse/quote';
+import { generationLabel, type Generation } from '../../generations';
+import type { NamedColumn } from '../../read-model';
+import { identityOf } from '../../read-model';
+import { columnType, plainType } from './columns';
+
+/** What the engine needs beside the columns of the model; readers never see it. */
+const STAMPS = [
+  ['_topic', 'LowCardinality(String)'],
+  ['_partition', 'UInt32'],
+  ['_offset', 'UInt64'],
+  ['_version', 'UInt128'],
+  ['_deleted', 'Bool'],
+] as const;
+export const STAMP_COLUMNS = STAMPS.map(([name]) => name);
+
+/** The table that holds the rows; the generation's own name is a view over it. */
+export const rowsTable = ({ table, storage }: Generation): string => `${table}_${storage}`;
+
+/** What identifies a stored row. */
+const sortingKey = ({ columns, storage }: Generation): readonly string[] => [
+  ...identityOf(columns).map(({ name }) => identifier(name)),
+  ...(storage === 'partials' ? ['_topic', '_partition'] : []),
+];
+
+/** What merges the partials of one measure, in the measure's own type; what overflows it is an error, never another number. */
+const MERGES: Readonly<Record<NonNullable<NamedColumn['law']>, (column: NamedColumn, quoted: string) => string>> = {
+  count: (_, quoted) => `accurateCast(sum(toInt128(${quoted})), 'Int64')`,
+  sum: (column, quoted) =>
+    column.type.kind === 'decimal' ? `CAST(sum(${quoted}), ${literal(plainType(column))})` : `accurateCast(sum(toInt128(${quoted})), 'Int64')`,
+  min: (_, quoted) => `min(${quoted})`,
+  max: (_, quoted) => `max(${quoted})`,
+};
+
+/** What readers see of a table of rows: the newest version of each, without the deleted ones; partials merged. */
+export const readableSelect = (generation: Generation, table: string): string => {
+  const { columns, storage, viewSchema } = generation;
+  const from = `FROM ${qualified(viewSchema, table)} AS stored FINAL WHERE NOT stored._deleted`;
+  const stored = ({ name }: NamedColumn): string => `stored.${identifier(name)}`;
+  if (storage !== 'partials') {
+    return `SELECT ${columns.map((column) => `${stored(column)} AS ${identifier(column.name)}`).join(', ')} ${from}`;
+  }
+  const merged = columns.map((column) => {
+    const shown = column.role === 'measure' ? MERGES[column.law!](column, stored(column)) : column.bound === 'end' ? `any(${stored(column)})` : stored(column);
+    return `${shown} AS ${identifier(column.name)}`;
+  });
+  return `SELECT ${merged.join(', ')} ${from} GROUP BY ${identityOf(columns).map(stored).join(', ')}`;
+};
+
+/**
+ * DDL of a generation: the table of its rows and the view over it. Of rows with the same key the highest version counts;
+ * a deleted one keeps its version, so that an older row that lands late stays invisible.
+ */
+export const createTable = (generation: Generation): readonly string[] => {
+  const { viewSchema, table, columns } = generation;
+  const declared = [...columns.map((column) => [identifier(column.name), columnType(column)] as const), ...STAMPS].map(([name, type]) => `${name} ${type}`);
+  const rows = rowsTable(generation);
+  return [
+    `CREATE TABLE IF NOT EXISTS ${qualified(viewSchema, rows)} (${declared.join(', ')})
+     ENGINE = ReplacingMergeTree(_version) ORDER BY (${sortingKey(generation).join(', ')})
+     SETTINGS non_replicated_deduplication_window = 1000`,
+    `CREATE VIEW IF NOT EXISTS ${qualified(viewSchema, table)} AS ${readableSelect(generation, rows)}`,
+  ];
+};
+
+/** @throws RefoldError `store.schema-drift` naming the first column that differs; `generation.not-provisioned` if a candidate has no table yet */
+export const assertTable = async (clickhouse: ClickHouse, generation: Generation): Promise<void> => {
+  const table = rowsTable(generation);
+  const rows = await clickhouse.rows('SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String}', {
+    database: generation.viewSchema,
+    table,
+  });
+  const drift = (message: string, column?: string): never => {
+    throw new RefoldError('store.schema-drift', message, { facts: { generation: generationLabel(generation), table, column } });
+  };
+  if (rows.length === 0 && generation.status === 'candidate') {
+    throw new RefoldError('generation.not-provisioned', `table ${table} does not exist yet`, { facts: { generation: generationLabel(generation) } });
+  }
+  if (rows.length === 0) {
+    drift(`table ${table} is missing`);
+  }
+  const found = new Map(rows.map(([name, type]) => [name, type]));
+  for (const [name, declared] of [...generation.columns.map((column) => [column.name, columnType(column)] as const), ...STAMPS]) {
+    const actual = found.get(name) ?? drift(`column ${name} is missing`, name);
+    if (actual !== declared) {
+      drift(`column ${name} is ${String(actual)}, declared is ${declared}`, name);
+    }
+  }
+};

@@ -57,7 +57,9 @@ const figuresRow = (name, runs, most) => {
   const n = good[0]?.n;
   return [
     titleOf(name, n === most ? undefined : n),
-    good.length === runs.length ? `${String(good.length)}, ${String(good.filter(isQuiet).length)} quiet` : `${String(good.length)}, **${String(runs.length - good.length)} FAILED**`,
+    good.length === runs.length
+      ? `${String(good.length)}, ${String(good.filter(isQuiet).length)} quiet`
+      : `${String(good.length)}, **${String(runs.length - good.length)} FAILED**`,
     speedOf(good, isQuiet, ({ rate }) => rate, thousands),
     spread(
       good.map((run) => run.cpu_per_m),
@@ -82,7 +84,12 @@ const ratioRow = (own, other, by) => {
   return [
     titleOf(own),
     titleOf(other),
-    speedOf(pairs, ([a, b]) => isQuiet(a) && isQuiet(b), ([a, b]) => a.rate / b.rate, ratio),
+    speedOf(
+      pairs,
+      ([a, b]) => isQuiet(a) && isQuiet(b),
+      ([a, b]) => a.rate / b.rate,
+      ratio,
+    ),
     spread(
       pairs.map(([a, b]) => (a.cpu_per_m + (a.pg_cpu_s / a.events) * 1e6) / (b.cpu_per_m + (b.pg_cpu_s / b.events) * 1e6)),
       ratio,

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { choose, SMALL } from './choice.mjs';
-import { machine } from './machine.mjs';
+import { machine, revision } from './machine.mjs';
 import { reportText } from './report.mjs';
 
 const here = import.meta.dirname;
@@ -69,11 +69,12 @@ const load = (sizes) => {
   }
 };
 
-const bench = async () => {
+const bench = () => {
   const chosen = choose(values, environment);
   for (const { name, reason } of chosen.leftOut) {
     process.stdout.write(`left out: ${name} (${reason})\n`);
   }
+  const built = revision(root);
   prepare(chosen);
   const results = path.join(environment.WORKDIR, `results-${String(Date.now())}.jsonl`);
   environment.RESULTS = results;
@@ -87,7 +88,7 @@ const bench = async () => {
     });
     process.exitCode = status === 0 ? 0 : 1;
     const lines = fs.readFileSync(results, 'utf8').trim().split('\n');
-    const facts = await machine(root, within('"$PGBIN/psql" "$PGURL" -Atc "SHOW server_version"'), environment);
+    const facts = machine(root, built, within('"$PGBIN/psql" "$PGURL" -Atc "SHOW server_version"'), environment);
     const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ');
     fs.writeFileSync(values.out, reportText({ command, facts, leftOut: chosen.leftOut, runs: lines.map((line) => JSON.parse(line)) }));
     process.stdout.write(`${path.relative(root, values.out)} is written${status === 0 ? '' : '; a run FAILED, see above'}\n`);
@@ -97,7 +98,7 @@ const bench = async () => {
 };
 
 try {
-  await bench();
+  bench();
 } catch (error) {
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;

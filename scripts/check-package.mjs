@@ -42,7 +42,14 @@ const listed = (tarball) => run('the tarball can be read', 'tar', ['-tzf', tarba
 
 const checkContents = (paths) => {
   const wanted = ['package/LICENSE', 'package/README.md', 'package/CHANGELOG.md', 'package/migrations/', 'package/services/'];
-  const refused = ['package/services/kafka/libs/', 'package/services/kafka/target/', 'package/services/registry/app/', 'package/src/', 'package/test/'];
+  const refused = [
+    'package/bench/',
+    'package/services/kafka/libs/',
+    'package/services/kafka/target/',
+    'package/services/registry/app/',
+    'package/src/',
+    'package/test/',
+  ];
   faults.push(...wanted.filter((path) => !paths.some((found) => found.startsWith(path))).map((path) => `${path} is not in the tarball`));
   faults.push(...refused.filter((path) => paths.some((found) => found.startsWith(path))).map((path) => `${path} is in the tarball`));
 };

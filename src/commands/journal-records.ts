@@ -1,4 +1,5 @@
 import { RefoldError } from '../kernel/errors';
+import { CE } from '../events/cloudevents';
 import type { EventSerde } from '../events/event-serde';
 import type { CommandContext } from './command-context';
 import type { JournalRecord } from './journal';
@@ -19,7 +20,7 @@ export const journalRecords = (events: readonly object[], { serde, context, afte
     const version = after + 1 + index;
     const { correlationId, commandId, stream, aggregate } = context;
     const record = serde.encode(event, { correlationId, causationId: commandId, streamVersion: version, journalIncarnation: incarnation });
-    const key = record.key.toString();
+    const key = record.headers[CE.subject]; // the record key may be coarser
     if (key !== stream) {
       const facts = { aggregate, stream, key, event: event.constructor.name };
       throw new RefoldError('decision.invalid', 'a command decided an event of another stream', {

@@ -19,7 +19,7 @@ export interface DecodedEvent {
   readonly type: string;
   /** Instance of the registered class. */
   readonly event: object;
-  /** The record key as text. */
+  /** The stream id: the record key as text, or what the event names where the type has a `partitionKey`. */
   readonly key: string;
   /** Event time, milliseconds since the epoch. */
   readonly time: number;

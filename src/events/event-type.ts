@@ -49,6 +49,11 @@ export interface EventTypeOptions<S, E> {
   readonly schema: S;
   /** Stream id: becomes the record key; never empty. */
   readonly key: (event: E) => string;
+  /**
+   * Record key where it is coarser than the stream id, as in a topic of orders that is keyed by customer. All events of a
+   * stream must have the same. Default: `key`. A reader then takes the stream id from the event instead of the record.
+   */
+  readonly partitionKey?: (event: E) => string;
   /** Event time; default: the time of appending. */
   readonly time?: (event: E) => Date;
   /** `{ 1: up }` turns the fields of version 1 into those of version 2, and so on. */
@@ -62,6 +67,7 @@ export interface EventTypeDefinition {
   readonly topic: string;
   readonly schema: unknown;
   readonly key: (event: object) => string;
+  readonly partitionKey: ((event: object) => string) | undefined;
   readonly time: ((event: object) => Date) | undefined;
   readonly upcasters: Readonly<Record<number, Upcaster>>;
   readonly class: EventClass;
@@ -87,6 +93,7 @@ export function defineEventType<S, E extends object>(target: EventClass<E>, opti
     topic: options.topic,
     schema: options.schema,
     key: options.key as (event: object) => string,
+    partitionKey: options.partitionKey as ((event: object) => string) | undefined,
     time: options.time as ((event: object) => Date) | undefined,
     upcasters: options.upcasters ?? {},
     class: target,

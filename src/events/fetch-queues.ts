@@ -35,7 +35,6 @@ interface Segment {
 /** What was fetched of one partition and not yet taken. Offsets `[from, next)` join without a gap. */
 class PartitionQueue {
   #segments: Segment[] = [];
-  #paused = false;
   records = 0;
   bytes = 0;
   /** Where the next batch that is taken begins. */
@@ -69,12 +68,12 @@ class PartitionQueue {
     this.next = batch.next;
     this.records += batch.records.length;
     this.bytes += bytes;
-    this.#updatePause();
   }
 
+  /** A whole answer is to find room: what does not fit was decoded for nothing and has to be fetched again. */
   wantsMore(): boolean {
-    this.#updatePause();
-    return !this.#paused;
+    const { maxQueuedRecords, maxQueuedBytes } = this.limits;
+    return this.records * 2 <= maxQueuedRecords && this.bytes * 2 <= maxQueuedBytes;
   }
 
   /** Takes at most `count` records; the range reaches to the next record that stays, or to the end of what was fetched. */
@@ -111,15 +110,6 @@ class PartitionQueue {
     this.bytes -= bytes;
     return taken;
   }
-
-  #updatePause(): void {
-    const { maxQueuedRecords, maxQueuedBytes } = this.limits;
-    if (this.records >= maxQueuedRecords || this.bytes >= maxQueuedBytes) {
-      this.#paused = true;
-    } else if (this.records * 2 <= maxQueuedRecords && this.bytes * 2 <= maxQueuedBytes) {
-      this.#paused = false;
-    }
-  }
 }
 
 /**
@@ -147,7 +137,7 @@ export const shareEvenly = (wanted: readonly number[], total: number, rotation: 
 
 /**
  * Bounded queues of one assignment, one per partition: an adapter fills them ahead, `take` empties them evenly.
- * A partition is not to be fetched from (`wantsMore`) once it holds the limit, until it holds less than half of it.
+ * A partition is to be fetched from (`wantsMore`) while it holds at most half of the limit.
  */
 export class FetchQueues {
   readonly #queues: Map<PartitionId, PartitionQueue>;

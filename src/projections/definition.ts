@@ -131,6 +131,7 @@ const describeDefinition = ({ into, window, storage, ...source }: ProjectionSour
     name: type.name,
     version: type.version,
     topic: type.topic,
+    ...(type.partitionKey === undefined ? {} : { partitionKey: true }), // another source of row keys
     schema: type.schema,
     upcasters: Object.keys(type.upcasters),
     missing: missing ?? null,

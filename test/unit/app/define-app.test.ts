@@ -187,6 +187,15 @@ describe('the definition hash', () => {
     expect(hashOf('partials')).not.toBe(hashOf());
   });
 
+  it('changes with a partition key: row keys come from elsewhere', () => {
+    const hashes = [{}, { partitionKey: () => 'c' }].map((more) => {
+      class Noted {}
+      defineEventType(Noted, { name: 'shop.Noted', version: 1, topic: 'orders', key: () => 'o', schema: { type: 'record', fields: [] }, ...more });
+      return definitionOf(projection({ name: 'p', version: 1, into: orderSummary }).on(Noted, () => undefined)).hash;
+    });
+    expect(new Set(hashes).size).toBe(2);
+  });
+
   it('changes with the window', () => {
     const model = readModel('n', { a: text().key(), w: windowStart(), n: count() });
     const hashes = ['1 day', '1 hour'].map(

@@ -105,12 +105,12 @@ describe('FetchQueues', () => {
   it.each([
     ['records', 4, 1_000_000],
     ['bytes', 1_000_000, 4],
-  ])('wants no more above the limit of %s until half of it is taken', (_, maxRecords, maxBytes) => {
+  ])('wants more while at most half of the limit of %s is held, so that a whole answer finds room', (_, maxRecords, maxBytes) => {
     const id = { topic, partition: 0 };
     const queues = queuesFrom([0], maxRecords, maxBytes);
-    queues.offer(batch(0, 0, 'rrr'));
+    queues.offer(batch(0, 0, 'rr'));
     expect(queues.wantsMore(id)).toBe(true);
-    queues.offer(batch(0, 3, 'r'));
+    queues.offer(batch(0, 2, 'rr'));
     expect(queues.wantsMore(id)).toBe(false);
     queues.take(1);
     expect(queues.wantsMore(id)).toBe(false);

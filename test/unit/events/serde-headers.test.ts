@@ -60,6 +60,30 @@ test('a foreign record: no headers and no key', async () => {
   expect(serde.decoder([Thing]).facts(record)).toEqual({ time: APPENDED_AT, type: undefined });
 });
 
+describe('a record key that is coarser than the stream id', () => {
+  const both = recordOf({ name: 'id', type: 'string' }, { name: 'customer', type: 'string' });
+  interface Order {
+    readonly id: string;
+    readonly customer: string;
+  }
+  const Order = eventClass({ schema: both, key: (e: Order) => e.id, partitionKey: (e: Order) => e.customer, time: () => new Date(at) });
+
+  test('decides on the partition, while the event names its stream', async () => {
+    const registry = new MemorySchemaRegistry();
+    const record = (await startedSerde([Order], registry)).encode(new Order({ id: 'o1', customer: 'c1' }));
+    expect(record.key).toEqual(Buffer.from('c1'));
+    expect(record.headers.ce_subject).toBe('o1');
+    expect(await decodedWith([Order], registry, stored(record))).toMatchObject([{ key: 'o1' }]);
+    expect(await decodedWith([Order], registry, stored({ ...record, headers: {} }))).toMatchObject([{ key: 'o1' }]);
+  });
+
+  test.each(['', 7, '\ud800'])('is refused where it cannot be a key: %j', async (customer) => {
+    const Odd = eventClass({ schema, key: () => 'o1', partitionKey: () => customer as string });
+    const serde = await startedSerde([Odd]);
+    expect((await errorOf(() => serde.encode(new Odd({ id: 'x' })))).message).toContain('its partitionKey');
+  });
+});
+
 test('the time of the header is the time of the event', async () => {
   const registry = new MemorySchemaRegistry();
   const serde = await startedSerde([Thing], registry);

@@ -206,9 +206,9 @@ const schemaId = (record: LogRecord, value: Buffer): number => {
   return value.readInt32BE(1);
 };
 
-/** A foreign record without a key belongs to the stream that its event names. */
+/** The event names its stream where the record key does not: a foreign record has none, or the key is that of the partition. */
 const keyOf = (record: LogRecord, target: Target, event: object): string => {
-  if (record.key !== null) {
+  if (record.key !== null && target.codec.definition.partitionKey === undefined) {
     return record.key.toString();
   }
   try {

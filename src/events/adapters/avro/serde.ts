@@ -65,14 +65,15 @@ export class AvroSerde implements EventSerde {
       throw new RefoldError('internal.invariant', `events cannot be encoded before the serde has started`, { facts: { type: definition.name } });
     }
     const value = (this.#codecs.get(definition.name) as EventCodec).encode(event, schemaId);
-    const key = keyOf(definition, event);
+    const stream = keyOf(definition, event, 'key');
+    const key = definition.partitionKey === undefined ? stream : keyOf(definition, event, 'partitionKey');
     const time = this.#timeOf(definition, event);
     const headers = cloudEventHeaders({
       id: metadata.id ?? randomUUID(),
       type: definition.name,
       app: this.#options.source,
       time,
-      subject: key,
+      subject: stream,
       correlationId: metadata.correlationId,
       causationId: metadata.causationId,
       streamVersion: metadata.streamVersion,
@@ -109,13 +110,13 @@ const called = <T>(definition: EventTypeDefinition, what: string, call: () => T)
   }
 };
 
-const keyOf = (definition: EventTypeDefinition, event: object): string => {
-  const key: unknown = called(definition, 'key', () => definition.key(event));
+const keyOf = (definition: EventTypeDefinition, event: object, which: 'key' | 'partitionKey'): string => {
+  const key: unknown = called(definition, which, () => definition[which]?.(event));
   if (typeof key !== 'string' || key === '') {
-    throw invalid(definition, 'its key must be a text that is not empty');
+    throw invalid(definition, `its ${which} must be a text that is not empty`);
   }
   if (/\p{Surrogate}/u.test(key)) {
-    throw invalid(definition, 'its key holds half of a surrogate pair, which UTF-8 cannot write');
+    throw invalid(definition, `its ${which} holds half of a surrogate pair, which UTF-8 cannot write`);
   }
   return key;
 };

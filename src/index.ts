@@ -1,6 +1,6 @@
 // What users import. Our own code imports the files themselves.
 export { defineApp, type App, type AppOptions } from './app/define-app';
-export { connect, type ConnectedApp, type ConnectOptions, type Database, type ReadOnly } from './app/connect';
+export { connect, type CaughtUpOptions, type ConnectedApp, type ConnectOptions, type Database, type ReadOnly, type Written } from './app/connect';
 export { TOKENS } from './app/container';
 export { resolveConfiguration, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './app/configuration';
 export type { KafkaSasl, KafkaSettings, KafkaTls } from './app/kafka-settings';

@@ -10,18 +10,17 @@ import { CommandBus } from '../commands/command-bus';
 import { Relay, type RelayOptions } from '../commands/relay';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
 import type { Checkpoint, Generation, GenerationCatalog, StoreKind } from '../projections/generations';
-import { readModelRows } from '../projections/adapters/clickhouse/reader';
 import type { AnyProjection } from '../projections/projection';
-import { openReader, readView, type Database, type Reader, type ReadOnly } from '../projections/adapters/postgres/reader';
+import { openReader, type Database, type Reader, type ReadOnly } from '../projections/adapters/postgres/reader';
 import type { ReplayCoordinator } from '../replay/coordinator';
-import { RefoldError } from '../kernel/errors';
 import { resolveConfiguration, WORKER_DEFAULTS, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './configuration';
 import { createContainer, TOKENS, type Addresses } from './container';
+import { caughtUp, queryModel, type CaughtUpOptions, type Written } from './reading';
 import type { App } from './define-app';
 import { acquireServices } from './services/services';
 import { Worker } from './worker';
 
-export type { Database, ReadOnly };
+export type { CaughtUpOptions, Database, ReadOnly, Written };
 
 export interface ConnectOptions {
   /** Lies over the defaults and under the environment. */
@@ -56,6 +55,12 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   readonly db: ReadOnly<Database<P>>;
   /** All rows of a read model, by key, in exact values; from the first store its projection names unless another is said. @throws RefoldError `projection.not-active`, `projection.unknown` */
   query<N extends keyof Database<P> & string>(model: N, options?: { readonly store?: StoreKind }): Promise<readonly Database<P>[N][]>;
+  /**
+   * Answers once readers of a read model see what lies at positions of the log: those that `emit` answered, or those of the
+   * events of a command (by its id), wherever it is relayed.
+   * @throws RefoldError `projection.behind` after the time given, `projection.not-active`, `projection.unknown`
+   */
+  caughtUp<N extends keyof Database<P> & string>(model: N, written: Written, options?: CaughtUpOptions): Promise<void>;
   /** Creates or upgrades the control schema, creates the topics, registers the schemas. Idempotent. Answers the names of the migrations applied. */
   migrate(): Promise<readonly string[]>;
   /** Appends events to the log, in the order given per key. @throws RefoldError `event.invalid`, `event.not-registered`, `log.*` */
@@ -167,6 +172,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     schemas: serde,
     replays: container.resolve(TOKENS.coordinator),
     query: (model, of) => queryModel(app, configuration, container, model, of?.store),
+    caughtUp: (model, written, of) => caughtUp(app, container, model, written, of),
     migrate: async () => {
       const applied = await migrate(pool);
       await log.createTopics(app.topics);
@@ -215,28 +221,6 @@ const relaysOf = (app: App, configuration: ResolvedConfiguration, container: Dep
   };
   const hosted = (wanted = configuration.relay !== false && app.aggregates.length > 0): Relay | undefined => (wanted ? make() : undefined);
   return { make, hosted, wake: () => relays.forEach((relay) => relay.wake()) };
-};
-
-const queryModel = async <P extends readonly AnyProjection[], N extends keyof Database<P> & string>(
-  app: App<P>,
-  configuration: ResolvedConfiguration,
-  container: DependencyContainer,
-  name: N,
-  wanted: StoreKind | undefined,
-): Promise<readonly Database<P>[N][]> => {
-  const projection = app.projections.filter((definition) => definition.model.name === name).at(-1);
-  if (projection === undefined) {
-    throw new RefoldError('projection.unknown', `no projection fills a read model named ${name}`);
-  }
-  const store = wanted ?? projection.stores[0];
-  if (store === undefined || !projection.stores.includes(store)) {
-    throw new RefoldError('config.invalid', `read model ${name} is not kept in ${String(store)}`, { facts: { stores: projection.stores } });
-  }
-  const rows =
-    store === 'clickhouse'
-      ? readModelRows(container.resolve(TOKENS.clickhouse), projection.model)
-      : readView(container.resolve(TOKENS.pool), configuration.viewSchema, projection.model);
-  return (await rows) as unknown as readonly Database<P>[N][];
 };
 
 const workerOf = (

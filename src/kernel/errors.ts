@@ -194,6 +194,11 @@ export const ERROR_CODES = {
     'The projection has no active generation yet, so its view does not exist.',
     'Start a worker with `refold run` and wait until the first generation has reached the head of the log.',
   ),
+  'projection.behind': entry(
+    'A read model has not come to positions of the log within the time that the caller gave it.',
+    'Read without what was written, or wait again; `refold lag show` says whether workers and relay run.',
+    true,
+  ),
   'generation.definition-changed': entry(
     'The code of a projection differs from what its generation was built with.',
     'Undo the change, or raise the version of the projection and start a replay.',

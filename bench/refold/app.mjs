@@ -21,10 +21,16 @@ const selfContained = (schema) => ({
 
 const schemaOf = (event) => selfContained(recordNamed(event.name));
 
+const idOf = (subject) => CLASSES.findIndex((event) => subject === `peers.ev.${event.name}.v1`) + 1;
+const registered = (id) => ({ id, schema: JSON.stringify(schemaOf(CLASSES[id - 1])) });
+
 /** What the loader writes before every record: ids that were given out by hand. A registry server would answer the same. */
 export const schemas = {
-  register: async (subject) => CLASSES.findIndex((event) => subject === `peers.ev.${event.name}.v1`) + 1,
-  byId: async (id) => CLASSES[id - 1] && { id, subject: `peers.ev.${CLASSES[id - 1].name}.v1`, schema: JSON.stringify(schemaOf(CLASSES[id - 1])) },
+  registration: 'explicit',
+  register: async (subject) => idOf(subject),
+  idOf: async (subject) => idOf(subject),
+  byId: async (id) => CLASSES[id - 1] && registered(id),
+  subject: async (subject) => ({ mode: 'NONE', schemas: [registered(idOf(subject))] }),
 };
 
 /** Readers declare the fields they use; the others are skipped. */

@@ -11,7 +11,7 @@ const toStderr = {
 };
 
 const connection = await connect(appOf(workload, env.TOPIC), {
-  configuration: { postgresUrl: env.PGURL, kafkaBrokers: [env.BROKER] },
+  configuration: { postgresUrl: env.PGURL, kafka: { brokers: [env.BROKER] } },
   environment: {},
   logger: toStderr,
   configure: (container) => container.registerInstance(TOKENS.registry, schemas),

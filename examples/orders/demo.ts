@@ -5,7 +5,7 @@ import { USAGE, demoArguments, type DemoArguments } from './demo/arguments';
 import { keepLines } from './demo/keep';
 import type { DemoResult } from './demo/result';
 import { openScreen, seconds, thousands, type Screen } from './demo/screen';
-import { openStage, type Stage } from './demo/stage';
+import { openStage, usesClickHouse, type Stage } from './demo/stage';
 import { play } from './demo/story';
 
 const WRONG_ARGUMENTS = 2;
@@ -53,9 +53,8 @@ const interrupted = (): Promise<never> =>
 
 const perform = async (given: DemoArguments, screen: Screen, releasers: Releasers): Promise<{ readonly stage: Stage; readonly result: DemoResult }> => {
   const began = Date.now();
-  screen.line(
-    `refold on real orders: replay, compare, switch. Starting ${given.log === 'kafka' && given.brokers.length === 0 ? 'PostgreSQL and Kafka' : 'PostgreSQL'} ...`,
-  );
+  const services = ['PostgreSQL', ...(usesClickHouse ? ['ClickHouse'] : []), ...(given.log === 'kafka' && given.brokers.length === 0 ? ['Kafka'] : [])];
+  screen.line(`refold on real orders: replay, compare, switch. Starting ${services.join(', ')} ...`);
   const stage = await openStage(given, releasers);
   const result = await Promise.race([play(stage, screen), stage.failed]);
   const complete = { ...result, seconds: { ...result.seconds, total: (Date.now() - began) / 1000 } };

@@ -7,13 +7,15 @@ import { ORDERS_FILE, importOrders, readOrders } from './import';
 import { app } from './refold.config';
 
 const main = async (file: string): Promise<void> => {
-  const orders = readOrders(file); // all of it before anything is appended
+  const orders = readOrders(file); // all of it before anything is imported
   const connected = await connect(app);
   try {
     await connected.migrate();
-    await importOrders(connected, orders, (appended) => {
-      process.stdout.write(`${thousands(appended)} of ${thousands(orders.length)} orders appended\n`);
+    const { repeated } = await importOrders(connected, orders, (taken) => {
+      process.stdout.write(`${thousands(taken)} of ${thousands(orders.length)} orders imported\n`);
     });
+    process.stdout.write(repeated === 0 ? '' : `${thousands(repeated)} of them had been imported before\n`);
+    process.stdout.write('A worker (refold run) takes them to the topic and folds them.\n');
   } finally {
     await connected.close();
   }

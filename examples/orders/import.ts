@@ -1,13 +1,12 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { Decimal, RefoldError, isRefoldError, type ConnectedApp } from 'refold';
+import { Decimal, RefoldError, type ConnectedApp, type ImportReceipt } from 'refold';
 import { OrderPlaced } from './events';
 
 /** The orders as they come with this example. */
 export const ORDERS_FILE = path.join(__dirname, 'data', 'CDNOW_master.txt.gz');
 
-const TOPIC = 'orders';
 const HEADER = 'customer_id date number_of_cds dollar_value';
 const BATCH = 5_000;
 /** Faults named in one error; a file of another format would have one in every line. */
@@ -55,7 +54,7 @@ const refusal = (file: string, faults: readonly Fault[]): RefoldError => {
   const listed = faults.slice(0, FAULTS_SHOWN).map(({ line, what }) => `\n  line ${String(line)}: ${what}`);
   return new RefoldError('event.invalid', `${file} cannot be imported:${listed.join('')}${more}`, {
     facts: { file, line: faults[0]!.line, faults: faults.length },
-    remedy: 'Correct the lines named (the header is line 1) and import again; nothing was appended.',
+    remedy: 'Correct the lines named (the header is line 1) and import again; nothing was imported.',
   });
 };
 
@@ -101,51 +100,31 @@ export const readOrders = (file: string = ORDERS_FILE): readonly OrderPlaced[] =
   } catch (error) {
     throw new RefoldError('event.invalid', `${file} cannot be read: ${(error as Error).message}`, {
       facts: { file },
-      remedy: 'Give the path of the file of orders; nothing was appended.',
+      remedy: 'Give the path of the file of orders; nothing was imported.',
       cause: error,
     });
   }
   return inOrderOfEvents(parseOrders(content, path.basename(file)));
 };
 
-/**
- * Refuses a topic that holds or has held records: a second import would count every order twice.
- * @throws RefoldError `log.topic-not-empty`, `log.unknown-topic`
- */
-export const assertEmptyTopic = async (connected: Pick<ConnectedApp, 'log'>): Promise<void> => {
-  const used = (await connected.log.heads([TOPIC])).filter(({ end }) => end > 0);
-  if (used.length > 0) {
-    const records = used.reduce((sum, { start, end }) => sum + end - start, 0);
-    throw new RefoldError('log.topic-not-empty', `topic ${TOPIC} holds orders already; importing again would count them twice`, {
-      facts: { topic: TOPIC, partitions: used.map(({ partition }) => String(partition)), records },
-    });
+function* counted(orders: readonly OrderPlaced[], onProgress: (taken: number) => void): Generator<OrderPlaced> {
+  for (const [i, order] of orders.entries()) {
+    if (i % BATCH === 0 && i > 0) {
+      onProgress(i);
+    }
+    yield order;
   }
-};
+  onProgress(orders.length);
+}
 
 /**
- * Appends orders to an empty topic, some thousands per append, in the order given.
- * @param onProgress called after each append with the number appended so far
- * @throws RefoldError `log.topic-not-empty`; `log.append-failed` with what had been appended before
+ * Imports orders into the journal, in the order given: each is the beginning of a stream, so commands can be given on it.
+ * The relay takes them to the topic. Done again it does nothing; interrupted, it goes on.
+ * @param onProgress called now and then with the number of orders taken so far
+ * @throws RefoldError `import.changed` if other orders were imported before, `import.conflict`
  */
-export const importOrders = async (
-  connected: Pick<ConnectedApp, 'log' | 'emit'>,
+export const importOrders = (
+  { commands }: Pick<ConnectedApp, 'commands'>,
   orders: readonly OrderPlaced[],
-  onProgress: (appended: number) => void = () => undefined,
-): Promise<void> => {
-  await assertEmptyTopic(connected);
-  for (let from = 0; from < orders.length; from += BATCH) {
-    const batch = orders.slice(from, from + BATCH);
-    try {
-      await connected.emit(batch);
-    } catch (error) {
-      throw isRefoldError(error) && from > 0
-        ? new RefoldError(error.code, `${error.summary}; ${String(from)} orders had been appended before`, {
-            facts: error.facts,
-            remedy: error.remedy,
-            cause: error,
-          })
-        : error;
-    }
-    onProgress(from + batch.length);
-  }
-};
+  onProgress: (taken: number) => void = () => undefined,
+): Promise<ImportReceipt> => commands.import(counted(orders, onProgress), { id: 'history', batch: BATCH });

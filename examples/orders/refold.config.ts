@@ -1,11 +1,13 @@
 import { defineApp } from 'refold';
-import { OrderPlaced } from './events';
+import { events } from './events';
+import { Order } from './order';
 import { CustomerDaily, OrderSummary, customerDailyV2 } from './projections';
 
 /** The application as it is deployed now: version 2 of `customer-daily` beside version 1. */
 export const app = defineApp({
   name: 'orders',
-  events: [OrderPlaced],
+  events: [...events],
+  aggregates: [Order],
   projections: [OrderSummary, CustomerDaily, customerDailyV2],
   topics: { orders: { partitions: 4 } },
 });

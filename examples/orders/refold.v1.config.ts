@@ -1,11 +1,13 @@
 import { defineApp } from 'refold';
-import { OrderPlaced } from './events';
+import { events } from './events';
+import { Order } from './order';
 import { CustomerDaily, OrderSummary } from './projections';
 
 /** The application as it was deployed first: it knows version 1 of `customer-daily` alone. */
 export const app = defineApp({
   name: 'orders',
-  events: [OrderPlaced],
+  events: [...events],
+  aggregates: [Order],
   projections: [OrderSummary, CustomerDaily],
   topics: { orders: { partitions: 4 } },
 });

@@ -4,7 +4,7 @@ import { RefoldError } from 'refold';
 
 const TOPIC = 'orders';
 /** Consumer groups of the application's projections begin so. */
-const GROUPS = /^orders\.(order-summary|customer-daily)\.postgres\./;
+const GROUPS = /^orders\.(order-summary|customer-daily)\.(postgres|clickhouse)\./;
 
 const groupsOf = async (admin: Admin): Promise<readonly string[]> =>
   (await admin.listGroups()).groups.map(({ groupId }) => groupId).filter((group) => GROUPS.test(group));

@@ -1,8 +1,10 @@
 import { type Counters } from 'refold';
 import type { CheckResult, Expected } from '../check';
+import type { Outcome } from './clients';
 import type { Orders } from './stage';
 
 export interface Totals {
+  readonly store: string;
   readonly orders: number;
   readonly revenue: string;
 }
@@ -13,9 +15,11 @@ export interface Facts {
   readonly expected: Expected;
   readonly checked: CheckResult;
   readonly rolledBack: CheckResult;
-  readonly changedRows: number;
-  readonly before: Totals;
-  readonly after: Totals;
+  /** Of each store. */
+  readonly changedRows: readonly number[];
+  readonly before: readonly Totals[];
+  readonly after: readonly Totals[];
+  readonly outcome: Outcome;
   readonly seconds: Readonly<Record<string, number>>;
 }
 
@@ -25,6 +29,8 @@ export interface DemoResult {
   readonly log: string;
   readonly orders: number;
   readonly customers: number;
+  readonly commands: { readonly accepted: number; readonly refused: number };
+  readonly stores: readonly string[];
   readonly changedRows: number;
   readonly sumOrdersBefore: number;
   readonly sumOrdersAfter: number;
@@ -48,28 +54,36 @@ export const summed = (partitions: readonly Counters[]): Counters & { readonly b
   return { ...sums, balanced: read === Object.values(others).reduce((sum, n) => sum + n, 0) };
 };
 
-const zeroDays = ({ orders, zeroOrders }: Expected): { readonly before: number; readonly after: number } => ({ before: orders, after: orders - zeroOrders });
+type Claim = readonly [what: string, found: unknown, right: unknown];
+
+const claimsOfTotals = (when: string, totals: readonly Totals[], orders: number, revenue: string): readonly Claim[] =>
+  totals.flatMap((total): readonly Claim[] => [
+    [`sum of orders ${when} in ${total.store}`, total.orders, orders],
+    [`revenue ${when} in ${total.store}`, total.revenue, revenue],
+  ]);
 
 const disagreements = (f: Facts, seen: Pick<DemoResult, 'orders' | 'customers' | 'late' | 'counters'>): readonly string[] => {
-  const { before, after } = zeroDays(f.expected);
-  const dollars = `${f.expected.revenueCents / 100n}.${(f.expected.revenueCents % 100n).toString().padStart(2, '0')}`;
-  const claims: readonly (readonly [string, unknown, unknown])[] = [
-    ['rows that differ from the file', f.checked.differing, 0],
-    ['rows that differ from the file after the rollback', f.rolledBack.differing, 0],
-    ['orders', seen.orders, f.expected.orders],
-    ['customers', seen.customers, f.expected.customers],
-    ['changed rows', f.changedRows, f.expected.zeroOrders],
-    ['sum of orders before', f.before.orders, before],
-    ['sum of orders after', f.after.orders, after],
-    ['revenue before', f.before.revenue, dollars],
-    ['revenue after', f.after.revenue, dollars],
+  const { orders, events, customers, zeroOrders, revenueCents } = f.expected;
+  const dollars = `${revenueCents / 100n}.${(revenueCents % 100n).toString().padStart(2, '0')}`;
+  const claims: readonly Claim[] = [
+    ['rows that differ from file and commands', f.checked.differing, 0],
+    ['rows that differ from file and commands after the rollback', f.rolledBack.differing, 0],
+    ['orders', seen.orders, orders],
+    ['customers', seen.customers, customers],
+    ...f.changedRows.map((rows): Claim => ['changed rows', rows, zeroOrders]),
+    ...claimsOfTotals('before', f.before, orders, dollars),
+    ...claimsOfTotals('after', f.after, orders - zeroOrders, dollars),
     ['late contributions', seen.late, 0],
-    ...Object.entries(seen.counters).flatMap(([generation, { balanced, applied }]) => [
-      [`${generation}: every offset accounted for`, balanced, true] as const,
-      [`${generation}: applied`, applied, f.expected.orders] as const,
+    ...Object.entries(seen.counters).flatMap(([generation, { balanced, applied, filtered }]): readonly Claim[] => [
+      [`${generation}: every offset accounted for`, balanced, true],
+      [`${generation}: applied`, applied, generation.startsWith('order-summary') ? events : orders],
+      [`${generation}: applied or filtered`, applied + filtered, events],
     ]),
   ];
-  return claims.filter(([, found, right]) => found !== right).map(([what, found, right]) => `${what}: ${String(found)}, expected ${String(right)}`);
+  return [
+    ...f.outcome.wrong,
+    ...claims.filter(([, found, right]) => found !== right).map(([what, found, right]) => `${what}: ${String(found)}, expected ${String(right)}`),
+  ];
 };
 
 /** Puts together what the framework says and what the file says. */
@@ -81,7 +95,7 @@ export const agreement = async (f: Facts): Promise<DemoResult> => {
     .executeTakeFirstOrThrow();
   const counters = Object.fromEntries(
     (await connected.generations()).map(({ generation: g, checkpoints }) => [
-      `${g.projection} v${String(g.version)}.r${String(g.run)}`,
+      `${g.projection} v${String(g.version)}.r${String(g.run)} (${g.store})`,
       summed(checkpoints.map((checkpoint) => checkpoint.counters)),
     ]),
   );
@@ -96,11 +110,13 @@ export const agreement = async (f: Facts): Promise<DemoResult> => {
     agrees: wrong.length === 0,
     log: connected.log.kind,
     ...seen,
-    changedRows: f.changedRows,
-    sumOrdersBefore: f.before.orders,
-    sumOrdersAfter: f.after.orders,
-    revenueBefore: f.before.revenue,
-    revenueAfter: f.after.revenue,
+    commands: { accepted: f.outcome.accepted.length, refused: [...f.outcome.refused.values()].reduce((sum, n) => sum + n, 0) },
+    stores: f.after.map(({ store }) => store),
+    changedRows: f.changedRows[0]!,
+    sumOrdersBefore: f.before[0]!.orders,
+    sumOrdersAfter: f.after[0]!.orders,
+    revenueBefore: f.before[0]!.revenue,
+    revenueAfter: f.after[0]!.revenue,
     seconds: f.seconds,
     checksum: f.checked.checksum,
     disagreements: wrong,

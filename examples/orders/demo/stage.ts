@@ -4,6 +4,7 @@ import path from 'node:path';
 import { connect, type App, type Configuration, type ConnectedApp } from 'refold';
 import { acquireServices } from '../../../src/app/services/services';
 import type { Releasers } from '../../../src/kernel/lifecycle';
+import type { Databases } from '../check';
 import { app } from '../refold.config';
 import type { DemoArguments } from './arguments';
 import { deploy, type Deployment } from './deployment';
@@ -15,13 +16,16 @@ export type Orders = ConnectedApp<Projections>;
 /** Everything the demo runs on; new for each run, and gone when it is closed. */
 export interface Stage {
   readonly connected: Orders;
-  /** Address of the database, for the independent check. */
-  readonly postgresUrl: string;
+  /** Addresses of the databases, for the independent check. */
+  readonly databases: Databases;
   /** Starts a worker process with the application of a configuration file. */
   deploy(config: string, worker?: Configuration['worker']): Deployment;
   /** Rejects when a worker ends without being told to; never resolves. */
   readonly failed: Promise<never>;
 }
+
+/** Unless ORDERS_STORES says otherwise. */
+export const usesClickHouse = app.projections.some(({ stores }) => stores.includes('clickhouse'));
 
 /**
  * Starts the services in a folder of their own, which goes when the demo ends, however it ends.
@@ -32,7 +36,7 @@ export const openStage = async ({ log, brokers }: Pick<DemoArguments, 'log' | 'b
   const clearBroker = own ? await claimBroker(brokers) : undefined;
   const acquiring = acquireServices({
     folder: path.join(tmpdir(), `refold-demo-${randomBytes(6).toString('hex')}`),
-    want: { postgres: true, kafka: log === 'kafka' && !own },
+    want: { postgres: true, kafka: log === 'kafka' && !own, clickhouse: usesClickHouse },
     environment: {},
     ephemeral: true,
     durable: log === 'postgres', // a broker that has to keep nothing ends at once
@@ -45,8 +49,14 @@ export const openStage = async ({ log, brokers }: Pick<DemoArguments, 'log' | 'b
     ),
   );
   const services = await acquiring;
+  const { clickhouseUrl } = services;
   const postgresUrl = services.postgresUrl!;
-  const configuration = { postgresUrl, log, kafka: { brokers: own ? brokers : (services.kafkaBrokers ?? []) } } as const;
+  const configuration = {
+    postgresUrl,
+    ...(clickhouseUrl === undefined ? {} : { clickhouseUrl }),
+    log,
+    kafka: { brokers: own ? brokers : (services.kafkaBrokers ?? []) },
+  } as const;
   if (clearBroker !== undefined) {
     releasers.push(clearBroker);
   }
@@ -58,7 +68,7 @@ export const openStage = async ({ log, brokers }: Pick<DemoArguments, 'log' | 'b
   failed.catch(() => undefined); // whoever waits for it hears of it
   return {
     connected,
-    postgresUrl,
+    databases: { postgresUrl, clickhouseUrl },
     failed,
     deploy: (config, worker = {}) => {
       const deployment = deploy(config, { ...configuration, worker });

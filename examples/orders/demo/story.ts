@@ -1,67 +1,33 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { RefoldError, isRefoldError } from 'refold';
-import { checkViews, expectedFrom, type CheckResult, type Expected } from '../check';
+import { isRefoldError } from 'refold';
+import { lagSnapshot, lagText } from '../../../src/app/cli/lag-commands';
+import { checkViews, expectedFrom, type CheckResult, type Expected, type LedgerEntry } from '../check';
 import type { OrderPlaced } from '../events';
 import { ORDERS_FILE, importOrders, readOrders } from '../import';
 import type { Deployment } from './deployment';
-import { agreement, type DemoResult, type Facts } from './result';
+import { agreement, type DemoResult, type Facts, type Totals } from './result';
+import { caughtUp, folded, timed, until, type Scene } from './scene';
 import { seconds, thousands, type Screen } from './screen';
-import type { Orders, Stage } from './stage';
+import { usesClickHouse, type Orders, type Stage } from './stage';
+import { analyticsTotals } from './analytics';
+import { readOwnWrite, showOutcome, traffic, type Traffic } from './traffic';
 
-/** Orders that arrive while the replay runs, and how many of them in a second. */
+/** Orders that arrive while the replay runs. */
 const HELD_BACK = 5_000;
-const ARRIVALS_PER_SECOND = 500;
-const ARRIVALS_AT_ONCE = 25;
-/** Events per second the candidate may fold: without it the replay is over before anybody has looked. */
-const REPLAY_RATE = 6_500;
-const REPLAY_BATCH = 650;
-/** Nothing in the demo takes longer to begin; the bound only ends one that would hang. */
-const WAIT_BOUND_MS = 60_000;
+/** Events per second a candidate may fold: without it the replay is over before anybody has looked. */
+const REPLAY_RATE = 10_000;
+const REPLAY_BATCH = 1_000;
+/** Events of the import that the relay publishes at once. */
+const RELAY_BATCH = 5_000;
 
-interface Scene {
-  readonly stage: Stage;
-  readonly screen: Screen;
-  readonly seconds: Record<string, number>;
-}
-
-const until = async <T>(look: () => Promise<T | undefined>, what: string): Promise<T> => {
-  for (const end = Date.now() + WAIT_BOUND_MS; Date.now() < end; await sleep(50)) {
-    const found = await look();
-    if (found !== undefined) {
-      return found;
-    }
-  }
-  throw new RefoldError('service.unavailable', `waited ${seconds(WAIT_BOUND_MS)} in vain until ${what}`);
-};
-
-const timed = async <T>(scene: Scene, phase: string, work: () => Promise<T>): Promise<T> => {
-  const began = Date.now();
-  const result = await work();
-  scene.seconds[phase] = (Date.now() - began) / 1000;
-  return result;
-};
-
-/** Events folded and events there are, over all generations. */
-const folded = async (connected: Orders): Promise<{ readonly done: number; readonly total: number; readonly active: number }> => {
-  const [heads, states] = [await connected.log.heads(['orders']), await connected.generations()];
-  const inLog = heads.reduce((sum, { stable }) => sum + stable, 0);
-  const done = states.flatMap(({ checkpoints }) => checkpoints).reduce((sum, { next }) => sum + next, 0);
-  return { done, total: inLog * states.length, active: states.filter(({ generation }) => generation.status === 'active').length };
-};
-
-const caughtUp = (orders: Orders): Promise<true> =>
-  until(async () => {
-    const { done, total } = await folded(orders);
-    return done === total && total > 0 ? true : undefined;
-  }, 'every generation has reached the head of the log');
-
-const importHistory = async ({ stage, screen }: Scene, history: readonly OrderPlaced[]): Promise<void> => {
+const importHistory = async ({ stage: { connected }, screen }: Scene, history: readonly OrderPlaced[]): Promise<void> => {
   const bar = screen.bar('importing');
   const began = Date.now();
-  await importOrders(stage.connected, history, (appended) => {
-    bar.update(appended / history.length, `${thousands(appended)} orders`);
+  await importOrders(connected, history, (taken) => {
+    bar.update(taken / history.length, `${thousands(taken)} orders`);
   });
-  bar.done(`${thousands(history.length)} orders appended to topic orders, 4 partitions, in ${seconds(Date.now() - began)}`);
+  bar.done(`${thousands(history.length)} orders are streams of the journal after ${seconds(Date.now() - began)}`);
+  const published = await connected.relay({ batch: RELAY_BATCH }).drain();
+  screen.line(`  relaying   ${thousands(published)} events are in topic orders, 4 partitions, after ${seconds(Date.now() - began)}`);
 };
 
 const buildReadModels = async ({ stage, screen }: Scene): Promise<void> => {
@@ -72,10 +38,10 @@ const buildReadModels = async ({ stage, screen }: Scene): Promise<void> => {
     if (total > 0) {
       bar.update(done / total, `${thousands(done)} of ${thousands(total)} events`);
     }
-    return active === 2 ? true : undefined;
-  }, 'both read models are active');
+    return active === (usesClickHouse ? 3 : 2) ? true : undefined;
+  }, 'all read models are active');
   await caughtUp(stage.connected);
-  bar.done(`order_summary and customer_daily are there after ${seconds(Date.now() - began)}`);
+  bar.done(`order_summary and customer_daily${usesClickHouse ? ' (in both databases)' : ''} are there after ${seconds(Date.now() - began)}`);
 };
 
 const showRows = async ({ stage, screen }: Scene): Promise<void> => {
@@ -84,17 +50,6 @@ const showRows = async ({ stage, screen }: Scene): Promise<void> => {
   screen.table(await db.selectFrom('order_summary').selectAll().orderBy('placed_at', 'desc').orderBy('order_id').limit(5).execute());
   screen.line('  SELECT * FROM customer_daily ORDER BY revenue DESC LIMIT 5');
   screen.table(await db.selectFrom('customer_daily').selectAll().orderBy('revenue', 'desc').limit(5).execute());
-};
-
-/** Appends at a fixed rate, whatever each append takes. */
-const arrive = async ({ connected }: Stage, orders: readonly OrderPlaced[], onArrival: (arrived: number) => void): Promise<void> => {
-  const began = Date.now();
-  for (let from = 0; from < orders.length; from += ARRIVALS_AT_ONCE) {
-    await connected.emit(orders.slice(from, from + ARRIVALS_AT_ONCE));
-    const arrived = Math.min(orders.length, from + ARRIVALS_AT_ONCE);
-    onArrival(arrived);
-    await sleep(Math.max(0, began + (arrived * 1000) / ARRIVALS_PER_SECOND - Date.now()));
-  }
 };
 
 /** A worker is heard of a moment after its process began. */
@@ -110,14 +65,15 @@ const startReplay = ({ replays }: Orders): Promise<number> =>
     }
   }, 'a worker announces customer-daily v2');
 
-/** Version 2 is built from offset zero while the last orders arrive; compared only once all of them are in both. */
-const replay = async ({ stage, screen }: Scene, id: number, latest: readonly OrderPlaced[]): Promise<void> => {
+/** Version 2 is built from offset zero while orders and commands come in; compared only once all of it is in both. */
+const replay = async (scene: Scene, id: number, history: readonly OrderPlaced[], latest: readonly OrderPlaced[]): Promise<Traffic> => {
+  const { stage, screen } = scene;
   const { connected } = stage;
   const bar = screen.bar('replaying');
   const began = Date.now();
   let arrived = 0;
-  const arriving = arrive(stage, latest, (n) => (arrived = n));
-  arriving.catch(() => undefined); // awaited below, when the replay has come so far
+  const coming = traffic(stage, history, latest, (n) => (arrived = n));
+  coming.catch(() => undefined); // awaited below, when the replay has come so far
   const nearTheHead = new AbortController();
   await connected.replays.runUntil(id, 'ready', {
     signal: nearTheHead.signal,
@@ -133,46 +89,54 @@ const replay = async ({ stage, screen }: Scene, id: number, latest: readonly Ord
     },
   });
   bar.done(`from offset zero to the head in ${seconds(Date.now() - began)}; readers still see version 1`);
-  await arriving;
+  const { outcome, ledger } = await coming;
+  screen.line(`  ${thousands(latest.length)} new orders have arrived`);
+  showOutcome(scene, outcome);
+  const own = await readOwnWrite(scene, history.length + latest.length + ledger.filter(({ placed }) => placed !== undefined).length);
   await caughtUp(connected);
-  screen.line(`  all ${thousands(latest.length)} new orders have arrived, ${ARRIVALS_PER_SECOND} per second; version 1 and version 2 have folded them both`);
   await connected.replays.runUntil(id, 'ready');
+  return { outcome, ledger: [...ledger, ...own] };
 };
 
-const showDiff = async ({ stage, screen }: Scene, id: number): Promise<number> => {
-  const [member] = (await stage.connected.replays.diff(id)).members;
-  const { before, after, rows, changed, onlyBefore, onlyAfter, changedByColumn, samples } = member!;
-  const columns = Object.entries(changedByColumn).map(([name, n]) => `${name} in ${thousands(n)}`);
-  screen.line(`  ${before} has ${thousands(rows.before)} rows, ${after} has ${thousands(rows.after)}`);
-  screen.line(
-    `  ${thousands(changed)} rows would change (${columns.join(', ')}), ${thousands(onlyBefore)} would go, ${thousands(onlyAfter)} would come; for instance`,
-  );
-  screen.table(
-    samples.slice(0, 3).map(({ key, changes }) => ({
-      ...key,
-      change: changes.map((change) => `${change.column}: ${String(change.before)} -> ${String(change.after)}`).join(', '),
-    })),
-  );
-  return changed + onlyBefore + onlyAfter;
+/** Answers how many rows would change, for each store. */
+const showDiff = async ({ stage, screen }: Scene, id: number): Promise<readonly number[]> => {
+  const { members } = await stage.connected.replays.diff(id);
+  return members.map(({ before, after, rows, changed, onlyBefore, onlyAfter, changedByColumn, samples }) => {
+    const columns = Object.entries(changedByColumn).map(([name, n]) => `${name} in ${thousands(n)}`);
+    screen.line(`  ${before} has ${thousands(rows.before)} rows, ${after} has ${thousands(rows.after)}`);
+    screen.line(
+      `  ${thousands(changed)} rows would change (${columns.join(', ')}), ${thousands(onlyBefore)} would go, ${thousands(onlyAfter)} would come; for instance`,
+    );
+    screen.table(
+      samples.slice(0, 3).map(({ key, changes }) => ({
+        ...key,
+        change: changes.map((change) => `${change.column}: ${String(change.before)} -> ${String(change.after)}`).join(', '),
+      })),
+    );
+    return changed + onlyBefore + onlyAfter;
+  });
 };
 
-/** The query that is asked before and after each switch. */
-const totals = async ({ stage, screen }: Scene, when: string): Promise<{ readonly orders: number; readonly revenue: string }> => {
+/** The query that is asked before and after each switch, of both databases. */
+const totals = async ({ stage, screen }: Scene, when: string): Promise<readonly Totals[]> => {
   const row = await stage.connected.db
     .selectFrom('customer_daily')
     .select(({ fn }) => [fn.sum('orders').as('orders'), fn.sum('revenue').as('revenue')])
     .executeTakeFirstOrThrow();
-  const [orders, revenue] = [String(row.orders), String(row.revenue)];
-  screen.line(`  ${when.padEnd(16)} sum(orders) = ${thousands(Number(orders))}   sum(revenue) = ${revenue}`);
-  return { orders: Number(orders), revenue };
+  const all = [{ store: 'postgres', orders: Number(row.orders), revenue: String(row.revenue) }, ...(await analyticsTotals(stage.databases))];
+  all.forEach(({ store, orders, revenue }, i) => {
+    screen.line(`  ${(i === 0 ? when : '').padEnd(16)} ${store.padEnd(10)} sum(orders) = ${thousands(orders)}   sum(revenue) = ${revenue}`);
+  });
+  return all;
 };
 
 const check = async ({ stage, screen }: Scene, version: number, expected: Expected): Promise<CheckResult> => {
-  const result = await checkViews(stage.postgresUrl, expected);
-  const { orderSummary, customerDaily } = result.rows;
+  const result = await checkViews(stage.databases, expected);
+  const { orderSummary, customerDaily, customerDailyClickHouse } = result.rows;
   const verdict = result.agrees ? 'every row agrees' : `${thousands(result.differing)} rows DIFFER`;
+  const analytics = customerDailyClickHouse === undefined ? '' : ` and ${thousands(customerDailyClickHouse)} of it in ClickHouse`;
   screen.line(
-    `  one pass over the file: ${thousands(orderSummary)} rows of order_summary, ${thousands(customerDaily)} of customer_daily v${version}: ${verdict}`,
+    `  one pass over file and commands: ${thousands(orderSummary)} rows of order_summary, ${thousands(customerDaily)} of customer_daily v${version}${analytics}: ${verdict}`,
   );
   result.differences.forEach((difference) => {
     screen.line(`    ${difference}`);
@@ -189,7 +153,7 @@ const rollOut = async ({ stage, screen }: Scene, v1: Deployment): Promise<number
   return id;
 };
 
-const switches = async (scene: Scene, id: number): Promise<Pick<Facts, 'before' | 'after' | 'rolledBack'>> => {
+const switches = async (scene: Scene, id: number, ledger: readonly LedgerEntry[]): Promise<Pick<Facts, 'before' | 'after' | 'rolledBack'>> => {
   const { stage, screen } = scene;
   const { replays } = stage.connected;
   screen.heading('5. Cutover: the view is switched while both versions are held at one position');
@@ -199,7 +163,7 @@ const switches = async (scene: Scene, id: number): Promise<Pick<Facts, 'before' 
   screen.heading('6. Rollback, and cutover again: version 1 has followed all the time');
   await timed(scene, 'rollback', () => replays.rollback(id));
   await totals(scene, 'after rollback');
-  const rolledBack = await check(scene, 1, expectedFrom(ORDERS_FILE, true));
+  const rolledBack = await check(scene, 1, expectedFrom(ORDERS_FILE, true, ledger));
   await timed(scene, 'cutoverAgain', () => replays.cutover(id));
   return { before, after: await totals(scene, 'after cutover'), rolledBack };
 };
@@ -218,17 +182,27 @@ export const play = async (stage: Stage, screen: Screen): Promise<DemoResult> =>
   await timed(scene, 'build', () => buildReadModels(scene));
   await showRows(scene);
 
-  screen.heading('3. customer-daily v1 counts orders of 0.00 as purchases: version 2 is deployed beside it and replayed');
+  screen.heading(
+    '3. customer-daily v1 counts orders of 0.00 as purchases: version 2 is deployed beside it and replayed,\n   while orders arrive and people pay, ship, cancel and place orders',
+  );
   const id = await timed(scene, 'deploy', () => rollOut(scene, v1));
-  await timed(scene, 'replay', () => replay(scene, id, latest));
+  const { outcome, ledger } = await timed(scene, 'replay', () => replay(scene, id, history, latest));
 
   screen.heading('4. The diff: what readers would see change');
   const changedRows = await showDiff(scene, id);
-  const { before, after, rolledBack } = await switches(scene, id);
+  const { before, after, rolledBack } = await switches(scene, id, ledger);
 
   screen.heading('7. The independent check');
   await caughtUp(stage.connected);
-  const expected = expectedFrom(ORDERS_FILE, false);
+  const expected = expectedFrom(ORDERS_FILE, false, ledger);
   const checked = await timed(scene, 'check', () => check(scene, 2, expected));
-  return agreement({ connected: stage.connected, expected, checked, rolledBack, changedRows, before, after, seconds: scene.seconds });
+
+  screen.heading('8. The lag of every generation that is followed');
+  lagText(await lagSnapshot(stage.connected))
+    .split('\n')
+    .forEach((text) => {
+      screen.line(`    ${text}`);
+    });
+  screen.line();
+  return agreement({ connected: stage.connected, outcome, expected, checked, rolledBack, changedRows, before, after, seconds: scene.seconds });
 };

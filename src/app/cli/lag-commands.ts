@@ -35,6 +35,10 @@ const collectorOf = ({ app, container }: ConnectedApp, options: Partial<Collecto
   });
 };
 
+/** One look at everything that is followed. */
+export const lagSnapshot = (connected: ConnectedApp, options: Partial<CollectorOptions> = {}): Promise<LagSnapshot> =>
+  collectorOf(connected, options).collect();
+
 const objectiveOf = ({ objective }: ObjectiveFlags): Partial<CollectorOptions> => (objective === undefined ? {} : { objectiveMs: objective });
 
 /** `0.0`, `12.4`, `3,600`. */
@@ -82,7 +86,7 @@ const generationJson = ({ generation, ...lag }: GenerationLag): object => ({
 /** `refold lag show`. */
 export const showAction = (flags: ObjectiveFlags): Action => ({
   work: async ({ connected }) => {
-    const snapshot = await collectorOf(connected, objectiveOf(flags)).collect();
+    const snapshot = await lagSnapshot(connected, objectiveOf(flags));
     return { json: { lag: { ...snapshot, generations: snapshot.generations.map(generationJson) } }, text: lagText(snapshot) };
   },
 });

@@ -13,7 +13,7 @@ describe('the independent check', () => {
   it('counts the real file', () => {
     expect(after).toMatchObject({ orders: 69_659, customers: 23_570, zeroOrders: 80, revenueCents: 250_031_563n });
     expect(after.orderSummary.size).toBe(69_659);
-    expect(after.orderSummary.get('1')).toBe('1|00001|1|11.77|852076800000');
+    expect(after.orderSummary.get('1')).toBe('1|00001|1|11.77|852076800000|placed');
   });
 
   it('gives 80 rows of customer_daily that differ between the versions, in orders alone', () => {
@@ -27,6 +27,19 @@ describe('the independent check', () => {
 
   it('adds up purchases of one customer on one day', () => {
     expect(after.customerDaily.get(`00002|${Date.UTC(1997, 0, 12)}`)).toBe(`00002|${Date.UTC(1997, 0, 12)}|${Date.UTC(1997, 0, 13)}|2|6|89.00|77.00`);
+  });
+
+  it('takes in what commands have done', () => {
+    const placed = { customerId: '00002', cds: 1, cents: 100n, day: Date.UTC(1997, 0, 12) };
+    const { orders, events, customers, orderSummary, customerDaily } = expectedFrom(ORDERS_FILE, true, [
+      { orderId: '1', status: 'paid' },
+      { orderId: '1', status: 'shipped' },
+      { orderId: '69660', status: 'placed', placed },
+    ]);
+    expect({ orders, events, customers }).toEqual({ orders: 69_660, events: 69_662, customers: 23_570 });
+    expect(orderSummary.get('1')).toBe('1|00001|1|11.77|852076800000|shipped');
+    expect(orderSummary.get('69660')).toBe(`69660|00002|1|1.00|${Date.UTC(1997, 0, 12)}|placed`);
+    expect(customerDaily.get(`00002|${Date.UTC(1997, 0, 12)}`)).toBe(`00002|${Date.UTC(1997, 0, 12)}|${Date.UTC(1997, 0, 13)}|3|7|90.00|77.00`);
   });
 
   it('names rows that differ, are missing, or are too many', () => {
@@ -48,7 +61,7 @@ describe('the independent check', () => {
 
   it('uses nothing of the framework', () => {
     const source = readFileSync(path.join(path.dirname(ORDERS_FILE), '..', 'check.ts'), 'utf8');
-    expect([...source.matchAll(/from '([^']+)'/g)].map(([, from]) => from)).toEqual(['node:crypto', 'node:fs', 'node:zlib', 'pg']);
+    expect([...source.matchAll(/from '([^']+)'/g)].map(([, from]) => from)).toEqual(['node:crypto', 'node:fs', 'node:zlib', '@clickhouse/client', 'pg']);
   });
 });
 

@@ -1,10 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { OrderPlaced } from '../../../examples/orders/events';
 import { importOrders, inOrderOfEvents, parseOrders, readOrders } from '../../../examples/orders/import';
-import type { EventLog } from '../../../src/events/event-log';
-import { memoryBench } from '../../support/harness';
+import type { CommandBus } from '../../../src/commands/command-bus';
 
 const HEADER = ' customer_id  date number_of_cds  dollar_value';
 const content = (...lines: readonly string[]): string => [HEADER, ...lines, ''].join('\r\n');
@@ -15,25 +13,6 @@ const caught = (work: () => unknown): unknown => {
     return error;
   }
   return undefined;
-};
-
-interface Target {
-  readonly log: EventLog;
-  readonly emit: (events: readonly object[]) => ReturnType<EventLog['append']>;
-  readonly appends: number[];
-}
-
-const target = async (): Promise<Target> => {
-  const { log, serde } = await memoryBench(4, [OrderPlaced]);
-  const appends: number[] = [];
-  return {
-    log,
-    appends,
-    emit: (events) => {
-      appends.push(events.length);
-      return log.append(events.map((event) => serde.encode(event)));
-    },
-  };
 };
 
 describe('orders of a file', () => {
@@ -64,7 +43,7 @@ describe('orders of a file', () => {
     expect(error).toMatchObject({ code: 'event.invalid', facts: { file: 'orders.txt', line: 3, faults: 1 } });
     expect((error as Error).message).toContain(`line 3: `);
     expect((error as Error).message).toContain(what);
-    expect((error as { remedy: string }).remedy).toMatch(/correct the lines named.*nothing was appended/i);
+    expect((error as { remedy: string }).remedy).toMatch(/correct the lines named.*nothing was imported/i);
   });
 
   it('are refused with the first broken lines of many, and without their header', () => {
@@ -92,39 +71,27 @@ describe('orders of a file', () => {
 });
 
 describe('the import', () => {
-  const many = parseOrders(content(...Array.from({ length: 12_000 }, (_, i) => `${String(i % 50).padStart(5, '0')} 19970101 1 1.50`)), 'orders.txt');
-
-  it('appends some thousands at once, in order per partition, and says how far it is', async () => {
-    const into = await target();
+  it('takes orders in the order given, under one id, and says how far it is', async () => {
+    const many = parseOrders(content(...Array.from({ length: 12_000 }, (_, i) => `${String(i % 50).padStart(5, '0')} 19970101 1 1.50`)), 'orders.txt');
+    const taken: object[] = [];
     const progress: number[] = [];
-    await importOrders(into, many, (appended) => progress.push(appended));
-    expect(into.appends).toEqual([5_000, 5_000, 2_000]);
+    const commands = {
+      import: async (events: Iterable<object>, options: object) => {
+        taken.push(...events);
+        return Promise.resolve({ events: taken.length, streams: taken.length, repeated: 0, ...options });
+      },
+    } as unknown as CommandBus;
+    expect(await importOrders({ commands }, many, (n) => progress.push(n))).toMatchObject({ events: 12_000, id: 'history' });
+    expect(taken).toEqual(many);
     expect(progress).toEqual([5_000, 10_000, 12_000]);
-    for (const { topic, partition, end } of await into.log.heads(['orders'])) {
-      const { records } = await into.log.read({ topic, partition, offset: 0 }, { maxRecords: end });
-      const keys = records.map(({ key }) => Number(key!.toString()));
-      expect(keys.length).toBeGreaterThan(2_500);
-      expect(keys).toEqual([...keys].sort((a, b) => a - b));
-    }
   });
 
-  it('refuses a topic that is not empty, and appends nothing', async () => {
-    const into = await target();
-    await importOrders(into, many.slice(0, 1));
-    const before = await into.log.heads(['orders']);
-    await expect(importOrders(into, many)).rejects.toMatchObject({ code: 'log.topic-not-empty', facts: { topic: 'orders', records: 1 } });
-    expect(await into.log.heads(['orders'])).toEqual(before);
-  });
-
-  it('appends nothing of a file with one broken line', async () => {
+  it('begins only once the whole file was read', () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'refold-import-'));
     try {
       const file = path.join(folder, 'orders.txt');
       writeFileSync(file, content('00001 19970101 1 1.00', '00002 19979999 1 1.00'));
-      const into = await target();
-      const work = async (): Promise<void> => importOrders(into, readOrders(file));
-      await expect(work()).rejects.toMatchObject({ code: 'event.invalid', facts: { file: 'orders.txt', line: 3 } });
-      expect((await into.log.heads(['orders'])).every(({ end }) => end === 0)).toBe(true);
+      expect(caught(() => readOrders(file))).toMatchObject({ code: 'event.invalid', facts: { file: 'orders.txt', line: 3 } });
     } finally {
       rmSync(folder, { recursive: true });
     }

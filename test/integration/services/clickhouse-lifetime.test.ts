@@ -165,6 +165,7 @@ describeWithClickHouse('the lifetime of the embedded ClickHouse', () => {
     const linux = { system: 'linux', processor: 'x64', glibc: '2.36' };
     const alternatives = expect.stringMatching(/REFOLD_CLICKHOUSE_URL=.*docker run/) as string;
     expect(elsewhere('darwin', 'arm64', undefined)).toThrow(expect.objectContaining({ code: 'service.unavailable', remedy: alternatives }));
+    expect(elsewhere('darwin', 'arm64', undefined)).toThrow(expect.objectContaining({ remedy: expect.not.stringMatching(/:\/\/\S*@/) as string })); // it would be masked
     expect(elsewhere('linux', 'x64', undefined)).toThrow('without glibc');
     expect(() => libraryFor(folder, linux, folder)).toThrow(
       expect.objectContaining({

@@ -6,8 +6,9 @@ import { RefoldError } from '../../../kernel/errors';
 /** The package with ClickHouse in it, and the version the bridge was tested with. */
 export const LIBRARY = { name: '@chdb/lib-linux-x64-gnu', version: '26.7.3-stable.1' } as const;
 
+/** Without a password in the address: it would be shown as `***`, because passwords of addresses are, and nobody could copy that. */
 const BY_ADDRESS =
-  'give the address of a ClickHouse server by REFOLD_CLICKHOUSE_URL=http://user:password@host:8123 (a container does: docker run -d -p 8123:8123 -e CLICKHOUSE_PASSWORD=secret clickhouse/clickhouse-server)';
+  'give the address of a ClickHouse server by REFOLD_CLICKHOUSE_URL=http://host:8123, user and password in it before the host (a container does: docker run -d -p 8123:8123 -e CLICKHOUSE_PASSWORD=secret clickhouse/clickhouse-server)';
 
 export interface Platform {
   readonly system: string;

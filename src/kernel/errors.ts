@@ -192,7 +192,7 @@ export const ERROR_CODES = {
   ),
   'projection.not-active': entry(
     'The projection has no active generation yet, so its view does not exist.',
-    'Start a worker with `refold run` and wait until the first generation has reached the head of the log.',
+    'Start a worker with `refold run` and wait until the first generation has reached the head of the log. Where `refold projections list` shows an active one, its view is gone: `refold replay start NAME --again` and `refold replay cutover` make it anew.',
   ),
   'projection.behind': entry(
     'A read model has not come to positions of the log within the time that the caller gave it.',

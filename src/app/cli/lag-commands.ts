@@ -70,7 +70,7 @@ export const lagText = ({ generations, declared }: LagSnapshot): string => {
       ? ['no generation is followed']
       : [table(['GENERATION', 'IS', 'STATUS', 'RECORDS BEHIND', 'SECONDS', 'EVENT TIME', 'WORKERS'], generations.map(generationRow))]),
     ...generations.flatMap(({ label, partitions }) => partitions.filter(({ status }) => status !== 'ok').flatMap((one) => partitionText(label, one))),
-    ...unbuilt.map(({ projection, store }) => `${projection} (${store}): not built yet`),
+    ...unbuilt.map(({ projection, store }) => `${projection} (${store}): not built yet; \`refold run\` builds it`),
   ].join('\n');
 };
 

@@ -57,8 +57,13 @@ export const chooseReplay = (replays: readonly Replay[], command: ReplayCommand 
   const found = meant(replays, command);
   const [only] = found;
   if (only === undefined) {
-    const facts = replays.length === 0 ? {} : { states: replays.slice(0, 5).map(({ id, state }) => `${String(id)} ${state}`) };
-    throw new RefoldError('replay.unknown', command === 'look' ? 'there is no replay yet' : `there is no replay for which ${command} is legal`, { facts });
+    if (replays.length === 0) {
+      throw new RefoldError('replay.unknown', 'there is no replay yet', {
+        remedy: 'Begin one: `refold replay start NAME`; `refold projections list` has the names.',
+      });
+    }
+    const states = replays.slice(0, 5).map(({ id, state }) => `${String(id)} ${state}`);
+    throw new RefoldError('replay.unknown', `there is no replay for which ${command} is legal`, { facts: { states } });
   }
   if (found.length > 1) {
     throw new RefoldError('cli.usage', 'several replays could be meant', {

@@ -35,7 +35,12 @@ describeWithPostgres('refold lag', () => {
     await run('migrate');
     expect(await run('lag show')).toEqual({
       code: 0,
-      stdout: 'no generation is followed\norders (postgres): not built yet\ncustomers (postgres): not built yet\n',
+      stdout: [
+        'no generation is followed',
+        'orders (postgres): not built yet; `refold run` builds it',
+        'customers (postgres): not built yet; `refold run` builds it',
+        '',
+      ].join('\n'),
       stderr: '',
     });
     await using connected = await connect(before, { configuration: { postgresUrl: database.url }, environment: {} });

@@ -68,7 +68,8 @@ export const verdictLine = (verdict: Verdict): string => {
   }
   const differing = verdict.members.reduce((sum, member) => sum + differingRows(member), 0);
   const rows = verdict.members.reduce((sum, member) => sum + member.rows.before, 0);
-  return `${counted(differing, 'row')} of ${grouped(rows)} would change`;
+  const several = verdict.members.length > 1 ? `, over ${String(verdict.members.length)} comparisons` : '';
+  return `${counted(differing, 'row')} of ${grouped(rows)} would change${several}`;
 };
 
 /** The whole comparison for people. */

@@ -43,7 +43,7 @@ const codeOf = (error: DatabaseError): ErrorCode => {
 const isTlsFailure = (error: unknown): boolean => /SSL connection|does not support SSL/.test(messageOf(error)) || isTlsError(error);
 
 /** Who was to be connected to, without the password. */
-const targetOf = (url: string | undefined): ErrorFacts => {
+export const targetOf = (url: string | undefined): ErrorFacts => {
   if (url === undefined || !URL.canParse(url)) {
     return {};
   }

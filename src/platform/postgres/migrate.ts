@@ -1,6 +1,7 @@
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { RefoldError } from '../../kernel/errors';
+import { targetOf } from './errors';
 import type { PostgresPool, Sql } from './pool';
 import { ensureSchema } from './schemas';
 
@@ -108,6 +109,6 @@ export const assertMigrated = async (pool: PostgresPool, directory?: string): Pr
   const done = new Set(applied.map(({ number }) => number));
   const missing = known.filter(({ number }) => !done.has(number)).map(({ number, name }) => `${number}_${name}`);
   if (missing.length > 0) {
-    throw new RefoldError('store.not-migrated', 'the control schema lacks migrations of this version', { facts: { missing } });
+    throw new RefoldError('store.not-migrated', 'the control schema lacks migrations of this version', { facts: { ...targetOf(pool.url), missing } });
   }
 };

@@ -132,6 +132,7 @@ describe('diff', () => {
 
   it('says when nothing would change, and when rows could only be counted', () => {
     expect(verdictLine({ identical: true, takenAt: '', members: [] })).toBe('no row would change');
+    expect(verdictLine({ identical: false, takenAt: '', members: [member, member] })).toBe('8 rows of 2,400 would change, over 2 comparisons');
     expect(diffText(7, { identical: false, takenAt: '', members: [{ ...member, keyColumns: [], samples: [] }] })).toContain(
       'the keys of both models differ, so rows were only counted',
     );

@@ -4,7 +4,7 @@ import type { ReadModelStore } from '../projections/read-model-store';
 import type { Coordination } from './parts';
 import type { GenerationPair, StoreSwitch } from './ports';
 import type { Replay, ReplayMember } from './replay';
-import type { Direction } from './states';
+import { isOpen, type Direction } from './states';
 
 /** A member with its generations as they are now. */
 export interface ResolvedMember {
@@ -33,7 +33,9 @@ export const resolvePairs = async (c: Coordination, replay: Replay, direction: D
       const facts = { replay: replay.id, projection: member.projection, from: from.status, to: to?.status };
       throw new RefoldError('replay.wrong-state', 'a generation of this replay is retired', {
         facts,
-        remedy: 'Abort this replay if it is open, and start another.',
+        remedy: isOpen(replay.state)
+          ? 'Abort this replay and start another.'
+          : 'Nobody can go back to it. Rebuild its version with `refold replay start NAME@VERSION`.',
       });
     }
     return direction === 'forward' ? { from, to } : { from: to, to: from };

@@ -61,7 +61,7 @@ const requireViewSchema = (active: Generation, configured: string): void => {
   if (active.viewSchema !== configured) {
     throw new RefoldError('config.invalid', `${generationLabel(active)} lives in schema ${active.viewSchema}, configured is ${configured}`, {
       facts: { projection: active.projection, schema: active.viewSchema, configured },
-      remedy: `Set viewSchema back to '${active.viewSchema}'; a replay cannot move a view to another schema.`,
+      remedy: `Set ${active.store === 'clickhouse' ? 'the path of clickhouseUrl' : 'viewSchema'} back to '${active.viewSchema}'; a replay cannot move a view.`,
     });
   }
 };

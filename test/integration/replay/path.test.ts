@@ -73,7 +73,10 @@ describeWithPostgres('a replay', () => {
     expect(await coordinator.retire(id)).toEqual(['customer-daily v1.r1 (postgres)']);
     expect(await world.generations()).toEqual(['v1.r1 retired', 'v2.r1 active']);
     expect((await world.pool.query(`SELECT to_regclass('customer_daily__v1_r1') AS t`)).rows).toEqual([{ t: null }]);
-    await expect(coordinator.rollback(id)).rejects.toMatchObject({ code: 'replay.wrong-state' });
+    await expect(coordinator.rollback(id)).rejects.toMatchObject({
+      code: 'replay.wrong-state',
+      remedy: expect.stringContaining('refold replay start') as string,
+    });
 
     const done = await coordinator.status(id);
     expect(done).toMatchObject({ state: 'done', legal: [], coordinatedBy: undefined });

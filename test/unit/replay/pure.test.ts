@@ -69,6 +69,18 @@ describe('preflight', () => {
     expect(() => preflight(facts(more))).toThrow(expect.objectContaining({ code }));
   });
 
+  it.each([
+    ['postgres', 'viewSchema'],
+    ['clickhouse', 'the path of clickhouseUrl'],
+  ] as const)('names the setting by which views in %s have moved', (store, setting) => {
+    const moved = facts({
+      stores: new Map([[store, 'elsewhere']]),
+      generations: [generation({ store })],
+      definitions: facts().definitions.map((definition) => ({ ...definition, stores: [store] })),
+    });
+    expect(() => preflight(moved)).toThrow(expect.objectContaining({ remedy: expect.stringContaining(`Set ${setting} back to 'public'`) as string }));
+  });
+
   it('names the partitions whose beginning is gone', () => {
     const heads = [{ topic: 'orders', partition: 3, start: 12, stable: 20, end: 20 }];
     expect(() => preflight(facts({ heads }))).toThrow(expect.objectContaining({ facts: { partitions: ['orders/3 from 12'] } }));

@@ -9,7 +9,7 @@ import type { Position } from '../events/position';
 import { CommandBus } from '../commands/command-bus';
 import { Relay, type RelayOptions } from '../commands/relay';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
-import type { Checkpoint, Generation, GenerationCatalog, StoreKind } from '../projections/generations';
+import { generationLabel, type Checkpoint, type Generation, type GenerationCatalog, type StoreKind } from '../projections/generations';
 import type { AnyProjection } from '../projections/projection';
 import { openReader, type Database, type Reader, type ReadOnly } from '../projections/adapters/postgres/reader';
 import type { ReplayCoordinator } from '../replay/coordinator';
@@ -231,6 +231,7 @@ const workerOf = (
   relay: Relay | undefined,
 ): Worker => {
   const coordinator = container.resolve(TOKENS.coordinator);
+  const logger = container.resolve(TOKENS.logger);
   return new Worker({
     ready: () => assertMigrated(container.resolve(TOKENS.pool)),
     definitions: app.projections,
@@ -240,11 +241,15 @@ const workerOf = (
     serde: container.resolve(TOKENS.serde),
     first: {
       ensure: async () => void (await coordinator.ensureFirstGenerations()),
-      activate: async (generation) => void (await coordinator.activateFirst(generation)),
+      activate: async (generation) => {
+        if ((await coordinator.activateFirst(generation)) === 'activated') {
+          logger.log('info', 'built; readers see it', { generation: generationLabel(generation) });
+        }
+      },
     },
     dropRetired: () => coordinator.dropRetired(),
     clock: container.resolve(TOKENS.clock),
-    logger: container.resolve(TOKENS.logger),
+    logger,
     options: { ...WORKER_DEFAULTS, ...configuration.worker, ...settings.options },
     relay,
     name: settings.name,

@@ -73,7 +73,8 @@ describeWithPostgres('the command line over a real database', () => {
     expect(answerOf(await run('replay list --json'))).toEqual({ replays: [] });
     const unknown = await run('replay status');
     expect(unknown.code).toBe(1);
-    expect(unknown.stderr).toContain('error [replay.unknown] there is no replay yet');
+    expect(unknown.stderr).toContain('error [replay.unknown] there is no replay yet\n  → Begin one: `refold replay start NAME`');
+    expect((await run('replay cutover')).stderr).toContain('there is no replay yet');
   });
 
   it('runs a worker until a signal comes, with log lines as JSON on stderr', async () => {
@@ -92,6 +93,9 @@ describeWithPostgres('the command line over a real database', () => {
       .map((line) => JSON.parse(line));
     expect(lines[0]).toMatchObject({ level: 'info', msg: 'worker started', app: 'cli-shop', worker: 'first', log: 'postgres' });
     expect(lines.at(-1)).toMatchObject({ level: 'info', msg: 'worker stopped', worker: 'first' });
+    expect(lines.filter(({ msg }) => msg === 'built; readers see it').map(({ generation }) => generation)).toEqual(
+      expect.arrayContaining(['orders v1.r1 (postgres)', 'customers v1.r1 (postgres)']),
+    );
     expect(lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 

@@ -73,7 +73,7 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   relay(options?: Partial<RelayOptions>): Relay;
   /** The event log itself, to look at its topics and heads. */
   readonly log: EventLog;
-  /** A worker that follows generations once its `run` is called. */
+  /** A worker that follows generations once its `run` is called. Stopped by `close`. */
   worker(settings?: WorkerSettings): Worker;
   /** Replays, cutovers, rollbacks. */
   readonly replays: ReplayCoordinator;
@@ -185,7 +185,11 @@ const assemble = <P extends readonly AnyProjection[]>(
       return log.append(events.map((event) => serde.encode(event, metadata)));
     },
     generations: () => generationStates(container.resolve(TOKENS.catalog)),
-    worker: (settings = {}) => workerOf(app, configuration, container, settings, relays.hosted(settings.relay)),
+    worker: (settings = {}) => {
+      const worker = workerOf(app, configuration, container, settings, relays.hosted(settings.relay));
+      releasers.push(() => worker.close());
+      return worker;
+    },
     close: () => releasers.close(),
     [Symbol.asyncDispose]: () => releasers.close(),
   };

@@ -1,4 +1,5 @@
 import type { Clock } from '../kernel/clock';
+import { messageOf } from '../kernel/errors';
 import type { Logger } from '../kernel/logger';
 import type { EventLog } from '../events/event-log';
 import type { EventSerde } from '../events/event-serde';
@@ -38,3 +39,23 @@ export interface WorkerParts {
   readonly name?: string | undefined;
   readonly observe?: ((generation: Generation, event: RunnerEvent) => void) | undefined;
 }
+
+/** On a timer of its own (`announceMs`), until the signal: a worker that is busy, or waits for the log, is alive all the same. */
+export const repeatedly = async (
+  { clock, logger, options }: Pick<WorkerParts, 'clock' | 'logger' | 'options'>,
+  signal: AbortSignal,
+  failed: string,
+  work: () => Promise<void>,
+): Promise<void> => {
+  for (;;) {
+    await clock.sleep(options.announceMs, signal);
+    if (signal.aborted) {
+      return;
+    }
+    try {
+      await work();
+    } catch (error) {
+      logger.log('warn', failed, { error: messageOf(error) });
+    }
+  }
+};

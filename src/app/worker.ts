@@ -5,7 +5,7 @@ import { backoffMs } from '../kernel/retry';
 import { projectionKey, type ProjectionDefinition } from '../projections/definition';
 import { assertSameDefinition, Runner } from '../projections/engine/runner';
 import { FOLLOWING, generationLabel, type Generation, type GenerationStatus } from '../projections/generations';
-import type { WorkerParts } from './worker-parts';
+import { repeatedly, type WorkerParts } from './worker-parts';
 
 interface Running {
   readonly runner: Runner;
@@ -28,6 +28,7 @@ export class Worker {
   readonly #givenUp = new Set<number>();
   readonly #said = new Set<string>();
   #fatal: unknown;
+  #work: Promise<void> | undefined;
 
   constructor(parts: WorkerParts) {
     this.#parts = parts;
@@ -41,7 +42,12 @@ export class Worker {
    *   `generation.definition-changed` if the code of a generation that is followed has changed; later whatever ended a
    *   runner or the relay and cannot be retried
    */
-  async run(): Promise<void> {
+  run(): Promise<void> {
+    this.#work ??= this.#run();
+    return this.#work;
+  }
+
+  async #run(): Promise<void> {
     await this.#parts.ready();
     let aside: Promise<unknown> | undefined;
     try {
@@ -49,10 +55,10 @@ export class Worker {
         assertSameDefinition(generation, definition);
       });
       await this.#announce();
-      const { announceMs } = this.#parts.options;
+      const { signal } = this.#abort;
       aside = Promise.all([
-        this.#every(announceMs, 'the worker could not announce itself; trying again', () => this.#announce()),
-        this.#every(announceMs, 'retired tables could not be looked for; trying again', () => this.#dropRetired()),
+        repeatedly(this.#parts, signal, 'the worker could not announce itself; trying again', () => this.#announce()),
+        repeatedly(this.#parts, signal, 'retired tables could not be looked for; trying again', () => this.#dropRetired()),
         this.#relay(),
       ]);
       let failures = 0;
@@ -83,6 +89,12 @@ export class Worker {
   stop(): void {
     this.#abort.abort();
     this.#parts.relay?.stop();
+  }
+
+  /** Stops, and answers when `run` has ended; how it ended is told by `run`. */
+  async close(): Promise<void> {
+    this.stop();
+    await this.#work?.catch(() => undefined);
   }
 
   /** Never rejects: what ends the worker is kept in `#fatal`. */
@@ -126,22 +138,6 @@ export class Worker {
   async #dropRetired(): Promise<void> {
     for (const { generation, error } of await this.#parts.dropRetired()) {
       this.#sayOnce(`the table of ${generation} could not be dropped; it is tried again`, error);
-    }
-  }
-
-  /** On a timer of its own: a worker that is busy, or waits for the log, is alive all the same. */
-  async #every(ms: number, failed: string, work: () => Promise<void>): Promise<void> {
-    const { clock, logger } = this.#parts;
-    for (;;) {
-      await clock.sleep(ms, this.#abort.signal);
-      if (this.#abort.signal.aborted) {
-        return;
-      }
-      try {
-        await work();
-      } catch (error) {
-        logger.log('warn', failed, { error: messageOf(error) });
-      }
     }
   }
 

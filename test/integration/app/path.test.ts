@@ -49,6 +49,15 @@ describeWithPostgres('the whole path', () => {
       .filter(({ generation }) => generation.status === 'active')
       .map(({ generation: g }) => `${g.projection} v${String(g.version)}.r${String(g.run)}`);
 
+  it('ends its workers in good order when the connection is closed', async () => {
+    const connection = await connected(shopV1);
+    await connection.migrate();
+    const ended = connection.worker({ options: { pollMs: 20 } }).run();
+    await until(async () => (await active(connection)).length === 2, 'both projections are active');
+    await connection.close();
+    await expect(ended).resolves.toBeUndefined();
+  });
+
   it('builds the first generations, replays a new version beside them, cuts over, rolls back, retires', async () => {
     const first = await connected(shopV1);
     await expect(first.query('order_summary' as never)).rejects.toMatchObject({ code: 'projection.not-active' });

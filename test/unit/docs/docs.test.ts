@@ -98,7 +98,7 @@ it('the code of README, tutorial and the page on testing compiles', () => {
       new Map([...tutorialFiles(1), ['folding.ts', testing!]]),
       new Map([['commands.ts', commands.join('\n')]]),
     ];
-    expect(groups[2]!.size).toBe(7);
+    expect(groups[2]!.size).toBe(8);
     expect(errorsIn(folder, groups)).toEqual([]);
     expect(errorsIn(mkdtempSync(path.join(folder, 'wrong-')), [new Map([['wrong.ts', readme[0]!.replace('revenue: e.amount', 'revenue: 1')]])])).not.toEqual(
       [],

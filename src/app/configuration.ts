@@ -24,7 +24,7 @@ export interface Configuration {
   readonly log: 'postgres' | 'kafka' | '';
   /** How to reach Kafka. */
   readonly kafka: Partial<KafkaSettings>;
-  /** `http://user:password@host:8123` or `https://…` of ClickHouse; empty: an embedded one is started if a projection is stored there. */
+  /** `http://user:password@host:8123/database` or `https://…` of ClickHouse, where the database exists; empty: an embedded one is started if a projection is stored there. */
   readonly clickhouseUrl: string;
   /** `http(s)://…` of a registry with the Confluent API, with its path; may carry user and password. Empty: schemas lie in Postgres. */
   readonly registryUrl: string;
@@ -115,8 +115,8 @@ const checked = (configuration: Configuration): ResolvedConfiguration => {
   if (configuration.postgresUrl !== '' && !/^postgres(ql)?:\/\//.test(configuration.postgresUrl)) {
     throw new RefoldError('config.invalid', 'the address of Postgres must begin with postgres://');
   }
-  if (configuration.clickhouseUrl !== '' && !/^https?:\/\//.test(configuration.clickhouseUrl)) {
-    throw new RefoldError('config.invalid', 'the address of ClickHouse must begin with http:// or https://');
+  if (configuration.clickhouseUrl !== '' && !(/^https?:\/\//.test(configuration.clickhouseUrl) && URL.canParse(configuration.clickhouseUrl))) {
+    throw new RefoldError('config.invalid', 'the address of ClickHouse must be a URL that begins with http:// or https://');
   }
   requireRetireDelay(configuration.retireDelay);
   if (configuration.registryUrl !== '' && (!/^https?:\/\//.test(configuration.registryUrl) || !URL.canParse(configuration.registryUrl))) {

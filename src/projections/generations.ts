@@ -44,6 +44,8 @@ export interface Generation {
   readonly firstBuild: boolean;
   /** Stable heads when the generation was created: `topic/partition` to offset. */
   readonly headsAtStart: Readonly<Record<string, number>>;
+  /** When it was created, milliseconds since the epoch, by the clock of the control schema's database. */
+  readonly createdAt: number;
   /** Retired: when its table is dropped, milliseconds since the epoch, by the clock of the control schema's database. */
   readonly dropAt?: number | undefined;
   /** When its table was dropped. */

@@ -79,6 +79,9 @@ const switchAll = async (c: Coordination, lease: Lease, replay: Replay): Promise
     await move(c, lease, replay, 'switched'); // the last store had switched, only the record was missing
     return;
   }
+  for (const [store, own] of pairsByStore(c, pairs)) {
+    await store.requireSwitchable(own, replay.direction);
+  }
   for (let attempt = 1; ; attempt += 1) {
     await awaitOldSnapshots(c, replay, pairs, until);
     const result = await retryHold(c, () =>
@@ -106,6 +109,22 @@ const hasSwitched = async (c: Coordination, replay: Replay): Promise<boolean> =>
 };
 
 /**
+ * Whether readers of every store see what they saw before. The views are asked: one may have been replaced although the
+ * answer did not arrive. A store that says nothing may have switched.
+ */
+const showsNothingNew = async (c: Coordination, replay: Replay): Promise<boolean> => {
+  try {
+    await reconcile(c.switches);
+  } catch (error) {
+    if (isRefoldError(error)) {
+      return false;
+    }
+    throw error;
+  }
+  return !(await resolvePairs(c, replay, replay.direction)).some(({ to }) => to.status === 'active');
+};
+
+/**
  * An attempt that changed nothing ends where it began, with the error in the history; one that changed everything has
  * succeeded whatever came after. A lost lease is somebody else's replay by now.
  */
@@ -114,8 +133,8 @@ const giveUp = async (c: Coordination, lease: Lease, replay: Replay, error: unkn
     if (await hasSwitched(c, replay)) {
       return;
     }
-    if ((await resolvePairs(c, replay, replay.direction)).some(({ to }) => to.status === 'active')) {
-      await keepFailure(c, lease, error); // one store has switched: the same command goes on with the others
+    if (!(await showsNothingNew(c, replay))) {
+      await keepFailure(c, lease, error); // a view was switched, or may have been: the same command goes on with the others
       throw error;
     }
     await move(c, lease, replay, 'switch-failed', { facts: { code: error.code }, error: failureOf(error) });

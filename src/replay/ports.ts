@@ -156,6 +156,8 @@ export type SwitchResult = { readonly status: 'switched' } | { readonly status: 
 export interface ActiveMarker {
   readonly projection: string;
   readonly generationId: number;
+  /** Schema or database of the view. */
+  readonly viewSchema: string;
 }
 
 /**
@@ -203,6 +205,11 @@ export interface StoreSwitch {
    * candidate as it was then, empty or half built. Once there is none there will be none again.
    */
   oldSnapshots(horizon: string): Promise<readonly string[]>;
+  /**
+   * Refuses what {@link switch} would refuse because of its views, while no other store has switched either.
+   * @throws RefoldError `cutover.incompatible-columns`, `store.name-taken`
+   */
+  requireSwitchable(pairs: readonly GenerationPair[], direction: Direction): Promise<void>;
   /**
    * Switches views, active markers and statuses of all pairs, atomically for readers; lifts the hold.
    * @throws RefoldError `cutover.incompatible-columns`, `cutover.behind`, `hold.lost`, `replay.lease-held`, `replay.wrong-state`; nothing was changed then

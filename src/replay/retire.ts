@@ -95,10 +95,19 @@ const candidatesOf = (members: readonly ResolvedMember[]): readonly Generation[]
 export const isRolledBack = (replay: Replay, members: readonly ResolvedMember[]): boolean =>
   replay.state === 'ready' && members.some(({ to }) => to?.status === 'standby');
 
+/** Nothing is retired by what the control schema believes that readers see: a switch may have come through unrecorded. */
+const askViews = async (c: Coordination, members: readonly ResolvedMember[]): Promise<void> => {
+  for (const store of new Set(members.map(({ member }) => member.store))) {
+    await switchOf(c, store).reconcile();
+  }
+};
+
 /** Stops what was rebuilt and drops it at once. @throws RefoldError `replay.wrong-state` */
 export const abort = async (c: Coordination, lease: Lease, replay: Replay): Promise<void> => {
   requirePhaseAfter(replay.id, replay, 'abort');
-  const candidates = candidatesOf(await resolveMembers(c, replay));
+  const members = await resolveMembers(c, replay);
+  await askViews(c, members);
+  const candidates = candidatesOf(members);
   await stop(c, lease, candidates, 0, 'aborting');
   await move(c, lease, replay, 'abort', { facts: { retired: candidates.map(generationLabel) } });
   await dropDue(c, lease);
@@ -123,6 +132,7 @@ export const retire = async (c: Coordination, lease: Lease, replay: Replay, dela
   if (kept.length === 0) {
     return labels;
   }
+  await askViews(c, members);
   await stop(c, lease, kept, delayMs, 'retiring');
   const facts = { retired: kept.map(generationLabel), side: replay.state === 'done' ? 'from' : 'to', dropAfterMs: delayMs };
   if (replay.state === 'done' || replay.state === 'aborted') {

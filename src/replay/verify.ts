@@ -27,7 +27,7 @@ export const verdictOf = (comparisons: readonly Comparison[]): Verdict => {
   return { identical: members.every(isIdentical), takenAt: comparisons[0]?.takenAt ?? '', horizons, members };
 };
 
-/** Every store compares in a snapshot of its own; the hold ends when the last of them has taken it, the comparisons go on. */
+/** Every store compares in a snapshot of its own; the hold ends when the last of them has taken it, the comparisons go on. Ends when all have ended: a copy of one that still runs would be taken for that of the next attempt. */
 const compareStores = async (c: Coordination, replay: Replay, pairs: readonly GenerationPair[], hold: Hold): Promise<Verdict> => {
   const stores = pairsByStore(c, pairs);
   let missing = stores.length;
@@ -38,7 +38,15 @@ const compareStores = async (c: Coordination, replay: Replay, pairs: readonly Ge
       await tell(c, replay.id, 'verifying:snapshot');
     }
   };
-  return verdictOf(await Promise.all(stores.map(([store, own]) => store.compare({ pairs: own, hold, samples: c.options.samples, onSnapshot }))));
+  const ended = await Promise.allSettled(stores.map(([store, own]) => store.compare({ pairs: own, hold, samples: c.options.samples, onSnapshot })));
+  return verdictOf(
+    ended.map((one) => {
+      if (one.status === 'rejected') {
+        throw one.reason;
+      }
+      return one.value;
+    }),
+  );
 };
 
 /** Compares both sides at one position and records the verdict. @throws RefoldError `hold.timed-out`, `hold.lost` */

@@ -1,8 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type ConnectedApp } from '../../src/app/connect';
-import { describeWithKafka, describeWithPostgres, freshDatabase, kafkaBrokers, type TestDatabase } from '../support/services';
+import type { StoreKind } from '../../src/projections/generations';
+import {
+  describeWithClickHouse,
+  describeWithKafka,
+  describeWithPostgres,
+  freshClickHouse,
+  freshDatabase,
+  kafkaBrokers,
+  type TestClickHouse,
+  type TestDatabase,
+} from '../support/services';
 import { totals, until } from '../support/harness';
-import { checksum, expectedRows, history, ledgerV1, randomFrom, shownRows } from './support/ledger';
+import { checksum, expectedRows, history, ledger, randomFrom, shownRows } from './support/ledger';
 import { endAll, ending, spawnWorker } from './support/processes';
 import type { WorkerOrder } from './support/worker-process';
 
@@ -10,21 +20,24 @@ const SEED = Number(process.env['REFOLD_TEST_SEED'] ?? Math.floor(Math.random() 
 const KILLS = 10;
 const BATCH = 50;
 
-const suite = (brokers: () => Promise<readonly string[]>): void => {
-  const facts = history(8_000, SEED);
+const suite = (brokers: () => Promise<readonly string[]>, stores: readonly StoreKind[] = ['postgres']): void => {
+  const facts = history(8_000 / stores.length, SEED);
   const expected = expectedRows(facts);
   let database: TestDatabase;
+  let analytics: TestClickHouse | undefined;
   let connection: ConnectedApp;
   let order: WorkerOrder;
 
   beforeEach(async () => {
     process.stderr.write(`seed ${String(SEED)} (REFOLD_TEST_SEED repeats it)\n`);
     database = await freshDatabase('worker-crash');
+    analytics = stores.includes('clickhouse') ? await freshClickHouse('worker_crash') : undefined;
     const topic = `ledger-${randomBytes(4).toString('hex')}`;
     const list = await brokers();
-    order = { topic, postgresUrl: database.url, kafkaBrokers: list, onlyV1: true, batch: BATCH, killAfterCommits: undefined, killDelayMs: 0 };
-    connection = await connect(ledgerV1(topic), {
-      configuration: { postgresUrl: database.url, kafka: { brokers: list }, log: list.length > 0 ? 'kafka' : 'postgres' },
+    const clickhouseUrl = analytics?.url ?? '';
+    order = { topic, postgresUrl: database.url, clickhouseUrl, kafkaBrokers: list, batch: BATCH, killAfterCommits: undefined, killDelayMs: 0 };
+    connection = await connect(ledger(topic, stores), {
+      configuration: { postgresUrl: database.url, clickhouseUrl, kafka: { brokers: list }, log: list.length > 0 ? 'kafka' : 'postgres' },
       environment: {},
     });
     await connection.migrate();
@@ -35,19 +48,24 @@ const suite = (brokers: () => Promise<readonly string[]>): void => {
   afterEach(async () => {
     await endAll();
     await connection.close();
-    await database.drop();
+    await Promise.all([database.drop(), analytics?.drop()]);
   });
 
   const everythingIsFolded = async (): Promise<boolean> => {
     const generations = await connection.generations();
     const active = generations.filter(({ generation }) => generation.status === 'active');
-    return active.length === 2 && active.every(({ checkpoints }) => totals(checkpoints)['applied']! + totals(checkpoints)['filtered']! === facts.length);
+    return (
+      active.length === 2 * stores.length &&
+      active.every(({ checkpoints }) => totals(checkpoints)['applied']! + totals(checkpoints)['filtered']! === facts.length)
+    );
   };
 
   const everyRowIsRight = async (): Promise<void> => {
-    const shown = await shownRows(connection);
-    expect(shown).toEqual(expected);
-    expect(checksum(shown)).toBe(checksum(expected));
+    for (const store of stores) {
+      const shown = await shownRows(connection, store);
+      expect(shown).toEqual(expected);
+      expect(checksum(shown)).toBe(checksum(expected));
+    }
     for (const { checkpoints } of await connection.generations()) {
       const { read, applied, filtered, late, parked, discarded, errata, control } = totals(checkpoints);
       expect(applied! + filtered! + late! + parked! + discarded! + errata! + control!).toBe(read);
@@ -57,7 +75,7 @@ const suite = (brokers: () => Promise<readonly string[]>): void => {
 
   it(`kill -9 at ${String(KILLS)} seeded points of the history: the same rows`, async () => {
     const random = randomFrom(SEED);
-    // two generations of some 160 batches each: the points lie all over the history
+    // some 320 batches of all generations together: the points lie all over the history
     for (let kill = 0; kill < KILLS; kill += 1) {
       const worker = spawnWorker({ ...order, killAfterCommits: 1 + Math.floor(random() * 24), killDelayMs: Math.floor(random() * 12) });
       expect(await ending(worker)).toBe('SIGKILL');
@@ -71,7 +89,7 @@ const suite = (brokers: () => Promise<readonly string[]>): void => {
 
   it('two workers share the partitions, one is killed: the same rows', async () => {
     const survivor = spawnWorker({ ...order, batch: 20 });
-    const victim = spawnWorker({ ...order, batch: 20, killAfterCommits: 12, killDelayMs: 3 });
+    const victim = spawnWorker({ ...order, batch: 20 * stores.length, killAfterCommits: 12, killDelayMs: 3 });
     expect(await ending(victim)).toBe('SIGKILL');
     await until(everythingIsFolded, 'everything is folded', 60_000);
     survivor.kill('SIGTERM');
@@ -82,6 +100,10 @@ const suite = (brokers: () => Promise<readonly string[]>): void => {
 
 describeWithPostgres('a worker dies, the log in Postgres', () => {
   suite(() => Promise.resolve([]));
+});
+
+describeWithClickHouse('a worker dies, the log in Postgres, rows in both stores', () => {
+  suite(() => Promise.resolve([]), ['postgres', 'clickhouse']);
 });
 
 describeWithKafka('a worker dies, the log in Kafka', () => {

@@ -1,5 +1,6 @@
 import { createClient, type ClickHouseClient, type ClickHouseSettings } from '@clickhouse/client';
 import { translateClickHouseError } from './errors';
+import { identifier } from './quote';
 
 /** A cell of a row as JSON carries it; 64-bit and larger integers as text, so that they keep their digits. */
 export type Cell = string | number | boolean | null;
@@ -7,12 +8,30 @@ export type CellRow = readonly Cell[];
 
 export type Parameters = Readonly<Record<string, string | number | readonly string[]>>;
 
-/** 64-bit integers keep their digits; sessions of a pool of servers read what others have just written. */
-const READING: ClickHouseSettings = { output_format_json_quote_64bit_integers: 1 };
+/**
+ * 64-bit integers keep their digits. All rows as they are now, or an error: a profile may ask for an answer cut short where
+ * it is too large, or for a remembered one, and what is folded on top of such an answer would be lost.
+ */
+const READING: ClickHouseSettings = {
+  output_format_json_quote_64bit_integers: 1,
+  limit: '0',
+  offset: '0',
+  result_overflow_mode: 'throw',
+  read_overflow_mode: 'throw',
+  read_overflow_mode_leaf: 'throw',
+  set_overflow_mode: 'throw',
+  join_overflow_mode: 'throw',
+  sort_overflow_mode: 'throw',
+  group_by_overflow_mode: 'throw',
+  distinct_overflow_mode: 'throw',
+  timeout_overflow_mode: 'throw',
+  use_query_cache: 0,
+};
 
 /** One insert is one block, hence all or nothing: nothing may cut it, queue it or read it by several threads. */
 const ONE_BLOCK: ClickHouseSettings = {
   async_insert: 0,
+  input_format_null_as_default: 1, // of a deleted row only the key is written
   wait_end_of_query: 1,
   input_format_parallel_parsing: 0,
   max_insert_threads: '1',
@@ -22,11 +41,15 @@ const ONE_BLOCK: ClickHouseSettings = {
   max_block_size: '100000000',
 };
 
+/** How long a statement that reads whole tables may say nothing. */
+const PATIENCE_MS = 6 * 3_600_000;
+
 /** The HTTP client of ClickHouse, with errors in refold's words. Database and credentials are part of the address. */
 export class ClickHouse {
   /** Of the address; `default` where it names none. */
   readonly database: string;
   readonly #client: ClickHouseClient;
+  readonly #patient: ClickHouseClient;
   readonly #host: string;
 
   /** @param options.requestTimeoutMs default 60,000 */
@@ -34,13 +57,16 @@ export class ClickHouse {
     const url = new URL(options.url);
     this.#host = url.host;
     this.database = decodeURIComponent(url.pathname.slice(1)) || 'default';
-    this.#client = createClient({
-      url: options.url,
-      application: options.applicationName ?? 'refold',
-      request_timeout: options.requestTimeoutMs ?? 60_000,
-      use_multipart_params_auto: true,
-      log: { level: 127 }, // off: errors are ours to report
-    });
+    const client = (timeoutMs: number): ClickHouseClient =>
+      createClient({
+        url: options.url,
+        application: options.applicationName ?? 'refold',
+        request_timeout: timeoutMs,
+        use_multipart_params_auto: true,
+        log: { level: 127 }, // off: errors are ours to report
+      });
+    this.#client = client(options.requestTimeoutMs ?? 60_000);
+    this.#patient = client(PATIENCE_MS);
   }
 
   /** Runs a statement that answers nothing. @throws RefoldError `store.*` */
@@ -50,27 +76,42 @@ export class ClickHouse {
 
   /** Rows as arrays of cells, in the order of the columns selected. @throws RefoldError `store.*` */
   async rows(sql: string, parameters: Parameters = {}): Promise<readonly CellRow[]> {
-    return this.#translated(async () => {
-      const result = await this.#client.query({ query: sql, query_params: { ...parameters }, format: 'JSONCompactEachRow', clickhouse_settings: READING });
-      return result.json<CellRow>();
-    });
+    return this.#read(this.#client, sql, parameters);
+  }
+
+  /** As `rows`, for statements that work for longer than a request may take. @throws RefoldError `store.*` */
+  async slowRows(sql: string): Promise<readonly CellRow[]> {
+    return this.#read(this.#patient, sql, {});
   }
 
   /**
    * Inserts rows as one block, which is written whole or not at all. A block with a token that was written before is
    * left out by tables that remember tokens.
-   * @param table quoted already
+   * @param table quoted already; the columns are quoted here, the driver does not
    * @throws RefoldError `store.*`; after `store.unreachable` the rows may or may not have been written
    */
   async insert(table: string, columns: readonly [string, ...string[]], rows: readonly CellRow[], token: string): Promise<void> {
     const settings = { ...ONE_BLOCK, insert_deduplicate: 1 as const, insert_deduplication_token: token };
     await this.#translated(() =>
-      this.#client.insert({ table, columns: [...columns], values: [...rows], format: 'JSONCompactEachRow', clickhouse_settings: settings }),
+      this.#client.insert({
+        table,
+        columns: columns.map(identifier) as [string, ...string[]],
+        values: [...rows],
+        format: 'JSONCompactEachRow',
+        clickhouse_settings: settings,
+      }),
     );
   }
 
-  close(): Promise<void> {
-    return this.#client.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#client.close(), this.#patient.close()]);
+  }
+
+  #read(client: ClickHouseClient, sql: string, parameters: Parameters): Promise<readonly CellRow[]> {
+    return this.#translated(async () => {
+      const result = await client.query({ query: sql, query_params: { ...parameters }, format: 'JSONCompactEachRow', clickhouse_settings: READING });
+      return result.json<CellRow>();
+    });
   }
 
   async #translated<T>(work: () => Promise<T>): Promise<T> {

@@ -5,6 +5,7 @@ import type { ConnectedApp } from '../../../src/app/connect';
 import { defineEventType } from '../../../src/events/event-type';
 import { Decimal } from '../../../src/kernel/decimal';
 import { count, decimal, integer, max, sum, text, timestamp, windowEnd, windowStart } from '../../../src/projections/columns';
+import type { StoreKind } from '../../../src/projections/generations';
 import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
 import { tumbling } from '../../../src/projections/windows/tumbling';
@@ -39,13 +40,8 @@ export const branchDaily = readModel('branch_daily', {
   largest: max(decimal(12, 2)),
 });
 
-const daily = (version: number) =>
-  projection({ name: 'branch-daily', version, into: branchDaily, window: tumbling('1 day', { grace: '3650 days' }) }).on(Deposited, (e) =>
-    branchDaily.contribution({ branch: e.branch }, { deposits: version === 1 || e.amount.unscaled % 10n !== 0n ? 1 : 0, total: e.amount, largest: e.amount }),
-  );
-
 /** Topic names are given at run time, so the classes get their event types here. */
-export const ledger = (topic: string): App => {
+export const ledger = (topic: string, store: readonly StoreKind[]): App => {
   const string = (name: string) => ({ name, type: 'string' });
   const at = { name: 'at', type: { type: 'long', logicalType: 'timestamp-millis' } };
   const amount = { name: 'amount', type: { type: 'bytes', logicalType: 'decimal', precision: 12, scale: 2 } };
@@ -65,7 +61,7 @@ export const ledger = (topic: string): App => {
     time: (e) => e.at,
     schema: { type: 'record', fields: [string('account'), at] },
   });
-  const balances = projection({ name: 'accounts', version: 1, into: accounts })
+  const balances = projection({ name: 'accounts', version: 1, into: accounts, store })
     .on(Deposited, (e, row) => ({
       account: e.account,
       branch: e.branch,
@@ -74,13 +70,11 @@ export const ledger = (topic: string): App => {
       changed_at: e.at,
     }))
     .on(Closed, () => undefined);
-  return defineApp({ name: 'ledger', events: [Deposited, Closed], projections: [balances, daily(1), daily(2)], topics: { [topic]: { partitions: 4 } } });
-};
-
-/** `ledger` before version 2 of the daily projection was written. */
-export const ledgerV1 = (topic: string): App => {
-  const app = ledger(topic);
-  return { ...app, projections: app.projections.filter(({ version }) => version === 1) };
+  const daily = projection({ name: 'branch-daily', version: 1, into: branchDaily, store, window: tumbling('1 day', { grace: '3650 days' }) }).on(
+    Deposited,
+    (e) => branchDaily.contribution({ branch: e.branch }, { deposits: 1, total: e.amount, largest: e.amount }),
+  );
+  return defineApp({ name: 'ledger', events: [Deposited, Closed], projections: [balances, daily], topics: { [topic]: { partitions: 4 } } });
 };
 
 /** Small deterministic generator (mulberry32), so that a seed tells the whole story. */
@@ -108,7 +102,7 @@ export const history = (length: number, seed: number): readonly (Deposited | Clo
 const money = (cents: bigint): string => new Decimal(cents, 2).toString();
 
 /** The rows of both read models, computed by one plain pass. */
-export const expectedRows = (facts: readonly (Deposited | Closed)[], version = 1): { readonly accounts: unknown[]; readonly daily: unknown[] } => {
+export const expectedRows = (facts: readonly (Deposited | Closed)[]): { readonly accounts: unknown[]; readonly daily: unknown[] } => {
   const byAccount = new Map<string, { branch: string; cents: bigint; deposits: number; at: Date }>();
   const byDay = new Map<string, { branch: string; start: number; deposits: bigint; cents: bigint; largest: bigint }>();
   for (const fact of facts) {
@@ -122,9 +116,8 @@ export const expectedRows = (facts: readonly (Deposited | Closed)[], version = 1
     const start = Math.floor(at.getTime() / DAY) * DAY;
     const id = `${branch}\0${String(start)}`;
     const day = byDay.get(id) ?? { branch, start, deposits: 0n, cents: 0n, largest: amount.unscaled };
-    const counted = version === 1 || amount.unscaled % 10n !== 0n ? 1n : 0n;
     const largest = amount.unscaled > day.largest ? amount.unscaled : day.largest;
-    byDay.set(id, { branch, start, deposits: day.deposits + counted, cents: day.cents + amount.unscaled, largest });
+    byDay.set(id, { branch, start, deposits: day.deposits + 1n, cents: day.cents + amount.unscaled, largest });
   }
   const inOrder = <T>(map: Map<string, T>): [string, T][] => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
   return {
@@ -149,10 +142,10 @@ export const expectedRows = (facts: readonly (Deposited | Closed)[], version = 1
 const plain = (rows: readonly object[]): unknown[] =>
   JSON.parse(JSON.stringify(rows, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))) as unknown[];
 
-/** What readers see, in the form of `expectedRows`. */
-export const shownRows = async (connection: ConnectedApp): Promise<{ readonly accounts: unknown[]; readonly daily: unknown[] }> => ({
-  accounts: plain(await connection.query('accounts' as never)),
-  daily: plain(await connection.query('branch_daily' as never)),
+/** What readers of a store see, in the form of `expectedRows`. */
+export const shownRows = async (connection: ConnectedApp, store: StoreKind): Promise<{ readonly accounts: unknown[]; readonly daily: unknown[] }> => ({
+  accounts: plain(await connection.query('accounts' as never, { store })),
+  daily: plain(await connection.query('branch_daily' as never, { store })),
 });
 
 export const checksum = (rows: unknown): string => createHash('sha256').update(JSON.stringify(rows)).digest('hex');

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { connect } from '../../../src/app/connect';
 import { givenArguments } from '../../../src/app/services/launch';
-import { ledger, ledgerV1 } from './ledger';
+import { ledger } from './ledger';
 
 // A worker in a process of its own: worker-process.ts JSON. It kills itself, as kill -9 does, a while after so many commits.
 
@@ -9,7 +9,8 @@ export interface WorkerOrder {
   readonly topic: string;
   readonly postgresUrl: string;
   readonly kafkaBrokers: readonly string[];
-  readonly onlyV1: boolean;
+  /** Empty: rows are kept in Postgres alone. */
+  readonly clickhouseUrl: string;
   readonly batch: number;
   readonly killAfterCommits: number | undefined;
   /** Milliseconds after that commit; the next transaction is then somewhere in its middle. */
@@ -18,10 +19,10 @@ export interface WorkerOrder {
 
 const main = async (): Promise<void> => {
   const order = JSON.parse(givenArguments()[0]!) as WorkerOrder;
-  const app = order.onlyV1 ? ledgerV1(order.topic) : ledger(order.topic);
-  const { postgresUrl, kafkaBrokers } = order;
+  const { postgresUrl, clickhouseUrl, kafkaBrokers } = order;
+  const app = ledger(order.topic, clickhouseUrl === '' ? ['postgres'] : ['postgres', 'clickhouse']);
   const connection = await connect(app, {
-    configuration: { postgresUrl, kafka: { brokers: kafkaBrokers }, log: kafkaBrokers.length > 0 ? 'kafka' : 'postgres' },
+    configuration: { postgresUrl, clickhouseUrl, kafka: { brokers: kafkaBrokers }, log: kafkaBrokers.length > 0 ? 'kafka' : 'postgres' },
     environment: {},
   });
   let commits = 0;

@@ -220,6 +220,58 @@ describeWithClickHouse('recovery of ClickHouse generations', () => {
     await expect(changed.ended).rejects.toMatchObject({ code: 'store.repeat-differs' });
   });
 
+  it.each(['after the intent', 'after the insert'] as const)('settling a batch whose worker died %s, it may lose the partition to another', async (fault) => {
+    const definition = definitionOf(OrderSummary);
+    // The batch in doubt begins with records that touch no row.
+    bench = await memoryBench(1);
+    const unknown = Array.from({ length: 10 }, (_, i) => new OrderErased(`unknown${String(i)}`));
+    await bench.append([...unknown, ...history]);
+    const { catalog, generation } = await newApp(definition);
+    const dying = startRunner(bench, new ClickHouseReadModelStore(faulty(fault, 1, control(), clickhouse)), generation, definition, { replayBatch: 30 });
+    await expect(dying.ended).rejects.toThrow(Death);
+    const own = control();
+    let stolen = false;
+    const robbed = new Proxy(own, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name, target);
+        return name !== 'finish'
+          ? typeof value === 'function'
+            ? (value as (...args: unknown[]) => unknown).bind(target)
+            : value
+          : async (...[of, partitions]: Parameters<CheckpointControl['finish']>) => {
+              if (!stolen) {
+                stolen = true;
+                await own.claim(of, partitions, 'another');
+              }
+              return own.finish(of, partitions);
+            };
+      },
+    });
+    const next = startRunner(bench, new ClickHouseReadModelStore({ clickhouse, control: robbed }), generation, definition, { replayBatch: 4 });
+    await Promise.race([next.ended, until(() => caughtUp(catalog, bench.log, generation), 'the generation has caught up')]);
+    expect(next.events.some(({ kind }) => kind === 'fenced')).toBe(true);
+    await next.stop();
+    expect(await readModelRows(clickhouse, { ...definition.model, name: generation.table })).toEqual(await expectedRows(definition));
+  });
+
+  it('refuses a table that was made for another generation of the same name', async () => {
+    const definition = definitionOf(OrderSummary);
+    await bench.append(history);
+    const { generation } = await newApp(definition);
+    const store = new ClickHouseReadModelStore({ clickhouse, control: control() });
+    await store.provision(generation); // again, as after a crash
+    const elsewhere = new PostgresCatalog({ pool, app: 'an application with a read model of this name' });
+    await expect(buildGeneration(elsewhere, store, bench.log, definition)).rejects.toMatchObject({
+      code: 'store.name-taken',
+      facts: { name: `${clickhouse.database}.${rowsTable(generation)}` },
+    });
+    const [theirs] = await elsewhere.list();
+    await expect(store.open(theirs!)).rejects.toMatchObject({ code: 'store.name-taken' });
+    await store.open(generation);
+    // The control schema made anew counts its generations from the beginning.
+    await expect(store.open({ ...generation, createdAt: generation.createdAt + 1 })).rejects.toMatchObject({ code: 'store.name-taken' });
+  });
+
   it('writes a batch as one block, and the same batch only once', async () => {
     const definition = definitionOf(OrderSummary);
     const { generation } = await newApp(definition);

@@ -47,5 +47,6 @@ export const generationOf = (more: Partial<Generation> = {}): Generation => ({
   sourceHash: 's',
   firstBuild: false,
   headsAtStart: {},
+  createdAt: 0,
   ...more,
 });

@@ -29,6 +29,7 @@ const generation = (more: Partial<Generation> = {}): Generation => ({
   sourceHash: '',
   firstBuild: false,
   headsAtStart: { 'orders/0': 10, 'orders/1': 30 },
+  createdAt: 0,
   ...more,
 });
 const announced = [v1, v2].map(({ name, version, hash }) => ({ projection: name, version, definitionHash: hash }));

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { RefoldError } from '../../../kernel/errors';
 import { partitionId, type PartitionId, type TopicPartition } from '../../../events/position';
-import type { CheckpointControl, ClaimedCheckpoint, Intent } from '../../checkpoint-control';
+import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
 import { identityOf } from '../../read-model';
 import type { Advance, BatchCommit, CommitResult, Decision, GenerationStore, StampedRow } from '../../read-model-store';
@@ -105,7 +105,8 @@ export class ClickHouseGenerationStore implements GenerationStore {
     }
     const [finished] = await this.#control.finish(this.#generation, [checkpoint]);
     if (finished === undefined) {
-      return checkpoint; // claimed by another since: our first batch will be fenced
+      this.#lost([checkpoint]);
+      return checkpoint; // our first batch will be fenced
     }
     claim.intent = undefined;
     claim.next = finished.next;
@@ -188,6 +189,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
     const finished = new Set((await this.#control.finish(this.#generation, advances)).map(partitionId));
     this.#moved(advances.filter((advance) => finished.has(partitionId(advance))));
     const fenced = advances.filter((advance) => !finished.has(partitionId(advance)));
+    this.#lost(fenced);
     return fenced.length === 0 ? COMMITTED : fencedAt(fenced);
   }
 
@@ -200,6 +202,15 @@ export class ClickHouseGenerationStore implements GenerationStore {
       }
     }
     return COMMITTED;
+  }
+
+  /** Claimed by another since: what we know of an intent there is settled by that one, and no batch of ours may be taken for it. */
+  #lost(partitions: readonly ClaimedPartition[]): void {
+    for (const partition of partitions) {
+      if (this.#claims.get(partitionId(partition))?.epoch === partition.epoch) {
+        this.#claims.delete(partitionId(partition));
+      }
+    }
   }
 
   #token(advances: readonly Advance[]): string {

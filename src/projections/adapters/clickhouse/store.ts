@@ -1,11 +1,11 @@
 import type { ClickHouse } from '../../../platform/clickhouse/client';
-import { identifier, qualified } from '../../../platform/clickhouse/quote';
+import { qualified } from '../../../platform/clickhouse/quote';
 import type { CheckpointControl } from '../../checkpoint-control';
 import type { Generation } from '../../generations';
 import type { GenerationStore, ReadModelStore } from '../../read-model-store';
 import { ClickHouseGenerationStore } from './generation-store';
 import { StoredRows } from './stored-rows';
-import { assertTable, createTable, readableSelect, rowsTable } from './table';
+import { assertTable, provisionTable, readableSelect, rowsTable } from './table';
 
 /** Read models in ClickHouse; their checkpoints lie in the control schema. */
 export class ClickHouseReadModelStore implements ReadModelStore {
@@ -14,18 +14,15 @@ export class ClickHouseReadModelStore implements ReadModelStore {
   readonly #clickhouse: ClickHouse;
   readonly #control: CheckpointControl;
 
-  /** Tables and views are made in the database that the address names. */
+  /** Tables and views are made in the database that the address names, which must exist: ClickHouse answers nothing to who names one that does not. */
   constructor(options: { readonly clickhouse: ClickHouse; readonly control: CheckpointControl }) {
     this.#clickhouse = options.clickhouse;
     this.#control = options.control;
     this.viewSchema = options.clickhouse.database;
   }
 
-  async provision(generation: Generation): Promise<void> {
-    await this.#clickhouse.command(`CREATE DATABASE IF NOT EXISTS ${identifier(generation.viewSchema)}`);
-    for (const statement of createTable(generation)) {
-      await this.#clickhouse.command(statement);
-    }
+  provision(generation: Generation): Promise<void> {
+    return provisionTable(this.#clickhouse, generation);
   }
 
   async open(generation: Generation): Promise<GenerationStore> {

@@ -25,11 +25,22 @@ const sortingKey = ({ columns, storage }: Generation): readonly string[] => [
   ...(storage === 'partials' ? ['_topic', '_partition'] : []),
 ];
 
+/** Digits that the sum of a Decimal128 may grow by before it wraps silently: more partials than that nobody has. */
+const ROOM_TO_GROW = 10;
+
+/** Sums of decimals wrap, they do not overflow: where that could happen they are added in the widest type, and checked by the cast back. */
+const sumOfDecimals = (column: NamedColumn, precision: number, scale: number, quoted: string): string => {
+  const term = precision + ROOM_TO_GROW > 38 ? `CAST(${quoted}, 'Decimal(76, ${String(scale)})')` : quoted;
+  return `CAST(sum(${term}), ${literal(plainType(column))})`;
+};
+
 /** What merges the partials of one measure, in the measure's own type; what overflows it is an error, never another number. */
 const MERGES: Readonly<Record<NonNullable<NamedColumn['law']>, (column: NamedColumn, quoted: string) => string>> = {
   count: (_, quoted) => `accurateCast(sum(toInt128(${quoted})), 'Int64')`,
   sum: (column, quoted) =>
-    column.type.kind === 'decimal' ? `CAST(sum(${quoted}), ${literal(plainType(column))})` : `accurateCast(sum(toInt128(${quoted})), 'Int64')`,
+    column.type.kind === 'decimal'
+      ? sumOfDecimals(column, column.type.precision, column.type.scale, quoted)
+      : `accurateCast(sum(toInt128(${quoted})), 'Int64')`,
   min: (_, quoted) => `min(${quoted})`,
   max: (_, quoted) => `max(${quoted})`,
 };
@@ -49,6 +60,9 @@ export const readableSelect = (generation: Generation, table: string): string =>
   return `SELECT ${merged.join(', ')} ${from} GROUP BY ${identityOf(columns).map(stored).join(', ')}`;
 };
 
+/** The comment of the table: whose rows these are. Names alone come again: in another application, or after the control schema was made anew. */
+const ownership = ({ app, id, createdAt }: Generation): string => JSON.stringify({ refold: 'rows', app, generation: id, createdAt });
+
 /**
  * DDL of a generation: the table of its rows and the view over it. Of rows with the same key the highest version counts;
  * a deleted one keeps its version, so that an older row that lands late stays invisible.
@@ -60,12 +74,39 @@ export const createTable = (generation: Generation): readonly string[] => {
   return [
     `CREATE TABLE IF NOT EXISTS ${qualified(viewSchema, rows)} (${declared.join(', ')})
      ENGINE = ReplacingMergeTree(_version) ORDER BY (${sortingKey(generation).join(', ')})
-     SETTINGS non_replicated_deduplication_window = 1000`,
+     SETTINGS non_replicated_deduplication_window = 1000
+     COMMENT ${literal(ownership(generation))}`,
     `CREATE VIEW IF NOT EXISTS ${qualified(viewSchema, table)} AS ${readableSelect(generation, rows)}`,
   ];
 };
 
-/** @throws RefoldError `store.schema-drift` naming the first column that differs; `generation.not-provisioned` if a candidate has no table yet */
+/** @throws RefoldError `store.name-taken` if the table was made for another generation */
+const assertOwn = async (clickhouse: ClickHouse, generation: Generation): Promise<void> => {
+  const { viewSchema: database } = generation;
+  const name = rowsTable(generation);
+  const [found] = await clickhouse.rows('SELECT comment FROM system.tables WHERE database = {database:String} AND name = {name:String}', { database, name });
+  if (found !== undefined && found[0] !== ownership(generation)) {
+    throw new RefoldError('store.name-taken', `table ${name} holds rows of something else`, {
+      facts: { name: `${database}.${name}`, generation: generationLabel(generation), madeFor: String(found[0]) || undefined },
+      remedy:
+        'Drop it and the view beside it if nobody needs it (the control schema was made anew), or use another database: applications that share one need read models of different names.',
+    });
+  }
+};
+
+/** Creates what is missing. @throws RefoldError `store.name-taken` */
+export const provisionTable = async (clickhouse: ClickHouse, generation: Generation): Promise<void> => {
+  await assertOwn(clickhouse, generation);
+  for (const statement of createTable(generation)) {
+    await clickhouse.command(statement);
+  }
+  await assertOwn(clickhouse, generation); // another application may have been quicker
+};
+
+/**
+ * @throws RefoldError `store.schema-drift` naming the first column that differs; `generation.not-provisioned` if a candidate has no table yet;
+ *   `store.name-taken` if the table was made for another generation
+ */
 export const assertTable = async (clickhouse: ClickHouse, generation: Generation): Promise<void> => {
   const table = rowsTable(generation);
   const rows = await clickhouse.rows('SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String}', {
@@ -81,6 +122,7 @@ export const assertTable = async (clickhouse: ClickHouse, generation: Generation
   if (rows.length === 0) {
     drift(`table ${table} is missing`);
   }
+  await assertOwn(clickhouse, generation);
   const found = new Map(rows.map(([name, type]) => [name, type]));
   for (const [name, declared] of [...generation.columns.map((column) => [column.name, columnType(column)] as const), ...STAMPS]) {
     const actual = found.get(name) ?? drift(`column ${name} is missing`, name);

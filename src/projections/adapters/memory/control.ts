@@ -43,6 +43,7 @@ export class MemoryCatalog implements GenerationCatalog {
       id: this.#generations.size + 1,
       app: this.#app,
       status: 'candidate',
+      createdAt: Date.now(),
     };
     const checkpoints = begin.map(({ topic, partition, offset }): Checkpoint => {
       const nothing = { streamTime: undefined, fingerprint: undefined, holdAt: undefined, owner: undefined, stoppedBy: undefined };

@@ -16,7 +16,7 @@ import { readCheckpoints } from './checkpoints';
 /** Named as the fields of a generation. */
 const COLUMNS = `generation_id AS id, app, projection, store, version, run, status, model, view_schema AS "viewSchema", table_name AS "table",
   storage, columns, consumer_group AS "group", topics, definition_hash AS "definitionHash", source_hash AS "sourceHash", first_build AS "firstBuild",
-  heads_at_start AS "headsAtStart",
+  heads_at_start AS "headsAtStart", ${msOf('created_at')} AS "createdAt",
   CASE WHEN status = 'retired' THEN ${msOf('coalesce(drop_at, retired_at)')} END AS "dropAt", ${msOf('dropped_at')} AS "droppedAt"`;
 
 const UNIQUE_VIOLATION = '23505';

@@ -1,5 +1,5 @@
 import type { CellRow, ClickHouse } from '../../../platform/clickhouse/client';
-import { identifier, qualified } from '../../../platform/clickhouse/quote';
+import { identifier, literal, qualified } from '../../../platform/clickhouse/quote';
 import type { NamedColumn } from '../../../projections/read-model';
 import { identityOf } from '../../../projections/read-model';
 import type { GenerationPair } from '../../ports';
@@ -13,12 +13,21 @@ interface Compared {
   readonly after: string;
 }
 
+const wide = (scale: number, nullable: boolean): string => (nullable ? `Nullable(Decimal(76, ${String(scale)}))` : `Decimal(76, ${String(scale)})`);
+
 /** Both sides of a comparison, as text where the types have no common equality. */
 const sides = (before: NamedColumn, after: NamedColumn): Compared => {
   const quoted = identifier(before.name);
   const comparable = before.type.kind === after.type.kind || (NUMERIC.has(before.type.kind) && NUMERIC.has(after.type.kind));
-  const side = (alias: string): string => (comparable ? `${alias}.${quoted}` : `toString(${alias}.${quoted})`);
-  return { name: before.name, before: side('a'), after: side('b') };
+  const side = (alias: string, own: NamedColumn, other: NamedColumn): string => {
+    const value = `${alias}.${quoted}`;
+    if (!comparable) {
+      return `toString(${value})`;
+    }
+    // An integer that a decimal of the other side could not hold would end the query
+    return own.type.kind !== 'decimal' && other.type.kind === 'decimal' ? `CAST(${value}, ${literal(wide(other.type.scale, own.nullable))})` : value;
+  };
+  return { name: before.name, before: side('a', before, after), after: side('b', after, before) };
 };
 
 interface Shape {
@@ -49,8 +58,8 @@ export interface Copies {
   readonly to: string;
 }
 
-/** Sorting both sides keeps the memory of the join bounded. */
-const SETTINGS = `SETTINGS join_algorithm = 'full_sorting_merge', max_bytes_before_external_sort = 500000000`;
+/** Sorting both sides keeps the memory of the join bounded; what a side lacks is 0 and not null, whatever the user's profile says. */
+const SETTINGS = `SETTINGS join_algorithm = 'full_sorting_merge', max_bytes_before_external_sort = 500000000, join_use_nulls = 0`;
 
 const ONLY_BEFORE = 'b._in = 0';
 const ONLY_AFTER = 'a._in = 0';
@@ -64,7 +73,7 @@ const joined = ({ from, to }: GenerationPair, copies: Copies, { keys }: Shape): 
 };
 
 const countRows = async (clickhouse: ClickHouse, database: string, name: string): Promise<number> =>
-  Number((await clickhouse.rows(`SELECT count() FROM ${qualified(database, name)}`))[0]![0]);
+  Number((await clickhouse.slowRows(`SELECT count() FROM ${qualified(database, name)}`))[0]![0]);
 
 const sample = async (
   clickhouse: ClickHouse,
@@ -77,7 +86,7 @@ const sample = async (
   const side = kind === 'after' ? 'after' : 'before';
   const keys = shape.keys.map((column) => column[side]);
   const texts = (parts: readonly string[]): string => `[${parts.map((part) => `CAST(toString(${part}), 'Nullable(String)')`).join(', ')}]`;
-  const rows = (await clickhouse.rows(
+  const rows = (await clickhouse.slowRows(
     `SELECT ${texts(keys)}, ${texts(shape.values.map(({ before }) => before))}, ${texts(shape.values.map(({ after }) => after))}, [${shape.values.map(differs).join(', ')}]
      FROM ${from} WHERE ${where} ORDER BY ${keys.join(', ')} LIMIT ${String(limit)} ${SETTINGS}`,
   )) as unknown as readonly (readonly [CellRow, CellRow, CellRow, readonly number[]])[];
@@ -112,7 +121,7 @@ export const diffCopies = async (clickhouse: ClickHouse, pair: GenerationPair, c
   const counts = ['onlyBefore', 'onlyAfter', 'changed'] as const;
   const conditions = { onlyBefore: ONLY_BEFORE, onlyAfter: ONLY_AFTER, changed: changed(shape) };
   const counted = counts.map((name) => `countIf(${conditions[name]})`);
-  const [cells] = await clickhouse.rows(`SELECT ${[...counted, ...byColumn].join(', ')} FROM ${from} ${SETTINGS}`);
+  const [cells] = await clickhouse.slowRows(`SELECT ${[...counted, ...byColumn].join(', ')} FROM ${from} ${SETTINGS}`);
   const [onlyBefore, onlyAfter, changedRows, ...columns] = cells!.map(Number) as [number, number, number, ...number[]];
   const changedByColumn = Object.fromEntries(shape.values.map(({ name }, i) => [name, columns[i]!] as const).filter(([, n]) => n > 0));
   const found: DiffSample[] = [];

@@ -5,6 +5,7 @@ import type {
   CompareRequest,
   Comparison,
   FirstActivation,
+  GenerationPair,
   Lease,
   PairComparison,
   RowCopies,
@@ -13,8 +14,9 @@ import type {
   SwitchRequest,
   SwitchResult,
 } from '../../ports';
+import type { Direction } from '../../states';
 import { diffCopies } from './compare';
-import { readMarkers, removeOwnView, showGeneration } from './views';
+import { planShowing, readMarkers, removeOwnView, showGenerations } from './views';
 
 /**
  * Views live in ClickHouse, statuses in the control schema. A step of a replay shows first and records then, in a
@@ -64,12 +66,12 @@ export class ClickHouseSwitch implements StoreSwitch {
     return Promise.resolve([]);
   }
 
+  async requireSwitchable(pairs: readonly GenerationPair[], direction: Direction): Promise<void> {
+    await planShowing(this.#clickhouse, pairs, direction);
+  }
+
   async switch(request: SwitchRequest): Promise<SwitchResult> {
-    await this.#control.exchange(request, async () => {
-      for (const { from, to } of request.pairs) {
-        await showGeneration(this.#clickhouse, to, from, request.direction);
-      }
-    });
+    await this.#control.exchange(request, () => showGenerations(this.#clickhouse, request.pairs, request.direction));
     return { status: 'switched' };
   }
 
@@ -85,7 +87,7 @@ export class ClickHouseSwitch implements StoreSwitch {
   }
 
   async activateFirst(generation: Generation): Promise<FirstActivation> {
-    const activation = await this.#control.activate(generation, () => showGeneration(this.#clickhouse, generation, undefined, 'forward'));
+    const activation = await this.#control.activate(generation, () => showGenerations(this.#clickhouse, [{ to: generation }], 'forward'));
     if (activation === 'superseded') {
       await this.drop(generation);
     }

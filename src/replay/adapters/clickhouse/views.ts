@@ -60,12 +60,14 @@ const requireColumns = async (clickhouse: ClickHouse, g: Generation): Promise<re
   return columns;
 };
 
-/**
- * Lets the view show the generation, in the shape that readers know. One statement, and the comment that says which
- * generation is active is part of it: view and marker cannot differ.
- * @throws RefoldError `store.name-taken`, `cutover.incompatible-columns`
- */
-export const showGeneration = async (clickhouse: ClickHouse, to: Generation, from: Generation | undefined, direction: Direction): Promise<void> => {
+/** What a view is to show, and what it shows if there is one. */
+export interface Showing {
+  readonly to: Generation;
+  readonly from?: Generation;
+}
+
+/** The statement that lets the view show the generation. @throws RefoldError `store.name-taken`, `cutover.incompatible-columns` */
+const showing = async (clickhouse: ClickHouse, { to, from }: Showing, direction: Direction): Promise<string> => {
   const existing = await readView(clickhouse, to);
   if (existing !== undefined && (existing.comment?.app !== to.app || existing.comment.projection !== to.projection)) {
     throw new RefoldError('store.name-taken', `${to.model} exists already`, {
@@ -79,10 +81,28 @@ export const showGeneration = async (clickhouse: ClickHouse, to: Generation, fro
       facts: { view: `${to.viewSchema}.${to.model}`, columns: plan.incompatible },
     });
   }
-  await clickhouse.command(
-    `CREATE OR REPLACE VIEW ${qualified(to.viewSchema, to.model)} AS SELECT ${plan.select.join(', ')} FROM ${qualified(to.viewSchema, to.table)}
-     COMMENT ${literal(commentOf(to))}`,
-  );
+  return `CREATE OR REPLACE VIEW ${qualified(to.viewSchema, to.model)} AS SELECT ${plan.select.join(', ')} FROM ${qualified(to.viewSchema, to.table)}
+     COMMENT ${literal(commentOf(to))}`;
+};
+
+/** The statements for all. @throws RefoldError `store.name-taken`, `cutover.incompatible-columns` */
+export const planShowing = async (clickhouse: ClickHouse, wanted: readonly Showing[], direction: Direction): Promise<readonly string[]> => {
+  const statements: string[] = [];
+  for (const one of wanted) {
+    statements.push(await showing(clickhouse, one, direction));
+  }
+  return statements;
+};
+
+/**
+ * Lets the views show the generations, in the shapes that readers know. One statement each, and the comment that says which
+ * generation is active is part of it: view and marker cannot differ. Nothing is changed where one of them is refused.
+ * @throws RefoldError `store.name-taken`, `cutover.incompatible-columns`; after `store.unreachable` some may have been changed
+ */
+export const showGenerations = async (clickhouse: ClickHouse, wanted: readonly Showing[], direction: Direction): Promise<void> => {
+  for (const statement of await planShowing(clickhouse, wanted, direction)) {
+    await clickhouse.command(statement);
+  }
 };
 
 /** Removes the view that was left on a generation when its read model got another name. */
@@ -92,11 +112,11 @@ export const removeOwnView = async (clickhouse: ClickHouse, g: Generation): Prom
   }
 };
 
-/** What the comments of the views say for an app. */
+/** What the comments of the views say for an app, in any database: others may belong to another environment of the same name. */
 export const readMarkers = async (clickhouse: ClickHouse, app: string): Promise<readonly ActiveMarker[]> => {
-  const rows = await clickhouse.rows(`SELECT comment FROM system.tables WHERE engine = 'View' AND comment LIKE '%"refold":"active"%'`);
-  return rows
-    .flatMap(([comment]) => parsed(String(comment)) ?? [])
-    .filter((comment) => comment.app === app)
-    .map(({ projection, generation }) => ({ projection, generationId: generation }));
+  const rows = await clickhouse.rows(`SELECT database, comment FROM system.tables WHERE engine = 'View' AND comment LIKE '%"refold":"active"%'`);
+  return rows.flatMap(([database, text]) => {
+    const comment = parsed(String(text));
+    return comment?.app === app ? [{ projection: comment.projection, generationId: comment.generation, viewSchema: String(database) }] : [];
+  });
 };

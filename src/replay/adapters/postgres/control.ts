@@ -76,18 +76,20 @@ export class PostgresSwitchControl implements SwitchControl {
 
   async adopt(store: StoreKind, markers: readonly ActiveMarker[]): Promise<readonly string[]> {
     const corrected: string[] = [];
-    for (const { projection, generationId } of markers) {
-      if (await this.#pool.transaction((sql) => this.#adoptIn(sql, store, projection, generationId))) {
-        corrected.push(projection);
+    for (const marker of markers) {
+      if (await this.#pool.transaction((sql) => this.#adoptIn(sql, store, marker))) {
+        corrected.push(marker.projection);
       }
     }
     return corrected;
   }
 
-  async #adoptIn(sql: Sql, store: StoreKind, projection: string, generationId: number): Promise<boolean> {
+  /** A marker beside other views is of another environment, whose generations have numbers of their own. */
+  async #adoptIn(sql: Sql, store: StoreKind, { projection, generationId, viewSchema }: ActiveMarker): Promise<boolean> {
     const { rows } = await sql.query(
-      `SELECT FROM refold.generations WHERE generation_id = $1 AND app = $2 AND store = $3 AND projection = $4 AND status NOT IN ('active', 'retired') FOR UPDATE`,
-      [generationId, this.#app, store, projection],
+      `SELECT FROM refold.generations WHERE generation_id = $1 AND app = $2 AND store = $3 AND projection = $4 AND view_schema = $5
+         AND status NOT IN ('active', 'retired') FOR UPDATE`,
+      [generationId, this.#app, store, projection, viewSchema],
     );
     if (rows.length === 0) {
       return false;

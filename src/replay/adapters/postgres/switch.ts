@@ -34,6 +34,11 @@ export class PostgresSwitch implements StoreSwitch {
     return readOldSnapshots(this.#pool, horizon);
   }
 
+  /** This store switches first, and its transaction fails whole: nothing is lost by asking then. */
+  requireSwitchable(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async switch(request: SwitchRequest): Promise<SwitchResult> {
     try {
       await this.#control.exchange(request, (sql) => show(sql, request));
@@ -74,7 +79,7 @@ export class PostgresSwitch implements StoreSwitch {
         `SELECT projection, generation_id FROM ${qualified(schema, MARKER)} WHERE app = $1 AND store = 'postgres' ORDER BY projection`,
         [this.#app],
       );
-      markers.push(...rows.map((row) => ({ projection: row.projection, generationId: row.generation_id })));
+      markers.push(...rows.map((row) => ({ projection: row.projection, generationId: row.generation_id, viewSchema: schema })));
     }
     return markers;
   }

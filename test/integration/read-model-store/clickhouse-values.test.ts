@@ -1,0 +1,121 @@
+import { Decimal } from '../../../src/kernel/decimal';
+import { ClickHouse } from '../../../src/platform/clickhouse/client';
+import { qualified } from '../../../src/platform/clickhouse/quote';
+import { readModelRows } from '../../../src/projections/adapters/clickhouse/reader';
+import { StoredRows } from '../../../src/projections/adapters/clickhouse/stored-rows';
+import { createTable } from '../../../src/projections/adapters/clickhouse/table';
+import { bigint, decimal, sum, text, timestamp } from '../../../src/projections/columns';
+import type { Generation } from '../../../src/projections/generations';
+import { readModel, type ReadModelDefinition } from '../../../src/projections/read-model';
+import { diffCopies } from '../../../src/replay/adapters/clickhouse/compare';
+import { showGenerations } from '../../../src/replay/adapters/clickhouse/views';
+import { describeWithClickHouse, freshClickHouse, type TestClickHouse } from '../../support/services';
+
+describeWithClickHouse('values and names in ClickHouse', () => {
+  let analytics: TestClickHouse;
+  let clickhouse: ClickHouse;
+  let made = 0;
+  beforeAll(async () => {
+    analytics = await freshClickHouse('values');
+    clickhouse = new ClickHouse({ url: analytics.url });
+  });
+  afterAll(async () => {
+    await clickhouse.close();
+    await analytics.drop();
+  });
+
+  /** A generation with its table; `rows` are of partitions 0, 1, ... */
+  const holding = async (model: ReadModelDefinition, rows: readonly Readonly<Record<string, unknown>>[]): Promise<Generation> => {
+    made += 1;
+    const generation = {
+      ...{ id: made, app: 'shop', projection: 'p', store: 'clickhouse', version: made, run: 1, createdAt: made, model: `${model.name}${String(made)}` },
+      ...{ viewSchema: analytics.database, table: `t${String(made)}`, storage: model.mergeable ? 'partials' : 'rows', columns: model.columns },
+    } as unknown as Generation;
+    for (const statement of createTable(generation)) {
+      await clickhouse.command(statement);
+    }
+    const stored = new StoredRows(clickhouse, generation);
+    const versioned = rows.map((values, partition) => ({ values, stamp: { topic: 't', partition, offset: 0 }, version: 1n, deleted: false }));
+    await stored.insert(stored.blockOf(versioned), 'token');
+    return generation;
+  };
+  const rowsOf = (generation: Generation): Promise<readonly object[]> => readModelRows(clickhouse, { name: generation.table, columns: generation.columns });
+
+  it.each([['max_rows_in_set=10', 'set_overflow_mode=break'], ['limit=7'], ['input_format_null_as_default=0']])(
+    'reads and writes all rows, or fails, whatever the profile of its user says: %s',
+    async (...settings) => {
+      const url = new URL(analytics.url);
+      settings.forEach((setting) => {
+        url.searchParams.set(`clickhouse_setting_${setting.split('=')[0]!}`, setting.split('=')[1]!);
+      });
+      const keys = Array.from({ length: 100 }, (_, i) => String(i).padStart(3, '0'));
+      const generation = await holding(
+        readModel('profile', { k: text().key(), v: text() }).definition,
+        keys.map((k) => ({ k, v: 'x' })),
+      );
+      const restricted = new ClickHouse({ url: url.toString() });
+      try {
+        const stored = new StoredRows(restricted, generation);
+        const read = (): Promise<number> =>
+          stored.read(keys.map((key) => [key])).then(
+            (found) => found.filter(({ deleted }) => !deleted).length,
+            () => 100, // said, not hidden
+          );
+        expect(await read()).toBe(100);
+        expect(await stored.read([['007']])).toHaveLength(1);
+        const gone = { values: { k: '007' }, stamp: { topic: 't', partition: 7, offset: 1 }, version: 2n, deleted: true };
+        await stored.insert(stored.blockOf([gone]), 'deletion');
+        expect((await stored.read([['007']])).map(({ deleted }) => deleted)).toEqual([true]);
+      } finally {
+        await restricted.close();
+      }
+    },
+  );
+
+  it('takes columns of any name', async () => {
+    const model = readModel('odd', {
+      'order total': text().key(),
+      'q`t': text(),
+      'b\\s': text(),
+      größe: text(),
+      select: text(),
+      a: text(),
+      b: timestamp(),
+    }).definition;
+    const row = { 'order total': "k'", 'q`t': '`', 'b\\s': '\\', größe: '漢', select: '', a: '1', b: new Date(0) };
+    const before = await holding(model, [row]);
+    const after = await holding(model, [{ ...row, größe: '字' }]);
+    expect(await rowsOf(before)).toEqual([row]);
+    expect((await new StoredRows(clickhouse, before).read([["k'"]])).map((found) => found.row)).toEqual([row]);
+    const diff = await diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, 5);
+    expect(diff.samples).toEqual([{ kind: 'changed', key: { 'order total': "k'" }, changes: [{ column: 'größe', before: '漢', after: '字' }] }]);
+    await showGenerations(clickhouse, [{ to: after }], 'forward');
+    expect(await readModelRows(clickhouse, { name: after.model, columns: after.columns })).toEqual([{ ...row, größe: '字' }]);
+  });
+
+  it('compares integers with decimals that could not hold them', async () => {
+    const [most] = [2n ** 63n - 1n];
+    const before = await holding(readModel('n', { k: text().key(), n: bigint(), m: bigint().nullable() }).definition, [{ k: '1', n: most, m: null }]);
+    const after = await holding(readModel('n', { k: text().key(), n: decimal(12, 2), m: decimal(12, 2).nullable() }).definition, [
+      { k: '1', n: Decimal.parse('5.00'), m: null },
+    ]);
+    const diff = await diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, 5);
+    expect(diff).toMatchObject({ changed: 1, changedByColumn: { n: 1 } });
+    expect(diff.samples[0]!.changes).toEqual([{ column: 'n', before: String(most), after: '5' }]);
+  });
+
+  it('shows no sum that its type cannot hold, and never another number', async () => {
+    const most = Decimal.parse('99999999999999999999.000000000000000000');
+    const model = readModel('s', { k: text().key(), total: sum(decimal(38, 18)) }).definition;
+    const half = await holding(model, [{ k: '1', total: most }]);
+    expect(await rowsOf(half)).toEqual([{ k: '1', total: most }]);
+    const whole = await holding(model, [
+      { k: '1', total: most },
+      { k: '1', total: most },
+    ]);
+    await expect(clickhouse.rows(`SELECT total FROM ${qualified(analytics.database, whole.table)}`)).rejects.toMatchObject({
+      code: 'store.failed',
+      facts: { type: 'DECIMAL_OVERFLOW' },
+    });
+  });
+});

@@ -5,7 +5,7 @@ import { partitionId, type PartitionId, type TopicPartition } from '../../../eve
 import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
 import { identityOf } from '../../read-model';
-import type { Advance, BatchCommit, CommitResult, Decision, GenerationStore, StampedRow } from '../../read-model-store';
+import type { Advance, BatchCommit, CommitResult, Decision, GenerationStore, Merge, StampedRow } from '../../read-model-store';
 import { keyText } from '../../values';
 import { addTo, byPartition, evidenceOf, identityTexts, keyValue, valuesOfMerge, versionOf, type Evidence, type VersionedRow } from './rows';
 import type { StoredRow, StoredRows } from './stored-rows';
@@ -166,18 +166,18 @@ export class ClickHouseGenerationStore implements GenerationStore {
     const versioned = (values: Readonly<Record<string, unknown>>, stamp: StampedRow['stamp'], deleted: boolean): VersionedRow => {
       return { values, stamp, deleted, version: versionOf(epochs.get(partitionId(stamp))!, stamp.offset) };
     };
-    const merged: VersionedRow[] = [];
-    for (const group of byPartition(merges, ({ stamp }) => stamp!).values()) {
+    const addUp = async (group: readonly Merge[]): Promise<readonly VersionedRow[]> => {
       const brought = group.map((merge) => ({ stamp: merge.stamp!, values: valuesOfMerge(columns, merge) }));
       const identities = brought.map(({ values }) => identityTexts(columns, values));
       const stored = await this.#known(await this.#rows.read(identities, group[0]!.stamp));
       const byIdentity = new Map(stored.map(({ row }) => [identityTexts(columns, row).join('\0'), row]));
-      merged.push(...brought.map(({ stamp, values }, i) => versioned(addTo(columns, byIdentity.get(identities[i]!.join('\0')), values), stamp, false)));
-    }
+      return brought.map(({ stamp, values }, i) => versioned(addTo(columns, byIdentity.get(identities[i]!.join('\0')), values), stamp, false));
+    };
+    const merged = await Promise.all([...byPartition(merges, ({ stamp }) => stamp!).values()].map(addUp));
     return [
       ...upserts.map(({ row, stamp }) => versioned(row, stamp, false)),
       ...deletes.map((deletion) => versioned({ [key!.name]: keyValue(key!, deletion.key) }, deletion.stamp, true)),
-      ...merged,
+      ...merged.flat(),
     ];
   }
 

@@ -44,9 +44,12 @@ const isOurs = (error: unknown): boolean => error instanceof RangeError || error
 
 const codeOfSilence = (error: unknown): ErrorCode => (isTlsError(error) ? 'store.tls-failed' : isOurs(error) ? 'store.failed' : 'store.unreachable');
 
+/** Of what was answered, in characters: another server on that port answers whole pages. */
+const LONGEST_SUMMARY = 500;
+
 const refused = (code: ErrorCode, summary: string, facts: ErrorFacts, cause: unknown): RefoldError => {
   const remedy = REMEDIES[code];
-  return new RefoldError(code, `clickhouse: ${summary.trim()}`, { facts, cause, ...(remedy === undefined ? {} : { remedy }) });
+  return new RefoldError(code, `clickhouse: ${summary.trim().slice(0, LONGEST_SUMMARY)}`, { facts, cause, ...(remedy === undefined ? {} : { remedy }) });
 };
 
 /**

@@ -21,7 +21,10 @@ export const readModelRows = async (
     return rows.map((cells) => Object.fromEntries(columns.map((column, i) => [column.name, readCell(column, cells[i]!)])));
   } catch (error) {
     if (clickHouseErrorType(error) === 'UNKNOWN_TABLE' || clickHouseErrorType(error) === 'UNKNOWN_DATABASE') {
-      throw new RefoldError('projection.not-active', `read model ${name} has no view in clickhouse: no generation is active yet, or the view was removed`, { facts: { model: name }, cause: error });
+      throw new RefoldError('projection.not-active', `read model ${name} has no view in clickhouse: no generation is active yet, or the view was removed`, {
+        facts: { model: name },
+        cause: error,
+      });
     }
     throw error;
   }

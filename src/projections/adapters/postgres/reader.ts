@@ -36,7 +36,10 @@ const translated = (error: unknown, models: ReadonlySet<string>, url?: string): 
       : undefined;
   return model === undefined
     ? refused
-    : new RefoldError('projection.not-active', `read model ${model} has no view: no generation is active yet, or the view was removed`, { facts: { model }, cause: refused });
+    : new RefoldError('projection.not-active', `read model ${model} has no view: no generation is active yet, or the view was removed`, {
+        facts: { model },
+        cause: refused,
+      });
 };
 
 const translatingPool = (pool: Pool, models: ReadonlySet<string>, url: string): KyselyPool => ({

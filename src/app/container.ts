@@ -131,7 +131,11 @@ const registryOf = (app: App, configuration: ResolvedConfiguration, pool: Postgr
   return new PinnedSchemaRegistry(registry, new PostgresSchemaPins({ pool, app: app.name, log: configuration.log }));
 };
 
-const kafkaConnection = ({ ssl, sasl }: KafkaSettings): Pick<KafkaEventLogOptions, 'ssl' | 'sasl'> => ({ ssl, ...(sasl === null ? {} : { sasl }) });
+const kafkaConnection = ({ ssl, sasl, compression }: KafkaSettings): Pick<KafkaEventLogOptions, 'ssl' | 'sasl' | 'compression'> => ({
+  ssl,
+  compression,
+  ...(sasl === null ? {} : { sasl }),
+});
 
 /** @throws RefoldError `config.invalid` where the log was replaced and the outbox was not */
 const outboxOf = (app: App, c: DependencyContainer): Outbox => {

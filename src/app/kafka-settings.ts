@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { RefoldError, messageOf } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
+import { COMPRESSIONS, type KafkaCompression } from '../events/adapters/kafka/codecs';
 import { brokersOf } from './services/services';
 
 export interface KafkaTls {
@@ -27,9 +28,11 @@ export interface KafkaSettings {
   readonly ssl: boolean | KafkaTls;
   /** How to sign in; `null`: not at all. */
   readonly sasl: KafkaSasl | null;
+  /** How batches are compressed that this process writes; what others wrote is read in every codec. */
+  readonly compression: KafkaCompression;
 }
 
-export const KAFKA_DEFAULTS: KafkaSettings = { brokers: [], ssl: false, sasl: null };
+export const KAFKA_DEFAULTS: KafkaSettings = { brokers: [], ssl: false, sasl: null, compression: 'none' };
 
 const TLS_DEFAULTS = { ca: undefined, cert: undefined, key: undefined, servername: undefined };
 const SASL_DEFAULTS: KafkaSasl = { mechanism: 'plain', username: '', password: '' };
@@ -52,12 +55,14 @@ const sslOf = (text: string): KafkaSettings['ssl'] => {
 export const kafkaFromEnvironment = (file: Partial<KafkaSettings>, environment: Environment): Partial<KafkaSettings> => {
   const brokers = brokersOf(environment['REFOLD_KAFKA_BROKERS']);
   const ssl = environment['REFOLD_KAFKA_SSL'];
+  const compression = environment['REFOLD_KAFKA_COMPRESSION'];
   const names = { mechanism: 'REFOLD_KAFKA_SASL', username: 'REFOLD_KAFKA_USERNAME', password: 'REFOLD_KAFKA_PASSWORD' };
   const said = Object.entries(names).flatMap(([key, name]) => (environment[name] ? [[key, environment[name]]] : []));
   return {
     ...file,
     ...(brokers === undefined ? {} : { brokers }),
     ...(ssl ? { ssl: sslOf(ssl) } : {}),
+    ...(compression ? { compression: compression as KafkaCompression } : {}),
     ...(said.length === 0 ? {} : { sasl: { ...SASL_DEFAULTS, ...file.sasl, ...(Object.fromEntries(said) as Partial<KafkaSasl>) } }),
   };
 };
@@ -65,6 +70,9 @@ export const kafkaFromEnvironment = (file: Partial<KafkaSettings>, environment: 
 /** Settings with their defaults. No message holds the password. @throws RefoldError `config.invalid` */
 export const checkedKafka = (given: Partial<KafkaSettings>): KafkaSettings => {
   const kafka = resolveOptions('kafka', KAFKA_DEFAULTS, given);
+  if (!COMPRESSIONS.includes(kafka.compression)) {
+    throw new RefoldError('config.invalid', `kafka: compression is ${JSON.stringify(kafka.compression)}; it can be ${COMPRESSIONS.join(', ')}`);
+  }
   if (kafka.sasl !== null) {
     const { mechanism, username, password } = resolveOptions('kafka.sasl', SASL_DEFAULTS, kafka.sasl);
     if (!MECHANISMS.includes(mechanism)) {

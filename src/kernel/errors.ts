@@ -127,6 +127,14 @@ export const ERROR_CODES = {
     'The log at a checkpoint holds another record than the one that was folded.',
     'The topic was recreated or rewound. Restore it, or rebuild the projection with `refold replay start`.',
   ),
+  'log.batch-unreadable': entry(
+    'A batch of the log is compressed in a way that is not known, or its bytes are broken.',
+    "Look at the batch at the position named with Kafka's tools (`kafka-dump-log`) and restore it, from another replica for one; nothing behind it is read.",
+  ),
+  'log.codec-missing': entry(
+    'The package that a compression needs could not be loaded.',
+    'Install it for this platform as the message says: its binaries are optional packages, which `npm install --omit=optional` leaves out. To write without it set `kafka.compression` to none or gzip.',
+  ),
   'log.topic-not-empty': entry('A topic that has to be empty holds records.', 'Use another topic or an empty log.'),
   'log.consumer-crashed': entry(
     'The consumer of the log stopped for a reason that cannot be retried.',

@@ -74,6 +74,7 @@ describe('configuration', () => {
     expect(resolveConfiguration({ kafka: { brokers: ['one:1'], sasl: signIn } }, said).kafka).toEqual({
       brokers: ['one:1'],
       ssl: true,
+      compression: 'none',
       sasl: { ...signIn, password: 's3cret' },
     });
     const all = { REFOLD_KAFKA_BROKERS: 'one:1', REFOLD_KAFKA_SASL: 'plain', REFOLD_KAFKA_USERNAME: 'me', REFOLD_KAFKA_PASSWORD: 's3cret' };
@@ -83,6 +84,13 @@ describe('configuration', () => {
     });
     expect(resolveConfiguration({ kafka: { ssl: true, brokers: ['one:1'] } }, { REFOLD_KAFKA_SSL: 'false' }).kafka.ssl).toBe(false);
     expect(() => resolveConfiguration({}, { ...all, REFOLD_KAFKA_SSL: '/no/such/file' })).toThrow(/REFOLD_KAFKA_SSL/);
+  });
+
+  it('compresses as file or environment say', () => {
+    const kafka = { brokers: ['one:1'], compression: 'lz4' } as const;
+    expect(resolveConfiguration({ kafka }).kafka.compression).toBe('lz4');
+    expect(resolveConfiguration({ kafka }, { REFOLD_KAFKA_COMPRESSION: 'zstd' }).kafka).toMatchObject({ brokers: ['one:1'], compression: 'zstd' });
+    expect(() => resolveConfiguration({ kafka }, { REFOLD_KAFKA_COMPRESSION: 'brotli' })).toThrow(/"brotli"; it can be none, gzip/);
   });
 
   it('a relay is set, or not hosted at all', () => {
@@ -98,6 +106,7 @@ describe('configuration', () => {
     ['TLS that is neither', { kafka: { brokers: ['one:1'], ssl: 'yes' } }, 'kafka.ssl'],
     ['an unknown mechanism', { kafka: { brokers: ['one:1'], sasl: { mechanism: 'gssapi', username: 'a', password: 'secret' } } }, 'gssapi'],
     ['a user without a password', { kafka: { brokers: ['one:1'], sasl: { mechanism: 'plain', username: 'a' } } }, 'password'],
+    ['an unknown compression', { kafka: { brokers: ['one:1'], compression: 'ZSTD' } }, '"ZSTD"'],
     ['an embedded broker to sign in to', { log: 'kafka', kafka: { ssl: true } }, 'brokers'],
     ['an unknown key', { postgresURL: 'postgres://a/b' }, 'postgresURL'],
     ['an unknown key of the worker', { worker: { liveBach: 1 } }, 'liveBach'],

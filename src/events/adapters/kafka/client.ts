@@ -4,6 +4,7 @@ import { Kafka, logLevel, type ISocketFactory, type KafkaConfig, type RetryOptio
 import { ERROR_CODES, RefoldError, isRefoldError, messageOf, type ErrorCode } from '../../../kernel/errors';
 import { isTlsError } from '../../../kernel/tls';
 import type { Logger } from '../../../kernel/logger';
+import { registerCodecs } from './codecs';
 
 export interface KafkaConnection {
   /** `host:port`, at least one. */
@@ -44,8 +45,9 @@ export const PROMPT: RetryOptions = { initialRetryTime: 100, maxRetryTime: 1_000
 export const PATIENT: RetryOptions = { initialRetryTime: 100, maxRetryTime: 2_000, retries: 30, restartOnFailure: async () => false };
 
 /** One client; consumers with one client share a cache of offsets, so each gets its own. The library's messages go to the logger. */
-export const createKafka = ({ brokers, clientId, ssl, sasl, socketFactory }: KafkaConnection, logger: Logger, retry: RetryOptions): Kafka =>
-  new Kafka({
+export const createKafka = ({ brokers, clientId, ssl, sasl, socketFactory }: KafkaConnection, logger: Logger, retry: RetryOptions): Kafka => {
+  registerCodecs();
+  return new Kafka({
     brokers: [...brokers],
     clientId,
     ...(ssl === undefined ? {} : { ssl }),
@@ -61,6 +63,7 @@ export const createKafka = ({ brokers, clientId, ssl, sasl, socketFactory }: Kaf
       logger.log('debug', `kafkajs: ${message}`, { namespace: line.namespace, ...facts });
     },
   });
+};
 
 interface KafkaFailure {
   readonly name?: string;

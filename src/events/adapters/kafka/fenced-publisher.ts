@@ -7,6 +7,7 @@ import type { FencedPublisher, PlacedRecord } from '../../fenced-publisher';
 import { groupByPartition, type PartitionAppend } from '../../new-records';
 import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../position';
 import { asLogError, protocolError } from './client';
+import { compressionType, type KafkaCompression } from './codecs';
 import { toBatch } from './fetched';
 import { firstOffset, splitBySize } from './partition-producer';
 import { isOutOfRange, PartitionReader } from './partition-reader';
@@ -17,6 +18,7 @@ export interface FencedPublisherSource {
   readonly brokers: readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly compression: KafkaCompression;
 }
 
 /** After so long the broker ends a transaction whose producer is silent; until then readers wait behind it. */
@@ -65,7 +67,7 @@ export class KafkaFencedPublisher implements FencedPublisher {
       const now = this.source.clock.now();
       const transaction = await this.#begin();
       for (const group of groups) {
-        const offsets = await sendAll(transaction, group, now);
+        const offsets = await sendAll(transaction, group, now, this.source.compression);
         group.indexes.forEach((index, place) => (positions[index] = { topic: group.topic, partition: group.partition, offset: offsets[place]! }));
       }
       await transaction.commit();
@@ -111,7 +113,7 @@ export class KafkaFencedPublisher implements FencedPublisher {
     const transaction = await this.#begin();
     const ends = new Map<PartitionId, number>();
     for (const { topic, partition } of partitions) {
-      ends.set(partitionId({ topic, partition }), await send(transaction, { topic, partition }, [{ ...PROBE, topic }], this.source.clock.now()));
+      ends.set(partitionId({ topic, partition }), await send(transaction, { topic, partition }, [{ ...PROBE, topic }], this.source.clock.now(), 'none'));
     }
     await transaction.abort();
     return ends;
@@ -161,17 +163,23 @@ export class KafkaFencedPublisher implements FencedPublisher {
   }
 }
 
-const sendAll = async (transaction: Transaction, group: PartitionAppend, now: number): Promise<number[]> => {
+const sendAll = async (transaction: Transaction, group: PartitionAppend, now: number, compression: KafkaCompression): Promise<number[]> => {
   const offsets: number[] = [];
   for (const part of splitBySize(group.records)) {
-    const first = await send(transaction, group, part, now);
+    const first = await send(transaction, group, part, now, compression);
     part.forEach((_, place) => offsets.push(first + place));
   }
   return offsets;
 };
 
 /** The offset of the first record. */
-const send = async (transaction: Transaction, { topic, partition }: TopicPartition, records: readonly NewRecord[], now: number): Promise<number> => {
+const send = async (
+  transaction: Transaction,
+  { topic, partition }: TopicPartition,
+  records: readonly NewRecord[],
+  now: number,
+  compression: KafkaCompression,
+): Promise<number> => {
   const messages = records.map(({ key, value, headers, timestamp }) => ({ key, value, headers, partition, timestamp: String(timestamp ?? now) }));
-  return firstOffset(await transaction.send({ topic, acks: -1, messages }), { topic, partition }, records.length);
+  return firstOffset(await transaction.send({ topic, acks: -1, compression: compressionType(compression), messages }), { topic, partition }, records.length);
 };

@@ -8,6 +8,7 @@ import { comparePartitions, partitionId, type Position, type TopicPartition } fr
 import { checkPositions } from '../../subscription-inbox';
 import type { FencedPublisher } from '../../fenced-publisher';
 import { PATIENT, PROMPT, asLogError, createKafka, type KafkaConnection } from './client';
+import type { KafkaCompression } from './codecs';
 import { toBatch } from './fetched';
 import { KafkaFencedPublisher } from './fenced-publisher';
 import { KafkaSubscription } from './kafka-subscription';
@@ -20,6 +21,8 @@ export interface KafkaEventLogOptions extends KafkaConnection {
   readonly clock?: Clock;
   /** @defaultValue silent */
   readonly logger?: Logger;
+  /** Of what is written; every codec can be read. @defaultValue `'none'` */
+  readonly compression?: KafkaCompression;
 }
 
 const READ_WAIT_MS = 100;
@@ -37,6 +40,7 @@ export class KafkaEventLog implements EventLog {
   readonly #logger: Logger;
   readonly #createKafka: (retry: RetryOptions) => Kafka;
   readonly #topics: Topics;
+  readonly #compression: KafkaCompression;
   readonly #producer: PartitionProducer;
   readonly #subscriptions = new Set<KafkaSubscription>();
   #reader: PartitionReader | undefined;
@@ -47,7 +51,8 @@ export class KafkaEventLog implements EventLog {
     this.#logger = options.logger ?? silentLogger;
     this.#createKafka = (retry) => createKafka(options, this.#logger, retry);
     this.#topics = new Topics(this.#createKafka(PROMPT), options.brokers, this.#clock);
-    this.#producer = new PartitionProducer(() => this.#createKafka(PRODUCING), this.#logger);
+    this.#compression = options.compression ?? 'none';
+    this.#producer = new PartitionProducer(() => this.#createKafka(PRODUCING), this.#logger, this.#compression);
   }
 
   createTopics(specs: readonly TopicSpec[]): Promise<void> {
@@ -123,6 +128,7 @@ export class KafkaEventLog implements EventLog {
   fencedPublisher(name: string): FencedPublisher {
     return new KafkaFencedPublisher(name, {
       createKafka: () => this.#createKafka(PUBLISHING),
+      compression: this.#compression,
       brokers: this.#brokers,
       clock: this.#clock,
       logger: this.#logger,

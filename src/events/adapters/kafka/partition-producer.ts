@@ -3,6 +3,7 @@ import { RefoldError, messageOf } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
 import type { NewRecord } from '../../event-log';
 import { partitionId, type PartitionId, type TopicPartition } from '../../position';
+import { compressionType, type KafkaCompression } from './codecs';
 
 /** Below the broker's default limit of a batch (1 MiB), with room for what the encoding adds. */
 const BATCH_BYTES = 700_000;
@@ -66,6 +67,7 @@ export class PartitionProducer {
   constructor(
     private readonly createKafka: () => Kafka,
     private readonly logger: Logger,
+    private readonly compression: KafkaCompression,
   ) {}
 
   /** The offsets of the records. Errors are the library's, or `log.append-failed` where the answer does not account for the records. */
@@ -109,7 +111,7 @@ export class PartitionProducer {
     connected.users += 1;
     try {
       const messages = records.map(({ key, value, headers, timestamp }) => ({ key, value, headers, partition, timestamp: String(timestamp ?? now) }));
-      const answers = await connected.producer.send({ topic, acks: -1, messages });
+      const answers = await connected.producer.send({ topic, acks: -1, compression: compressionType(this.compression), messages });
       return firstOffset(answers, { topic, partition }, records.length);
     } catch (error) {
       connected.broken = true;

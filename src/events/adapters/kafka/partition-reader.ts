@@ -2,6 +2,7 @@ import type { Kafka } from 'kafkajs';
 import { RefoldError, messageOf } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
 import { partitionId, type Position } from '../../position';
+import { asUnreadable } from './codecs';
 import type { FetchedPartition } from './fetched';
 
 interface FetchRequest {
@@ -34,6 +35,8 @@ type CreateCluster = (options: { metadataMaxAge: number; allowAutoTopicCreation:
 const READ_COMMITTED = 1;
 const METADATA_MAX_AGE_MS = 30_000;
 const PARTITION_BYTES = 1024 * 1024;
+/** The broker answers at least one whole batch, however large. */
+const ONE_BATCH = 1;
 const ANSWER_BYTES = 10 * 1024 * 1024;
 
 const createCluster = (kafka: Kafka): Cluster => {
@@ -47,6 +50,9 @@ const createCluster = (kafka: Kafka): Cluster => {
 
 /** A position lies outside of the log, says the broker. */
 export const isOutOfRange = (error: unknown): boolean => (error as { readonly name?: unknown } | null)?.name === 'KafkaJSOffsetOutOfRange';
+
+const unreadableAt = ({ topic, partition, offset }: Position, { code, summary, facts, cause }: RefoldError): RefoldError =>
+  new RefoldError(code, summary, { facts: { topic, partition, offset, ...facts }, cause });
 
 /**
  * Fetches given partitions from given positions, without a group. The library's consumer is not used for reading: it
@@ -127,13 +133,38 @@ export class PartitionReader {
     return leaders;
   }
 
-  async #fetchFrom(nodeId: string, positions: readonly Position[], maxWaitTime: number): Promise<(readonly [string, FetchedPartition])[]> {
+  async #fetchFrom(nodeId: string, positions: readonly Position[], maxWaitMs: number): Promise<(readonly [string, FetchedPartition])[]> {
+    try {
+      return await this.#ask(nodeId, positions, maxWaitMs, PARTITION_BYTES);
+    } catch (error) {
+      if (asUnreadable(error) === undefined) {
+        throw error;
+      }
+      return this.#batchByBatch(nodeId, positions);
+    }
+  }
+
+  /** One batch of each: what lies before one that cannot be read is delivered, and then the error names where it lies. */
+  async #batchByBatch(nodeId: string, positions: readonly Position[]): Promise<(readonly [string, FetchedPartition])[]> {
+    const answers: (readonly [string, FetchedPartition])[] = [];
+    for (const { topic, partition, offset } of positions) {
+      try {
+        answers.push(...(await this.#ask(nodeId, [{ topic, partition, offset }], 0, ONE_BATCH)));
+      } catch (error) {
+        const unreadable = asUnreadable(error);
+        throw unreadable === undefined ? error : unreadableAt({ topic, partition, offset }, unreadable);
+      }
+    }
+    return answers;
+  }
+
+  async #ask(nodeId: string, positions: readonly Position[], maxWaitTime: number, maxBytes: number): Promise<(readonly [string, FetchedPartition])[]> {
     const broker = await this.#cluster.findBroker({ nodeId });
     const topics = [...new Set(positions.map(({ topic }) => topic))].map((topic) => ({
       topic,
       partitions: positions
         .filter((position) => position.topic === topic)
-        .map(({ partition, offset }) => ({ partition, fetchOffset: String(offset), maxBytes: PARTITION_BYTES })),
+        .map(({ partition, offset }) => ({ partition, fetchOffset: String(offset), maxBytes })),
     }));
     const { responses } = await broker.fetch({ maxWaitTime, minBytes: 1, maxBytes: ANSWER_BYTES, isolationLevel: READ_COMMITTED, rackId: '', topics });
     return responses.flatMap(({ topicName, partitions }) =>

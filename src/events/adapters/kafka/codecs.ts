@@ -1,0 +1,242 @@
+import { promisify } from 'node:util';
+import { gunzip, gzip } from 'node:zlib';
+import { CompressionCodecs, CompressionTypes } from 'kafkajs';
+import { RefoldError, isRefoldError, messageOf } from '../../../kernel/errors';
+
+/** How batches can be compressed, as Kafka's own producers call it. */
+export const COMPRESSIONS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
+export type KafkaCompression = (typeof COMPRESSIONS)[number];
+
+/** The records of one batch to bytes and back. */
+export interface BatchCodec {
+  /** @throws RefoldError `log.codec-missing` */
+  readonly compress: (records: Buffer) => Promise<Buffer>;
+  /** @throws RefoldError `log.codec-missing`, `log.batch-unreadable` */
+  readonly decompress: (bytes: Buffer) => Promise<Buffer>;
+}
+
+/** No batch may become larger: the broker takes 1 MiB unless told otherwise, and a few bytes can claim to be gigabytes. */
+const LARGEST_BATCH = 256 * 1024 * 1024;
+
+const unreadable = (why: string, facts: { readonly codec: string; readonly bytes: number } | undefined, cause?: unknown): RefoldError =>
+  new RefoldError('log.batch-unreadable', `a batch cannot be read: ${why}`, { ...(facts === undefined ? {} : { facts }), cause });
+
+/** Loads a package when the first batch needs it. */
+const lazily = <T>(name: string, load: () => Promise<T>): (() => Promise<T>) => {
+  let loading: Promise<T> | undefined;
+  return () =>
+    (loading ??= load().catch((error: unknown) => {
+      loading = undefined;
+      throw new RefoldError('log.codec-missing', `the package ${name} could not be loaded: ${messageOf(error)}`, { facts: { package: name }, cause: error });
+    }));
+};
+
+const loadSnappy = lazily('snappy', () => import('snappy'));
+const loadLz4 = lazily('lz4-napi', () => import('lz4-napi'));
+const loadZstd = lazily('@bokuweb/zstd-wasm', async () => {
+  const zstd = await import('@bokuweb/zstd-wasm');
+  await zstd.init();
+  return zstd;
+});
+
+const PAST_THE_END = /^ERR_(OUT_OF_RANGE|BUFFER_OUT_OF_BOUNDS)$/;
+
+/** The error of a batch that cannot be read, also where the library ran over the end of its records; undefined: another error. */
+export const asUnreadable = (error: unknown): RefoldError | undefined => {
+  if (isRefoldError(error)) {
+    return error.code === 'log.batch-unreadable' ? error : undefined;
+  }
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  return typeof code === 'string' && PAST_THE_END.test(code) ? unreadable('its records do not end where they should', undefined, error) : undefined;
+};
+
+/** Whatever goes wrong with the bytes is an error of ours. */
+const checked = (name: string, { compress, decompress }: BatchCodec): BatchCodec => ({
+  compress,
+  decompress: async (bytes) => {
+    try {
+      if (bytes.length === 0) {
+        throw new RangeError('it is empty'); // which some of the packages take for the compressed form of nothing
+      }
+      return await decompress(bytes);
+    } catch (error) {
+      throw isRefoldError(error) ? error : unreadable(messageOf(error), { codec: name, bytes: bytes.length }, error);
+    }
+  },
+});
+
+const gzipAsync = promisify(gzip);
+const gunzipAsync = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);
+
+const gzipCodec: BatchCodec = {
+  compress: (records) => gzipAsync(records),
+  decompress: (bytes) => gunzipAsync(bytes, { maxOutputLength: LARGEST_BATCH }),
+};
+
+/** The framing of snappy-java: this, version and oldest compatible version, then blocks, each after its length. */
+const XERIAL = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
+const XERIAL_MAGIC = XERIAL.subarray(0, 8);
+const XERIAL_BLOCK = 32 * 1024;
+/** Three bytes of snappy become 64 at most. */
+const SNAPPY_RATIO = 22;
+
+/** What a block claims to become: the first number in it, seven bits a byte. */
+const claimedBySnappy = (block: Buffer): number => {
+  let claimed = 0;
+  for (let at = 0; at < Math.min(5, block.length); at += 1) {
+    claimed += (block[at]! & 0x7f) * 2 ** (7 * at);
+    if (block[at]! < 0x80) {
+      break;
+    }
+  }
+  return claimed;
+};
+
+/** Blocks of the framing; a raw one, as librdkafka and others write, is a single block. */
+const snappyBlocks = (bytes: Buffer): Buffer[] => {
+  if (!bytes.subarray(0, XERIAL_MAGIC.length).equals(XERIAL_MAGIC)) {
+    return [bytes];
+  }
+  if (bytes.length < XERIAL.length) {
+    throw new RangeError('the framing is cut off');
+  }
+  const blocks: Buffer[] = [];
+  for (let at = XERIAL.length; at < bytes.length;) {
+    const end = at + 4 + bytes.readInt32BE(at);
+    if (end < at + 4 || end > bytes.length) {
+      throw new RangeError('a block is cut off');
+    }
+    blocks.push(bytes.subarray(at + 4, end));
+    at = end;
+  }
+  return blocks;
+};
+
+const snappyCodec: BatchCodec = {
+  compress: async (records) => {
+    const { compressSync } = await loadSnappy();
+    const parts: Buffer[] = [XERIAL];
+    for (let at = 0; at < records.length; at += XERIAL_BLOCK) {
+      const block = compressSync(records.subarray(at, at + XERIAL_BLOCK));
+      const length = Buffer.alloc(4);
+      length.writeInt32BE(block.length);
+      parts.push(length, block);
+    }
+    return Buffer.concat(parts);
+  },
+  decompress: async (bytes) => {
+    const { uncompressSync } = await loadSnappy();
+    const records = snappyBlocks(bytes).map((block) => {
+      if (claimedBySnappy(block) > block.length * SNAPPY_RATIO) {
+        throw new RangeError('a block claims to be longer than it can be'); // so much memory would be asked for
+      }
+      return uncompressSync(block, { asBuffer: true }) as Buffer;
+    });
+    return Buffer.concat(records);
+  },
+};
+
+const LZ4_HAS_CHECKSUM = 0x04;
+
+const lz4Codec: BatchCodec = {
+  compress: async (records) => (await loadLz4()).compressFrame(records),
+  decompress: async (bytes) => {
+    const { decompressFrame } = await loadLz4();
+    const records = await decompressFrame(bytes);
+    // The package takes a frame that ends after one of its blocks for a whole one.
+    const end = bytes.length - ((bytes[4]! & LZ4_HAS_CHECKSUM) === 0 ? 4 : 8);
+    if (bytes.readUInt32LE(end) !== 0) {
+      throw new RangeError('the frame is cut off');
+    }
+    return records;
+  },
+};
+
+const ZSTD_FIRST_TRY = 4 * 1024 * 1024;
+/** The package says by a number alone that the room did not do. */
+const ZSTD_TOO_SMALL = /code -70$/;
+/** How many bytes of a frame's header name its dictionary and its content's size, by the flags in its fifth byte. */
+const ZSTD_DICTIONARY = [0, 1, 2, 4];
+
+/** What a frame claims to become, where it does and it may be much. Java's do not say. */
+const claimedByZstd = (frame: Buffer): number => {
+  const flags = frame[4] ?? 0;
+  const at = ((flags & 0x20) === 0 ? 6 : 5) + ZSTD_DICTIONARY[flags & 3]!;
+  switch (flags >> 6) {
+    case 2:
+      return frame.readUInt32LE(at);
+    case 3:
+      return Number(frame.readBigUInt64LE(at));
+    default:
+      return 0;
+  }
+};
+
+const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, byteLength);
+
+const zstdCodec: BatchCodec = {
+  compress: async (records) => asBuffer((await loadZstd()).compress(records)),
+  decompress: async (bytes) => {
+    const { decompress } = await loadZstd();
+    if (claimedByZstd(bytes) > LARGEST_BATCH) {
+      throw new RangeError('it claims to be longer than any batch');
+    }
+    for (let room = ZSTD_FIRST_TRY; ; room *= 4) {
+      try {
+        return asBuffer(decompress(bytes, { defaultHeapSize: room }));
+      } catch (error) {
+        if (room >= LARGEST_BATCH || !ZSTD_TOO_SMALL.test(messageOf(error))) {
+          throw error;
+        }
+      }
+    }
+  },
+};
+
+export const CODECS: Readonly<Record<Exclude<KafkaCompression, 'none'>, BatchCodec>> = {
+  gzip: checked('gzip', gzipCodec),
+  snappy: checked('snappy', snappyCodec),
+  lz4: checked('lz4', lz4Codec),
+  zstd: checked('zstd', zstdCodec),
+};
+
+const TYPES: Readonly<Record<KafkaCompression, CompressionTypes>> = {
+  none: CompressionTypes.None,
+  gzip: CompressionTypes.GZIP,
+  snappy: CompressionTypes.Snappy,
+  lz4: CompressionTypes.LZ4,
+  zstd: CompressionTypes.ZSTD,
+};
+
+/** What the library calls it. */
+export const compressionType = (compression: KafkaCompression): CompressionTypes => TYPES[compression];
+
+/** Numbers of codecs that Kafka has not given away; the library would read such a batch as if it were not compressed. */
+const UNKNOWN_TYPES = [5, 6, 7];
+
+/** What the library's table holds. */
+interface LibraryCodec {
+  readonly compress?: (encoder: { readonly buffer: Buffer }) => Promise<Buffer>;
+  readonly decompress: (bytes: Buffer) => Promise<Buffer>;
+}
+
+let registered = false;
+
+/** Makes the library read and write every codec. Its table is one for the whole process; no package is loaded yet. */
+export const registerCodecs = (): void => {
+  if (registered) {
+    return;
+  }
+  registered = true;
+  const table = CompressionCodecs as Record<number, () => LibraryCodec>;
+  for (const [name, { compress, decompress }] of Object.entries(CODECS)) {
+    table[TYPES[name as KafkaCompression]] = () => ({ compress: ({ buffer }) => compress(buffer), decompress });
+  }
+  for (const type of UNKNOWN_TYPES) {
+    table[type] = () => ({
+      decompress: async ({ length }) => {
+        throw unreadable('its codec is not known', { codec: String(type), bytes: length });
+      },
+    });
+  }
+};

@@ -118,9 +118,16 @@ describe('the table of the library', () => {
       number,
       () => { compress(given: { buffer: Buffer }): Promise<Buffer>; decompress(bytes: Buffer): Promise<Buffer> }
     >;
+    const records = Buffer.from('\x06abc\x02x'); // lengths are doubled
+    const old = Buffer.from('000000000000000000000003616263', 'hex'); // before 0.11: offset, size, message
     for (const type of [1, 2, 3, 4]) {
-      const bytes = await table[type]!().compress({ buffer: Buffer.from('records') });
-      expect((await table[type]!().decompress(bytes)).toString()).toBe('records');
+      const { compress, decompress } = table[type]!();
+      for (const whole of [records, old, Buffer.alloc(0)]) {
+        expect(await decompress(await compress({ buffer: whole }))).toEqual(whole);
+      }
+      for (const cut of [records.subarray(0, 3), records.subarray(0, 5), Buffer.from('\x05ab'), Buffer.from('\x80\x80', 'latin1')]) {
+        await expect(decompress(await compress({ buffer: cut }))).rejects.toMatchObject(UNREADABLE);
+      }
     }
     for (const type of [5, 6, 7]) {
       await expect(table[type]!().decompress(Buffer.from('x'))).rejects.toMatchObject({ ...UNREADABLE, facts: { codec: String(type), bytes: 1 } });

@@ -21,6 +21,18 @@ const LARGEST_BATCH = 256 * 1024 * 1024;
 const unreadable = (why: string, facts: { readonly codec: string; readonly bytes: number } | undefined, cause?: unknown): RefoldError =>
   new RefoldError('log.batch-unreadable', `a batch cannot be read: ${why}`, { ...(facts === undefined ? {} : { facts }), cause });
 
+/** A number of seven bits a byte, the lowest first, and where it ends. */
+const varint = (bytes: Buffer, from: number): { readonly value: number; readonly next: number } => {
+  let value = 0;
+  for (let at = from; at < bytes.length && at < from + 5; at += 1) {
+    value += (bytes[at]! & 0x7f) * 2 ** (7 * (at - from));
+    if (bytes[at]! < 0x80) {
+      return { value, next: at + 1 };
+    }
+  }
+  throw new RangeError('a number is cut off');
+};
+
 /** Loads a package when the first batch needs it. */
 const lazily = <T>(name: string, load: () => Promise<T>): (() => Promise<T>) => {
   let loading: Promise<T> | undefined;
@@ -51,19 +63,18 @@ export const asUnreadable = (error: unknown): RefoldError | undefined => {
 };
 
 /** Whatever goes wrong with the bytes is an error of ours. */
-const checked = (name: string, { compress, decompress }: BatchCodec): BatchCodec => ({
-  compress,
-  decompress: async (bytes) => {
+const checked = (codec: string, decompress: BatchCodec['decompress']): BatchCodec['decompress'] => {
+  return async (bytes) => {
     try {
       if (bytes.length === 0) {
         throw new RangeError('it is empty'); // which some of the packages take for the compressed form of nothing
       }
       return await decompress(bytes);
     } catch (error) {
-      throw isRefoldError(error) ? error : unreadable(messageOf(error), { codec: name, bytes: bytes.length }, error);
+      throw isRefoldError(error) ? error : unreadable(messageOf(error), { codec, bytes: bytes.length }, error);
     }
-  },
-});
+  };
+};
 
 const gzipAsync = promisify(gzip);
 const gunzipAsync = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);
@@ -79,18 +90,6 @@ const XERIAL_MAGIC = XERIAL.subarray(0, 8);
 const XERIAL_BLOCK = 32 * 1024;
 /** Three bytes of snappy become 64 at most. */
 const SNAPPY_RATIO = 22;
-
-/** What a block claims to become: the first number in it, seven bits a byte. */
-const claimedBySnappy = (block: Buffer): number => {
-  let claimed = 0;
-  for (let at = 0; at < Math.min(5, block.length); at += 1) {
-    claimed += (block[at]! & 0x7f) * 2 ** (7 * at);
-    if (block[at]! < 0x80) {
-      break;
-    }
-  }
-  return claimed;
-};
 
 /** Blocks of the framing; a raw one, as librdkafka and others write, is a single block. */
 const snappyBlocks = (bytes: Buffer): Buffer[] => {
@@ -127,7 +126,7 @@ const snappyCodec: BatchCodec = {
   decompress: async (bytes) => {
     const { uncompressSync } = await loadSnappy();
     const records = snappyBlocks(bytes).map((block) => {
-      if (claimedBySnappy(block) > block.length * SNAPPY_RATIO) {
+      if (varint(block, 0).value > block.length * SNAPPY_RATIO) {
         throw new RangeError('a block claims to be longer than it can be'); // so much memory would be asked for
       }
       return uncompressSync(block, { asBuffer: true }) as Buffer;
@@ -194,10 +193,10 @@ const zstdCodec: BatchCodec = {
 };
 
 export const CODECS: Readonly<Record<Exclude<KafkaCompression, 'none'>, BatchCodec>> = {
-  gzip: checked('gzip', gzipCodec),
-  snappy: checked('snappy', snappyCodec),
-  lz4: checked('lz4', lz4Codec),
-  zstd: checked('zstd', zstdCodec),
+  gzip: { ...gzipCodec, decompress: checked('gzip', gzipCodec.decompress) },
+  snappy: { ...snappyCodec, decompress: checked('snappy', snappyCodec.decompress) },
+  lz4: { ...lz4Codec, decompress: checked('lz4', lz4Codec.decompress) },
+  zstd: { ...zstdCodec, decompress: checked('zstd', zstdCodec.decompress) },
 };
 
 const TYPES: Readonly<Record<KafkaCompression, CompressionTypes>> = {
@@ -206,6 +205,20 @@ const TYPES: Readonly<Record<KafkaCompression, CompressionTypes>> = {
   snappy: CompressionTypes.Snappy,
   lz4: CompressionTypes.LZ4,
   zstd: CompressionTypes.ZSTD,
+};
+
+/** Records follow each other, each after its length. What is left of one that is cut off the library would take for the whole. */
+const wholeRecords = (records: Buffer): boolean => {
+  let at = 0;
+  // A message of Kafka before 0.11 begins with an offset, so with a zero; no length does.
+  while (records[0] !== 0 && at < records.length) {
+    const { value, next } = varint(records, at);
+    if (value % 2 === 1) {
+      return false; // negative
+    }
+    at = next + value / 2;
+  }
+  return at === records.length || records[0] === 0;
 };
 
 /** What the library calls it. */
@@ -230,7 +243,14 @@ export const registerCodecs = (): void => {
   registered = true;
   const table = CompressionCodecs as Record<number, () => LibraryCodec>;
   for (const [name, { compress, decompress }] of Object.entries(CODECS)) {
-    table[TYPES[name as KafkaCompression]] = () => ({ compress: ({ buffer }) => compress(buffer), decompress });
+    const decompressRecords = checked(name, async (bytes) => {
+      const records = await decompress(bytes);
+      if (!wholeRecords(records)) {
+        throw new RangeError('its records do not end where they should');
+      }
+      return records;
+    });
+    table[TYPES[name as KafkaCompression]] = () => ({ compress: ({ buffer }) => compress(buffer), decompress: decompressRecords });
   }
   for (const type of UNKNOWN_TYPES) {
     table[type] = () => ({

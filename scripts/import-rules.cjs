@@ -3,7 +3,7 @@
  * Who may import what. Each rule has a seeded violation in test/architecture/imports.test.ts.
  * `src` is the pattern of the source folder, anchored, without groups that capture (the rules use $1 and $2).
  */
-const DRIVERS = '(^|node_modules/)(kafkajs|@platformatic/kafka|kysely|avsc|@kafkajs/confluent-schema-registry)(/|$)';
+const DRIVERS = '(^|node_modules/)(kafkajs|snappy|lz4-napi|@bokuweb/zstd-wasm|@platformatic/kafka|kysely|avsc|@kafkajs/confluent-schema-registry)(/|$)';
 const PG = '(^|node_modules/)(@types/)?(pg|pg-[a-z-]+)(/|$)';
 const CLICKHOUSE = '(^|node_modules/)(@clickhouse/client|@chdb/[a-z0-9-]+)(/|$)';
 const COMMANDER = '(^|node_modules/)commander(/|$)';

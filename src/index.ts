@@ -1,5 +1,7 @@
 // What users import. Our own code imports the files themselves.
-export { defineApp, type App, type AppOptions } from './app/define-app';
+export { defineApp, type App, type AppOptions, type TopicOptions } from './app/define-app';
+export type { AppTopics } from './app/topics';
+export type { TopicDifference, TopicPlan, TopicSettings } from './events/topic-plan';
 export { connect, type CaughtUpOptions, type ConnectedApp, type ConnectOptions, type Database, type ReadOnly, type Written } from './app/connect';
 export { TOKENS } from './app/container';
 export { resolveConfiguration, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './app/configuration';

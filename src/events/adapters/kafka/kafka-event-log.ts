@@ -13,6 +13,7 @@ import { KafkaFencedPublisher } from './fenced-publisher';
 import { KafkaSubscription } from './kafka-subscription';
 import { PartitionProducer } from './partition-producer';
 import { PartitionReader } from './partition-reader';
+import type { TopicAdmin } from '../../topic-plan';
 import { Topics } from './topics';
 
 export interface KafkaEventLogOptions extends KafkaConnection {
@@ -59,6 +60,10 @@ export class KafkaEventLog implements EventLog {
     return [...new Set(topics)]
       .flatMap((topic) => Array.from({ length: this.#topics.count(topic) ?? 0 }, (_, partition) => ({ topic, partition })))
       .sort(comparePartitions);
+  }
+
+  get topicAdmin(): TopicAdmin {
+    return this.#topics;
   }
 
   async append(records: readonly NewRecord[]): Promise<readonly Position[]> {

@@ -1,7 +1,5 @@
 import { RefoldError, isRefoldError, messageOf } from '../kernel/errors';
 import { durationMs, type Duration } from '../kernel/duration';
-import type { TopicSpec } from '../events/event-log';
-import type { TopicSettings } from '../events/topic-plan';
 import { EventCodec } from '../events/adapters/avro/event-codec';
 import { findEventType, type EventClass, type EventTypeDefinition } from '../events/event-type';
 import { EventTypes } from '../events/event-types';
@@ -9,6 +7,7 @@ import { aggregateSource, type AnyAggregate } from '../commands/aggregate';
 import { aggregateDefinition, aggregateFaults, aggregatesFaults, type AggregateDefinition } from '../commands/definition';
 import { projectionDefinition, projectionFaults, projectionKey, type ProjectionDefinition } from '../projections/definition';
 import { projectionSource, type AnyProjection, type ProjectionSource } from '../projections/projection';
+import type { TopicSettings, TopicSpec } from '../events/topic';
 
 /** Partitions of a topic that `topics` does not name. */
 const DEFAULT_PARTITIONS = 4;

@@ -1,8 +1,9 @@
 import type { Clock } from '../kernel/clock';
 import { isRefoldError, messageOf } from '../kernel/errors';
 import type { Logger } from '../kernel/logger';
-import type { EventLog, TopicSpec } from '../events/event-log';
-import { KEPT_FOR_EVER, alterationOf, lossOf, planTopics, type TopicPlan, type TopicState } from '../events/topic-plan';
+import type { EventLog } from '../events/event-log';
+import { alterationOf, lossOf, planTopics, type TopicPlan } from '../events/topic-plan';
+import { KEPT_FOR_EVER, type TopicSpec, type TopicState } from '../events/topic';
 
 /** The topics of an application: what they are to be, and what they are. */
 export interface AppTopics {

@@ -1,5 +1,5 @@
 import type { PartitionId, Position, TopicPartition } from './position';
-import type { TopicAdmin, TopicSettings } from './topic-plan';
+import type { TopicAdmin, TopicSpec } from './topic';
 
 /** Header values are UTF-8 text (CloudEvents binding) unless a foreign producer wrote bytes. */
 export type Headers = Readonly<Record<string, string>>;
@@ -40,13 +40,6 @@ export interface PartitionHead extends TopicPartition {
   readonly start: number;
   readonly stable: number;
   readonly end: number;
-}
-
-export interface TopicSpec {
-  readonly topic: string;
-  readonly partitions: number;
-  /** Where they differ from {@link KEPT_FOR_EVER}. */
-  readonly settings?: Partial<TopicSettings>;
 }
 
 /** One assignment of partitions to a subscription; `number` grows with each, so old work can be recognised. */

@@ -1,6 +1,7 @@
 import { planText } from '../../../src/app/cli/topics-commands';
 import { configOf, settingsOf } from '../../../src/events/adapters/kafka/topic-config';
-import { KEPT_FOR_EVER, alterationOf, planTopics, type TopicSettings } from '../../../src/events/topic-plan';
+import { alterationOf, planTopics } from '../../../src/events/topic-plan';
+import { KEPT_FOR_EVER, type TopicSettings } from '../../../src/events/topic';
 
 const DAY = 86_400_000;
 const state = (settings: Partial<TopicSettings> = {}, partitions = 4) => ({ topic: 'orders', partitions, settings: { ...KEPT_FOR_EVER, ...settings } });

@@ -2,7 +2,7 @@ import type { Kafka, RetryOptions } from 'kafkajs';
 import { systemClock, type Clock } from '../../../kernel/clock';
 import { RefoldError } from '../../../kernel/errors';
 import { silentLogger, type Logger } from '../../../kernel/logger';
-import type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, SubscribeOptions, TopicSpec } from '../../event-log';
+import type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, SubscribeOptions } from '../../event-log';
 import { groupByPartition, type PartitionAppend } from '../../new-records';
 import { comparePartitions, partitionId, type Position, type TopicPartition } from '../../position';
 import { checkPositions } from '../../subscription-inbox';
@@ -13,8 +13,8 @@ import { KafkaFencedPublisher } from './fenced-publisher';
 import { KafkaSubscription } from './kafka-subscription';
 import { PartitionProducer } from './partition-producer';
 import { PartitionReader } from './partition-reader';
-import type { TopicAdmin } from '../../topic-plan';
 import { Topics } from './topics';
+import type { TopicAdmin, TopicSpec } from '../../topic';
 
 export interface KafkaEventLogOptions extends KafkaConnection {
   /** @defaultValue the system's clock */

@@ -1,5 +1,5 @@
 import type { ConfigEntries } from 'kafkajs';
-import type { AlterableSettings, TopicSettings } from '../../topic-plan';
+import type { AlterableSettings, TopicSettings } from '../../topic';
 
 const CLEANUPS: readonly TopicSettings['cleanup'][] = ['delete', 'compact', 'compact,delete'];
 const UNLIMITED = '-1';

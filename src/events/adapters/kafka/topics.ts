@@ -2,11 +2,11 @@ import { ConfigResourceTypes, ConfigSource, type Admin, type ConfigEntries, type
 import type { Clock } from '../../../kernel/clock';
 import { RefoldError } from '../../../kernel/errors';
 import { retry } from '../../../kernel/retry';
-import type { PartitionHead, TopicSpec } from '../../event-log';
-import { KEPT_FOR_EVER, type AlterableSettings, type TopicAdmin, type TopicState } from '../../topic-plan';
+import type { PartitionHead } from '../../event-log';
 import type { Position } from '../../position';
 import { asLogError, protocolError } from './client';
 import { configOf, settingsOf } from './topic-config';
+import { KEPT_FOR_EVER, type AlterableSettings, type TopicAdmin, type TopicSpec, type TopicState } from '../../topic';
 
 /** Answers of a cluster that does not agree with itself yet about a topic that was just made. */
 const UNSETTLED = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION']);

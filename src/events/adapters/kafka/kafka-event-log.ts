@@ -2,7 +2,7 @@ import type { Kafka, RetryOptions } from 'kafkajs';
 import { systemClock, type Clock } from '../../../kernel/clock';
 import { RefoldError } from '../../../kernel/errors';
 import { silentLogger, type Logger } from '../../../kernel/logger';
-import type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, SubscribeOptions, TopicSpec } from '../../event-log';
+import type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, SubscribeOptions } from '../../event-log';
 import { groupByPartition, type PartitionAppend } from '../../new-records';
 import { comparePartitions, partitionId, type Position, type TopicPartition } from '../../position';
 import { checkPositions } from '../../subscription-inbox';
@@ -15,6 +15,7 @@ import { KafkaSubscription } from './kafka-subscription';
 import { PartitionProducer } from './partition-producer';
 import { PartitionReader } from './partition-reader';
 import { Topics } from './topics';
+import type { TopicAdmin, TopicSpec } from '../../topic';
 
 export interface KafkaEventLogOptions extends KafkaConnection {
   /** @defaultValue the system's clock */
@@ -64,6 +65,10 @@ export class KafkaEventLog implements EventLog {
     return [...new Set(topics)]
       .flatMap((topic) => Array.from({ length: this.#topics.count(topic) ?? 0 }, (_, partition) => ({ topic, partition })))
       .sort(comparePartitions);
+  }
+
+  get topicAdmin(): TopicAdmin {
+    return this.#topics;
   }
 
   async append(records: readonly NewRecord[]): Promise<readonly Position[]> {

@@ -1,4 +1,4 @@
-import { Partitioners, type Kafka, type Producer, type Transaction } from 'kafkajs';
+import type { Kafka, Producer, Transaction } from 'kafkajs';
 import type { Clock } from '../../../kernel/clock';
 import { RefoldError, isRefoldError, messageOf } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
@@ -8,7 +8,7 @@ import { groupByPartition, type PartitionAppend } from '../../new-records';
 import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../position';
 import { asLogError, protocolError } from './client';
 import { toBatch } from './fetched';
-import { firstOffset, splitBySize } from './partition-producer';
+import { firstOffset, splitBySize, toKnownPartition, toMessages } from './partition-producer';
 import { isOutOfRange, PartitionReader } from './partition-reader';
 
 export interface FencedPublisherSource {
@@ -49,7 +49,7 @@ export class KafkaFencedPublisher implements FencedPublisher {
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
       metadataMaxAge: 30_000,
-      createPartitioner: Partitioners.DefaultPartitioner,
+      createPartitioner: toKnownPartition,
     });
     this.#producer = producer;
     await this.#orGiveUp(async () => {
@@ -172,6 +172,6 @@ const sendAll = async (transaction: Transaction, group: PartitionAppend, now: nu
 
 /** The offset of the first record. */
 const send = async (transaction: Transaction, { topic, partition }: TopicPartition, records: readonly NewRecord[], now: number): Promise<number> => {
-  const messages = records.map(({ key, value, headers, timestamp }) => ({ key, value, headers, partition, timestamp: String(timestamp ?? now) }));
+  const messages = toMessages({ topic, partition }, records, now);
   return firstOffset(await transaction.send({ topic, acks: -1, messages }), { topic, partition }, records.length);
 };

@@ -1,5 +1,7 @@
 // What users import. Our own code imports the files themselves.
-export { defineApp, type App, type AppOptions } from './app/define-app';
+export { defineApp, type App, type AppOptions, type TopicOptions } from './app/define-app';
+export type { AppTopics } from './app/topics';
+export type { TopicDifference, TopicPlan } from './events/topic-plan';
 export { connect, type CaughtUpOptions, type ConnectedApp, type ConnectOptions, type Database, type ReadOnly, type Written } from './app/connect';
 export { TOKENS } from './app/container';
 export { resolveConfiguration, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './app/configuration';
@@ -12,7 +14,7 @@ export { silentLogger, type LogFacts, type Logger, type LogLevel } from './kerne
 export { systemClock, type Clock } from './kernel/clock';
 export { EventType, defineEventType, type EventClass, type EventTypeOptions, type FromAvro, type Upcaster } from './events/event-type';
 export type { EventMetadata } from './events/event-serde';
-export type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, Subscription, TopicSpec } from './events/event-log';
+export type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, Subscription } from './events/event-log';
 export { partitionId, type PartitionId, type Position, type PositionVector, type TopicPartition } from './events/position';
 export type { CompatibilityMode, RegisteredSchema, RegisteredSubject, SchemaRegistry } from './events/schema-registry';
 export type { SchemaBreak, SchemaRegistration, SchemaVerdict } from './events/schema-verdict';
@@ -58,3 +60,4 @@ export { type CommandBus, type CommandMiddleware, type ExecuteOptions, type Rece
 export type { ImportOptions, ImportReceipt } from './commands/import-events';
 export type { CommandContext } from './commands/command-context';
 export { type Relay, type RelayOptions } from './commands/relay';
+export type { TopicSettings, TopicSpec } from './events/topic';

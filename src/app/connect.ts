@@ -18,6 +18,7 @@ import { createContainer, TOKENS, type Addresses } from './container';
 import { caughtUp, queryModel, type CaughtUpOptions, type Written } from './reading';
 import type { App } from './define-app';
 import { acquireServices } from './services/services';
+import { appTopics, warnOfLoss, type AppTopics } from './topics';
 import { Worker } from './worker';
 
 export type { CaughtUpOptions, Database, ReadOnly, Written };
@@ -69,6 +70,8 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   readonly commands: CommandBus;
   /** The schemas of the application's event types in its registry. */
   readonly schemas: Pick<EventSerde, 'check' | 'register'>;
+  /** The topics as declared, and as they are. */
+  readonly topics: AppTopics;
   /** A relay that takes events from the journal to the log once its `run` is called; `refold run` hosts one by itself. Stopped by `close`. @throws RefoldError `config.invalid` */
   relay(options?: Partial<RelayOptions>): Relay;
   /** The event log itself, to look at its topics and heads. */
@@ -170,6 +173,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     relay: relays.make,
     container,
     schemas: serde,
+    topics: appTopics(log, app.topics, container.resolve(TOKENS.clock)),
     replays: container.resolve(TOKENS.coordinator),
     query: (model, of) => queryModel(app, configuration, container, model, of?.store),
     caughtUp: (model, written, of) => caughtUp(app, container, model, written, of),
@@ -237,7 +241,10 @@ const workerOf = (
   const coordinator = container.resolve(TOKENS.coordinator);
   const logger = container.resolve(TOKENS.logger);
   return new Worker({
-    ready: () => assertMigrated(container.resolve(TOKENS.pool)),
+    ready: async () => {
+      await assertMigrated(container.resolve(TOKENS.pool));
+      await warnOfLoss(container.resolve(TOKENS.log), app.topics, container.resolve(TOKENS.logger));
+    },
     definitions: app.projections,
     catalog: container.resolve(TOKENS.catalog),
     stores: container.resolve(TOKENS.stores),

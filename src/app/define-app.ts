@@ -1,5 +1,5 @@
 import { RefoldError, isRefoldError, messageOf } from '../kernel/errors';
-import type { TopicSpec } from '../events/event-log';
+import { durationMs, type Duration } from '../kernel/duration';
 import { EventCodec } from '../events/adapters/avro/event-codec';
 import { findEventType, type EventClass, type EventTypeDefinition } from '../events/event-type';
 import { EventTypes } from '../events/event-types';
@@ -7,9 +7,22 @@ import { aggregateSource, type AnyAggregate } from '../commands/aggregate';
 import { aggregateDefinition, aggregateFaults, aggregatesFaults, type AggregateDefinition } from '../commands/definition';
 import { projectionDefinition, projectionFaults, projectionKey, type ProjectionDefinition } from '../projections/definition';
 import { projectionSource, type AnyProjection, type ProjectionSource } from '../projections/projection';
+import type { TopicSettings, TopicSpec } from '../events/topic';
 
 /** Partitions of a topic that `topics` does not name. */
 const DEFAULT_PARTITIONS = 4;
+
+/** How a topic is to be; what a log does not know is left to its defaults. */
+export interface TopicOptions {
+  /** Cannot be changed later. */
+  readonly partitions: number;
+  /** Copies of each partition on Kafka. @defaultValue the broker's default */
+  readonly replication?: number;
+  /** For how long Kafka keeps records; then a replay from offset zero does not find everything. @defaultValue for ever */
+  readonly retention?: Duration;
+  /** @defaultValue `delete`, which with unlimited retention keeps everything */
+  readonly cleanup?: 'delete' | 'compact' | 'compact,delete';
+}
 
 export interface AppOptions<P extends readonly AnyProjection[]> {
   /** Lower-case words joined by `-`; part of consumer groups and of every key in the control schema. */
@@ -19,7 +32,7 @@ export interface AppOptions<P extends readonly AnyProjection[]> {
   /** Who decides commands; none where events come from elsewhere. */
   readonly aggregates?: readonly AnyAggregate[];
   /** Settings of topics; topics of event types that are not named here get 4 partitions. */
-  readonly topics?: Readonly<Record<string, { readonly partitions: number }>>;
+  readonly topics?: Readonly<Record<string, TopicOptions>>;
 }
 
 declare const projections: unique symbol;
@@ -91,13 +104,36 @@ const modelFaults = (sources: readonly ProjectionSource[]): readonly string[] =>
   return faults;
 };
 
-const topicFaults = (topics: Readonly<Record<string, { readonly partitions: number }>>, used: readonly string[]): readonly string[] => [
+const settingsOf = ({ replication, retention, cleanup }: TopicOptions): Partial<TopicSettings> => ({
+  ...(replication === undefined ? {} : { replication }),
+  ...(retention === undefined ? {} : { retentionMs: durationMs(retention) }),
+  ...(cleanup === undefined ? {} : { cleanup }),
+});
+
+const specOf = (topic: string, given: TopicOptions = { partitions: DEFAULT_PARTITIONS }): TopicSpec => {
+  const settings = settingsOf(given);
+  return { topic, partitions: given.partitions, ...(Object.keys(settings).length === 0 ? {} : { settings }) };
+};
+
+const isWhole = (value: number): boolean => Number.isInteger(value) && value >= 1;
+
+const retentionFaults = ([topic, { retention }]: readonly [string, TopicOptions]): readonly string[] => {
+  try {
+    durationMs(retention ?? 0);
+    return [];
+  } catch (error) {
+    return [`topic ${topic}: its retention is ${messageOf(error)}`];
+  }
+};
+
+const topicFaults = (topics: Readonly<Record<string, TopicOptions>>, used: readonly string[]): readonly string[] => [
   ...Object.keys(topics)
     .filter((topic) => !used.includes(topic))
     .map((topic) => `topic ${topic} is not the topic of any event type`),
   ...Object.entries(topics)
-    .filter(([, { partitions }]) => !Number.isInteger(partitions) || partitions < 1)
-    .map(([topic]) => `topic ${topic}: its number of partitions must be a whole number from 1`),
+    .filter(([, { partitions, replication = 1 }]) => !isWhole(partitions) || !isWhole(replication))
+    .map(([topic]) => `topic ${topic}: its numbers of partitions and of copies must be whole numbers from 1`),
+  ...Object.entries(topics).flatMap(retentionFaults),
 ];
 
 /**
@@ -129,6 +165,6 @@ export const defineApp = <const P extends readonly AnyProjection[]>(options: App
     events: new EventTypes(options.events),
     projections: sources.map(projectionDefinition),
     aggregates: aggregates.sources.map(aggregateDefinition),
-    topics: used.map((topic) => ({ topic, partitions: options.topics?.[topic]?.partitions ?? DEFAULT_PARTITIONS })),
+    topics: used.map((topic) => specOf(topic, options.topics?.[topic])),
   };
 };

@@ -1,4 +1,5 @@
 import type { PartitionId, Position, TopicPartition } from './position';
+import type { TopicAdmin, TopicSpec } from './topic';
 
 /** Header values are UTF-8 text (CloudEvents binding) unless a foreign producer wrote bytes. */
 export type Headers = Readonly<Record<string, string>>;
@@ -39,11 +40,6 @@ export interface PartitionHead extends TopicPartition {
   readonly start: number;
   readonly stable: number;
   readonly end: number;
-}
-
-export interface TopicSpec {
-  readonly topic: string;
-  readonly partitions: number;
 }
 
 /** One assignment of partitions to a subscription; `number` grows with each, so old work can be recognised. */
@@ -125,6 +121,8 @@ export interface EventLog {
   readonly kind: string;
   /** Creates topics that do not exist. @throws `log.topic-mismatch` if one exists with another number of partitions. */
   createTopics(specs: readonly TopicSpec[]): Promise<void>;
+  /** How topics are kept. A log without it keeps every record for ever. */
+  readonly topicAdmin?: TopicAdmin;
   /** The partitions of each topic. @throws `log.unknown-topic` */
   partitions(topics: readonly string[]): Promise<readonly TopicPartition[]>;
   /**

@@ -9,6 +9,7 @@ import { parseWanted, type WantedProjection } from './replay-choice';
 import { runAction, type RunFlags } from './run-command';
 import { addSchemaCommands } from './schemas-commands';
 import { LOG_LEVELS, type Action, type Flags, type OfflineAction } from './session';
+import { addTopicCommands } from './topics-commands';
 import { DEFAULT_COLUMNS, type Terminal } from './terminal';
 
 /** Does an action with the flags that were given; it never rejects. */
@@ -114,6 +115,7 @@ const addCommands = (program: Command, perform: Perform): void => {
     .command('list')
     .description('projections in code, generations built, how far they are')
     .action((_: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), projectionsListAction));
+  addTopicCommands(program, perform);
   addSchemaCommands(program, perform);
   addReplayCommands(program, perform);
   addLagCommands(program, perform);

@@ -72,7 +72,7 @@ describe('defineApp', () => {
     expect(message).toContain('projection customer-daily v1 is defined twice');
     expect(message).toContain('it handles shop.OrderShipped, which is not registered');
     expect(message).toContain('topic nowhere is not the topic of any event type');
-    expect(message).toContain('topic nowhere: its number of partitions must be a whole number from 1');
+    expect(message).toContain('topic nowhere: its numbers of partitions and of copies must be whole numbers from 1');
   });
 
   it.each([

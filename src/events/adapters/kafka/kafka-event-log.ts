@@ -1,7 +1,7 @@
 import type { Kafka, RetryOptions } from 'kafkajs';
 import { systemClock, type Clock } from '../../../kernel/clock';
 import { silentLogger, type Logger } from '../../../kernel/logger';
-import type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, SubscribeOptions, TopicSpec } from '../../event-log';
+import type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, SubscribeOptions } from '../../event-log';
 import { groupByPartition } from '../../new-records';
 import { comparePartitions, partitionId, type Position, type TopicPartition } from '../../position';
 import { checkPositions } from '../../subscription-inbox';
@@ -14,6 +14,7 @@ import { KafkaSubscription } from './kafka-subscription';
 import { PartitionProducer } from './partition-producer';
 import { PartitionReader } from './partition-reader';
 import { Topics } from './topics';
+import type { TopicAdmin, TopicSpec } from '../../topic';
 
 export interface KafkaEventLogOptions extends KafkaConnection {
   /** @defaultValue the system's clock */
@@ -59,6 +60,10 @@ export class KafkaEventLog implements EventLog {
     return [...new Set(topics)]
       .flatMap((topic) => Array.from({ length: this.#topics.count(topic) ?? 0 }, (_, partition) => ({ topic, partition })))
       .sort(comparePartitions);
+  }
+
+  get topicAdmin(): TopicAdmin {
+    return this.#topics;
   }
 
   async append(records: readonly NewRecord[]): Promise<readonly Position[]> {

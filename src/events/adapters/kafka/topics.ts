@@ -1,23 +1,18 @@
-import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
+import { ConfigResourceTypes, ConfigSource, type Admin, type ConfigEntries, type ITopicConfig, type Kafka } from 'kafkajs';
 import type { Clock } from '../../../kernel/clock';
 import { RefoldError } from '../../../kernel/errors';
 import { retry } from '../../../kernel/retry';
-import type { PartitionHead, TopicSpec } from '../../event-log';
+import type { PartitionHead } from '../../event-log';
 import type { Position } from '../../position';
 import { asLogError, protocolError } from './client';
+import { configOf, settingsOf } from './topic-config';
+import { KEPT_FOR_EVER, type AlterableSettings, type TopicAdmin, type TopicSpec, type TopicState } from '../../topic';
 
 /** Answers of a cluster that does not agree with itself yet about a topic that was just made. */
 const UNSETTLED = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION']);
 
-/** A log is kept for ever: a replay begins at offset zero. */
-const KEPT = [
-  { name: 'retention.ms', value: '-1' },
-  { name: 'retention.bytes', value: '-1' },
-  { name: 'cleanup.policy', value: 'delete' },
-];
-
 /** Topics, their partitions and heads, by the library's admin client. */
-export class Topics {
+export class Topics implements TopicAdmin {
   readonly #counts = new Map<string, number>();
   #admin: Promise<Admin> | undefined;
 
@@ -58,7 +53,12 @@ export class Topics {
     const existing = new Set(await this.#ask((admin) => admin.listTopics()));
     const topics: ITopicConfig[] = specs
       .filter(({ topic }) => !existing.has(topic))
-      .map(({ topic, partitions }) => ({ topic, numPartitions: partitions, configEntries: KEPT }));
+      .map(({ topic, partitions, settings }) => ({
+        topic,
+        numPartitions: partitions,
+        ...(settings?.replication === undefined ? {} : { replicationFactor: settings.replication }),
+        configEntries: configOf({ ...KEPT_FOR_EVER, ...settings }),
+      }));
     if (topics.length > 0) {
       await this.#ask((admin) => admin.createTopics({ topics, waitForLeaders: true })); // false: somebody else was faster
     }
@@ -77,6 +77,37 @@ export class Topics {
         });
       }
     }
+  }
+
+  async describe(topics: readonly string[]): Promise<readonly TopicState[]> {
+    const existing = new Set(await this.#ask((admin) => admin.listTopics()));
+    const names = topics.filter((topic) => existing.has(topic));
+    if (names.length === 0) {
+      return [];
+    }
+    const { topics: found } = await this.#ask((admin) => admin.fetchTopicMetadata({ topics: names }));
+    const configs = await this.#configs(names);
+    return found.map(({ name, partitions }) => ({
+      topic: name,
+      partitions: partitions.length,
+      settings: settingsOf(configs.get(name) ?? [], Math.min(...partitions.map(({ replicas }) => replicas.length))),
+    }));
+  }
+
+  /** The request of the library replaces all that was set on a topic, so what was set before is sent along. */
+  async alter(topic: string, settings: AlterableSettings): Promise<void> {
+    await this.learn([topic]);
+    const set = (await this.#configs([topic])).get(topic)!.filter(({ configSource }) => configSource === ConfigSource.TOPIC_CONFIG);
+    const entries = new Map(set.map(({ configName, configValue }) => [configName, configValue]));
+    configOf(settings).forEach(({ name, value }) => entries.set(name, value));
+    const configEntries = [...entries].map(([name, value]) => ({ name, value }));
+    await this.#ask((admin) => admin.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries }] }));
+  }
+
+  async #configs(topics: readonly string[]): Promise<ReadonlyMap<string, readonly ConfigEntries[]>> {
+    const resources = topics.map((name) => ({ type: ConfigResourceTypes.TOPIC, name }));
+    const { resources: found } = await this.#ask((admin) => admin.describeConfigs({ includeSynonyms: false, resources }));
+    return new Map(found.map(({ resourceName, configEntries }) => [resourceName, configEntries]));
   }
 
   /** By topic and partition. The library asks for the last stable offset; the end behind open transactions is not known to it. */

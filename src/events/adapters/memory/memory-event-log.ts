@@ -1,12 +1,13 @@
 import { systemClock, type Clock } from '../../../kernel/clock';
 import { RefoldError } from '../../../kernel/errors';
-import type { EventLog, LogBatch, NewRecord, PartitionHead, SubscribeOptions, TopicSpec } from '../../event-log';
+import type { EventLog, LogBatch, NewRecord, PartitionHead, SubscribeOptions } from '../../event-log';
 import { groupByPartition } from '../../new-records';
 import { comparePartitions, partitionId, type Position, type TopicPartition } from '../../position';
 import { checkPositions } from '../../subscription-inbox';
 import { MemoryPartition } from './memory-partition';
 import { MemoryGroup } from './memory-group';
 import type { MemorySubscription } from './memory-subscription';
+import type { TopicSpec } from '../../topic';
 
 export interface MemoryEventLogOptions {
   /** @defaultValue the system's clock */

@@ -2,7 +2,7 @@ import { systemClock, type Clock } from '../../../kernel/clock';
 import { RefoldError } from '../../../kernel/errors';
 import { silentLogger, type Logger } from '../../../kernel/logger';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
-import type { EventLog, LogBatch, NewRecord, PartitionHead, SubscribeOptions, TopicSpec } from '../../event-log';
+import type { EventLog, LogBatch, NewRecord, PartitionHead, SubscribeOptions } from '../../event-log';
 import { groupByPartition } from '../../new-records';
 import { partitionId, type Position, type TopicPartition } from '../../position';
 import { checkPositions } from '../../subscription-inbox';
@@ -13,6 +13,7 @@ import { asLogError, inLogTerms } from './log-errors';
 import { Notifications, channelOf } from './notifications';
 import { PostgresSubscription } from './postgres-subscription';
 import { readRecords } from './read';
+import type { TopicSpec } from '../../topic';
 
 export interface PostgresEventLogOptions {
   /** Belongs to the caller: closing the log leaves it open. */

@@ -1,0 +1,40 @@
+/** How a topic is kept. */
+export interface TopicSettings {
+  /** Copies of each partition; `undefined`: what the broker's default says. */
+  readonly replication?: number | undefined;
+  /** For how long records stay, in milliseconds; `null`: for ever. */
+  readonly retentionMs: number | null;
+  /** Largest size of a partition, in bytes; `null`: any. */
+  readonly retentionBytes: number | null;
+  /** `compact`: only the newest record of a key stays. */
+  readonly cleanup: 'delete' | 'compact' | 'compact,delete';
+}
+
+/** A log is kept for ever: a replay begins at offset zero. */
+export const KEPT_FOR_EVER: TopicSettings = { retentionMs: null, retentionBytes: null, cleanup: 'delete' };
+
+/** A topic as it is. */
+export interface TopicState {
+  readonly topic: string;
+  readonly partitions: number;
+  readonly settings: TopicSettings;
+}
+
+/** A topic as an application declares it. */
+export interface TopicSpec {
+  readonly topic: string;
+  readonly partitions: number;
+  /** Where they differ from {@link KEPT_FOR_EVER}. */
+  readonly settings?: Partial<TopicSettings>;
+}
+
+/** What of a topic can be changed while it holds records. */
+export type AlterableSettings = Pick<TopicSettings, 'retentionMs' | 'retentionBytes' | 'cleanup'>;
+
+/** Port to the settings of topics, where a log has such. */
+export interface TopicAdmin {
+  /** Those that do not exist are left out. @throws RefoldError `log.unreachable`, `log.access-denied` */
+  describe(topics: readonly string[]): Promise<readonly TopicState[]>;
+  /** Other settings of the topic stay. @throws RefoldError `log.unknown-topic`, `log.unreachable`, `log.access-denied` */
+  alter(topic: string, settings: AlterableSettings): Promise<void>;
+}

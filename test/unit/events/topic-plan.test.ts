@@ -1,0 +1,84 @@
+import { planText } from '../../../src/app/cli/topics-commands';
+import { configOf, settingsOf } from '../../../src/events/adapters/kafka/topic-config';
+import { alterationOf, planTopics } from '../../../src/events/topic-plan';
+import { KEPT_FOR_EVER, type TopicSettings } from '../../../src/events/topic';
+
+const DAY = 86_400_000;
+const state = (settings: Partial<TopicSettings> = {}, partitions = 4) => ({ topic: 'orders', partitions, settings: { ...KEPT_FOR_EVER, ...settings } });
+const spec = (settings?: Partial<TopicSettings>, partitions = 4) => ({ topic: 'orders', partitions, ...(settings && { settings }) });
+const planned = (...args: Parameters<typeof planTopics>) => planTopics(...args)[0]!;
+
+describe('the plan of topics', () => {
+  it('is empty where everything is as declared', () => {
+    expect(planned([spec()], [state({ replication: 3 })], true)).toEqual({ topic: 'orders', differences: [], incomplete: undefined });
+  });
+
+  it('creates what is missing', () => {
+    const plan = planned([spec()], [], true);
+    expect(plan.differences).toEqual([{ setting: 'topic', found: 'missing', declared: '4 partitions', refused: undefined }]);
+    expect(alterationOf(spec(), plan)).toBeUndefined();
+  });
+
+  it('changes retention and clean-up, and says what a replay will miss until then', () => {
+    const plan = planned([spec()], [state({ retentionMs: 7 * DAY, retentionBytes: 10, cleanup: 'compact' })], true);
+    expect(plan.differences.map(({ setting, found, declared, refused }) => [setting, found, declared, refused])).toEqual([
+      ['retentionMs', String(7 * DAY), 'unlimited', undefined],
+      ['retentionBytes', '10', 'unlimited', undefined],
+      ['cleanup', 'compact', 'delete', undefined],
+    ]);
+    expect(plan.incomplete).toBe(
+      `records are deleted after ${String(7 * DAY)} ms; records beyond 10 bytes of a partition are deleted; only the newest record of a key is kept`,
+    );
+    expect(alterationOf(spec(), plan)).toEqual(KEPT_FOR_EVER);
+  });
+
+  it('warns of a limit that is declared', () => {
+    expect(planned([spec({ retentionMs: DAY })], [], true).incomplete).toContain('deleted after');
+  });
+
+  it('refuses to move keys or copies, and says what to do', () => {
+    const { differences } = planned([spec({ replication: 3 }, 8)], [state({ replication: 1 })], true);
+    expect(differences.map(({ setting, refused }) => [setting, refused])).toEqual([
+      ['partitions', expect.stringContaining('lose their order')],
+      ['replication', expect.stringContaining('kafka-reassign-partitions')],
+    ]);
+  });
+
+  it('says that a log without settings keeps everything', () => {
+    const declared = spec({ retentionMs: DAY, replication: 3 });
+    const plan = planned([declared], [state()], false);
+    expect(plan.differences).toEqual([
+      { setting: 'retentionMs', found: 'unlimited', declared: String(DAY), refused: expect.stringContaining('keeps everything') },
+    ]);
+    expect(plan.incomplete).toBeUndefined();
+    expect(alterationOf(declared, plan)).toBeUndefined();
+  });
+});
+
+it('a plan is shown with what differs, what can be done, and what a replay will miss', () => {
+  const plans = planTopics([spec(), { topic: 'carts', partitions: 1 }], [state({ retentionMs: DAY }), { ...state({}, 1), topic: 'carts' }], true);
+  expect(
+    planText(plans)
+      .split('\n')
+      .map((line) => line.trimEnd()),
+  ).toEqual([
+    'TOPIC   SETTING      IS        DECLARED',
+    'orders  retentionMs  86400000  unlimited  `refold topics apply` changes it',
+    'carts                                     as declared',
+    'orders: a replay from offset zero will not find everything: records are deleted after 86400000 ms',
+  ]);
+});
+
+describe("settings in Kafka's words", () => {
+  it.each<TopicSettings>([
+    { ...KEPT_FOR_EVER, replication: 3 },
+    { replication: 1, retentionMs: DAY, retentionBytes: 5, cleanup: 'compact,delete' },
+  ])('and back: %j', (settings) => {
+    const entries = configOf(settings).map(({ name, value }) => ({ configName: name, configValue: value }));
+    expect(settingsOf(entries, settings.replication!)).toEqual(settings);
+  });
+
+  it('know both orders of two policies', () => {
+    expect(settingsOf([{ configName: 'cleanup.policy', configValue: 'delete,compact' }], 1).cleanup).toBe('compact,delete');
+  });
+});

@@ -8,7 +8,7 @@ import { byImpatientProducer, byLog, write, type Ledger } from './writers';
 export interface Disturbances {
   /** A leader hands over to another broker. */
   readonly move: number;
-  /** A leader hangs until a writer gave up, and goes on. */
+  /** A leader hangs until a writer gave up, at the longest until others lead, and goes on. */
   readonly hang: number;
   /** A leader hangs until others lead, and comes back. */
   readonly lose: number;
@@ -55,7 +55,8 @@ class Disturber {
   private async hang(leader: NodeId): Promise<void> {
     const before = this.failures();
     this.cluster.broker(leader).pause();
-    await until(() => this.failures() > before, 'a writer gave up', 60_000).finally(() => this.cluster.broker(leader).resume());
+    const done = async (): Promise<boolean> => this.failures() > before || (await this.isLedByOthers(leader));
+    await until(done, 'a writer gave up or others lead', 60_000).finally(() => this.cluster.broker(leader).resume());
   }
 
   private async lose(leader: NodeId): Promise<void> {
@@ -71,8 +72,11 @@ class Disturber {
   }
 
   private ledByOthers(lost: NodeId): Promise<void> {
-    const done = async (): Promise<boolean> => [...(await this.cluster.leaders(this.topic)).values()].every((id) => id !== lost && id >= 1);
-    return until(done, 'others lead', 60_000);
+    return until(() => this.isLedByOthers(lost), 'others lead', 60_000);
+  }
+
+  private async isLedByOthers(lost: NodeId): Promise<boolean> {
+    return [...(await this.cluster.leaders(this.topic)).values()].every((id) => id !== lost && id >= 1);
   }
 }
 

@@ -125,7 +125,10 @@ export interface EventLog {
   readonly topicAdmin?: TopicAdmin;
   /** The partitions of each topic. @throws `log.unknown-topic` */
   partitions(topics: readonly string[]): Promise<readonly TopicPartition[]>;
-  /** Appends; answers the position of each record in the order given. @throws `log.append-failed`, `log.unknown-topic`, `event.invalid` (no key) */
+  /**
+   * Appends; answers the position of each record in the order given. @throws `log.append-failed` (some may have been written),
+   * `log.unknown-topic`, `log.unknown-partition`, `log.record-too-large`, `log.access-denied`, `log.unreachable`, `event.invalid` (no key): none was written
+   */
   append(records: readonly NewRecord[]): Promise<readonly Position[]>;
   /** @throws `log.unknown-topic` */
   subscribe(options: SubscribeOptions): Promise<Subscription>;

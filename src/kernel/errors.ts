@@ -117,7 +117,11 @@ export const ERROR_CODES = {
   ),
   'log.append-failed': entry(
     'Records could not be appended; they may or may not have been written.',
-    'Read the tail of the partition before appending them again.',
+    'Read the tail of the partition before appending them again. For Kafka the facts tell them apart by their place in the call: `written`, `mayBeWritten`; the others were not.',
+  ),
+  'log.record-too-large': entry(
+    'A record is larger than the log takes; nothing was written.',
+    'Make the event smaller, or raise the limit of the topic (`max.message.bytes`).',
   ),
   'log.truncated': entry(
     'A position lies outside of what the log still holds.',
@@ -271,10 +275,16 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 /** Facts of an error: where it happened. Values are shown as they are; never put secrets here. */
 export type ErrorFacts = Readonly<Record<string, string | number | bigint | boolean | undefined | readonly string[]>>;
 
+/** So many entries of a list are shown in the message; the facts hold them all. */
+const SHOWN = 20;
+
+const listed = (values: readonly string[]): string =>
+  values.length > SHOWN ? `${values.slice(0, SHOWN).join(',')},... ${String(values.length - SHOWN)} more` : values.join(',');
+
 const shown = (facts: ErrorFacts): string =>
   Object.entries(facts)
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}=${Array.isArray(value) ? value.join(',') : String(value)}`)
+    .map(([name, value]) => `${name}=${Array.isArray(value) ? listed(value as readonly string[]) : String(value)}`)
     .join(' ');
 
 export interface RefoldErrorOptions {

@@ -88,6 +88,14 @@ export const isRetriable = (error: unknown): boolean => {
 
 const REFUSED = /^(SASL_AUTHENTICATION_FAILED|ILLEGAL_SASL_STATE|UNSUPPORTED_SASL_MECHANISM|[A-Z_]*AUTHORIZATION_FAILED)$/;
 
+const TOO_LARGE = /^(MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE)$/;
+
+/** Whether the broker wrote nothing of a request that it answered with this error. */
+export const isRefusal = (error: unknown): boolean => {
+  const type = protocolError(error) ?? '';
+  return REFUSED.test(type) || TOO_LARGE.test(type) || type === 'UNKNOWN_TOPIC_OR_PARTITION';
+};
+
 const named = (error: unknown, name: string): boolean => {
   const failure = failureOf(error);
   return failure.name === name || (failure.cause !== undefined && named(failure.cause, name));
@@ -101,6 +109,12 @@ const knownCode = (error: unknown): ErrorCode | undefined => {
   }
   if (REFUSED.test(type ?? '') || named(error, 'KafkaJSSASLAuthenticationError')) {
     return 'log.access-denied';
+  }
+  if (TOO_LARGE.test(type ?? '')) {
+    return 'log.record-too-large';
+  }
+  if (named(error, 'KafkaJSMetadataNotLoaded')) {
+    return 'log.unknown-partition';
   }
   return isTlsError(error) ? 'log.tls-failed' : undefined;
 };

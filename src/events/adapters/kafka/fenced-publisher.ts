@@ -1,4 +1,4 @@
-import { Partitioners, type Kafka, type Producer, type Transaction } from 'kafkajs';
+import type { Kafka, Producer, Transaction } from 'kafkajs';
 import type { Clock } from '../../../kernel/clock';
 import { RefoldError, isRefoldError, messageOf } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
@@ -9,7 +9,7 @@ import { partitionId, type PartitionId, type Position, type TopicPartition } fro
 import { asLogError, protocolError } from './client';
 import { compressionType, type KafkaCompression } from './codecs';
 import { toBatch } from './fetched';
-import { firstOffset, splitBySize } from './partition-producer';
+import { firstOffset, splitBySize, toKnownPartition, toMessages } from './partition-producer';
 import { isOutOfRange, PartitionReader } from './partition-reader';
 
 export interface FencedPublisherSource {
@@ -51,7 +51,7 @@ export class KafkaFencedPublisher implements FencedPublisher {
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
       metadataMaxAge: 30_000,
-      createPartitioner: Partitioners.DefaultPartitioner,
+      createPartitioner: toKnownPartition,
     });
     this.#producer = producer;
     await this.#orGiveUp(async () => {
@@ -180,6 +180,6 @@ const send = async (
   now: number,
   compression: KafkaCompression,
 ): Promise<number> => {
-  const messages = records.map(({ key, value, headers, timestamp }) => ({ key, value, headers, partition, timestamp: String(timestamp ?? now) }));
+  const messages = toMessages({ topic, partition }, records, now);
   return firstOffset(await transaction.send({ topic, acks: -1, compression: compressionType(compression), messages }), { topic, partition }, records.length);
 };

@@ -1,12 +1,12 @@
 import type { Kafka, RetryOptions } from 'kafkajs';
 import { systemClock, type Clock } from '../../../kernel/clock';
-import { RefoldError } from '../../../kernel/errors';
 import { silentLogger, type Logger } from '../../../kernel/logger';
 import type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, SubscribeOptions } from '../../event-log';
-import { groupByPartition, type PartitionAppend } from '../../new-records';
+import { groupByPartition } from '../../new-records';
 import { comparePartitions, partitionId, type Position, type TopicPartition } from '../../position';
 import { checkPositions } from '../../subscription-inbox';
 import type { FencedPublisher } from '../../fenced-publisher';
+import { appendError } from './append-error';
 import { PATIENT, PROMPT, asLogError, createKafka, type KafkaConnection } from './client';
 import type { KafkaCompression } from './codecs';
 import { toBatch } from './fetched';
@@ -73,17 +73,17 @@ export class KafkaEventLog implements EventLog {
 
   async append(records: readonly NewRecord[]): Promise<readonly Position[]> {
     await this.#topics.learn(records.map(({ topic }) => topic));
+    await this.#learnGrown(records);
     const groups = groupByPartition(records, (topic) => this.#topics.count(topic));
     const now = this.#clock.now();
-    const answers = await Promise.allSettled(groups.map((group) => this.#producer.append(group, group.records, now)));
+    const appended = await Promise.all(groups.map((group) => this.#producer.append(group, group.records, now)));
+    if (appended.some(({ failure }) => failure !== undefined)) {
+      throw appendError(groups, appended, this.#brokers);
+    }
     const positions = new Array<Position>(records.length);
-    answers.forEach((answer, at) => {
-      const { topic, partition, indexes } = groups[at]!;
-      if (answer.status === 'fulfilled') {
-        indexes.forEach((index, place) => (positions[index] = { topic, partition, offset: answer.value[place]! }));
-      }
+    groups.forEach(({ topic, partition, indexes }, at) => {
+      indexes.forEach((index, place) => (positions[index] = { topic, partition, offset: appended[at]!.offsets[place]! }));
     });
-    this.#throwIfFailed(groups, answers);
     return positions;
   }
 
@@ -157,14 +157,11 @@ export class KafkaEventLog implements EventLog {
     }
   }
 
-  /** @throws RefoldError `log.append-failed` with the partitions concerned */
-  #throwIfFailed(groups: readonly PartitionAppend[], answers: readonly PromiseSettledResult<unknown>[]): void {
-    const failed = groups.filter((_, at) => answers[at]!.status === 'rejected');
-    const first = answers.find((answer) => answer.status === 'rejected');
-    if (first !== undefined) {
-      const cause = asLogError(first.reason, this.#brokers, 'log.append-failed');
-      const facts = { ...cause.facts, brokers: [...this.#brokers], partitions: failed.map(partitionId) };
-      throw new RefoldError('log.append-failed', `records could not be appended: ${cause.message}`, { facts, cause });
+  /** A partition beyond those known may have been added. */
+  async #learnGrown(records: readonly NewRecord[]): Promise<void> {
+    const grown = records.filter(({ topic, partition }) => (partition ?? 0) >= this.#topics.count(topic)!).map(({ topic }) => topic);
+    if (grown.length > 0) {
+      await this.#topics.learnAgain([...new Set(grown)]);
     }
   }
 }

@@ -1,8 +1,9 @@
-import { Partitioners, type Kafka, type Producer, type RecordMetadata } from 'kafkajs';
+import { KafkaJSError, type ICustomPartitioner, type Kafka, type Message, type Producer, type RecordMetadata } from 'kafkajs';
 import { RefoldError, messageOf } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
 import type { NewRecord } from '../../event-log';
 import { partitionId, type PartitionId, type TopicPartition } from '../../position';
+import { isRefusal } from './client';
 import { compressionType, type KafkaCompression } from './codecs';
 
 /** Below the broker's default limit of a batch (1 MiB), with room for what the encoding adds. */
@@ -37,11 +38,54 @@ export const splitBySize = (records: readonly NewRecord[], limit = BATCH_BYTES):
   return part.length > 0 ? [...parts, part] : parts;
 };
 
+/** What became of the records of one partition: the first were written, then come those that may have been, the others were not. */
+export interface Appended {
+  /** Of the records that were written for certain. */
+  readonly offsets: readonly number[];
+  readonly failure?: {
+    readonly error: unknown;
+    /** How many records after those of `offsets` may have been written, or may be yet. */
+    readonly uncertain: number;
+  };
+}
+
 interface Connected {
   readonly producer: Producer;
   users: number;
   broken: boolean;
 }
+
+export const toMessages = ({ partition }: TopicPartition, records: readonly NewRecord[], now: number): Message[] =>
+  records.map(({ key, value, headers, timestamp }) => ({ key, value, headers, partition, timestamp: String(timestamp ?? now) }));
+
+/** How often a request left or was about to, by its first message. The library tells only of its last try. */
+const tries = new WeakMap<Message, number>();
+
+/** The library asks for the metadata again after an error of this name. */
+const METADATA_MISSING = 'KafkaJSMetadataNotLoaded';
+
+/**
+ * Where every message says its partition. The library would answer `[]` for a partition that it has not heard of, and
+ * send nothing; this error makes it ask for the metadata and try again.
+ */
+export const toKnownPartition: ICustomPartitioner = () => {
+  return ({ topic, message, partitionMetadata }) => {
+    const { partition } = message;
+    if (partition === undefined || !partitionMetadata.some(({ partitionId: known }) => known === partition)) {
+      throw Object.assign(new KafkaJSError(`partition ${String(partition)} of topic ${topic} is not known`), { name: METADATA_MISSING });
+    }
+    const before = tries.get(message);
+    if (before !== undefined) {
+      tries.set(message, before + 1);
+    }
+    return partition;
+  };
+};
+
+const isUnsent = (message: Message, error: unknown): boolean => {
+  const count = tries.get(message) ?? 0;
+  return count === 0 || (count === 1 && isRefusal(error));
+};
 
 /** The offset of the first record of a request to one partition. @throws RefoldError `log.append-failed` where the answer does not account for the records */
 export const firstOffset = (answers: readonly RecordMetadata[], { topic, partition }: TopicPartition, records: number): number => {
@@ -70,18 +114,16 @@ export class PartitionProducer {
     private readonly compression: KafkaCompression,
   ) {}
 
-  /** The offsets of the records. Errors are the library's, or `log.append-failed` where the answer does not account for the records. */
-  append(partition: TopicPartition, records: readonly NewRecord[], now: number): Promise<number[]> {
+  /** Never rejects. Errors told are the library's, or `log.append-failed` where the answer does not account for the records. */
+  append(partition: TopicPartition, records: readonly NewRecord[], now: number): Promise<Appended> {
     const id = partitionId(partition);
     const before = this.#last.get(id) ?? Promise.resolve();
-    const appended = before.then(() => this.#appendParts(partition, records, now));
-    const settled = appended.then(
-      () => undefined,
-      () => undefined, // the caller sees it; the next append only waits
-    );
-    this.#last.set(id, settled);
-    void settled.then(() => {
-      if (this.#last.get(id) === settled) {
+    const appended = before
+      .then(() => this.#appendParts(partition, records, now))
+      .catch((error: unknown) => ({ offsets: [], failure: { error, uncertain: records.length } }));
+    this.#last.set(id, appended);
+    void appended.then(() => {
+      if (this.#last.get(id) === appended) {
         this.#last.delete(id);
       }
     });
@@ -97,25 +139,35 @@ export class PartitionProducer {
     }
   }
 
-  async #appendParts(partition: TopicPartition, records: readonly NewRecord[], now: number): Promise<number[]> {
+  async #appendParts(partition: TopicPartition, records: readonly NewRecord[], now: number): Promise<Appended> {
     const offsets: number[] = [];
     for (const part of splitBySize(records)) {
-      const first = await this.#send(partition, part, now);
-      part.forEach((_, place) => offsets.push(first + place));
+      const messages = toMessages(partition, part, now);
+      tries.set(messages[0]!, 0);
+      try {
+        const first = await this.#send(partition, messages);
+        part.forEach((_, place) => offsets.push(first + place));
+      } catch (error) {
+        return { offsets, failure: { error, uncertain: isUnsent(messages[0]!, error) ? 0 : part.length } };
+      }
     }
-    return offsets;
+    return { offsets };
   }
 
-  async #send({ topic, partition }: TopicPartition, records: readonly NewRecord[], now: number): Promise<number> {
-    const connected = await this.#connect();
+  async #send({ topic, partition }: TopicPartition, messages: Message[]): Promise<number> {
+    let connected = await this.#connect();
+    while (connected.broken) {
+      connected = await this.#connect(); // it failed for somebody else in the meantime
+    }
     connected.users += 1;
     try {
-      const messages = records.map(({ key, value, headers, timestamp }) => ({ key, value, headers, partition, timestamp: String(timestamp ?? now) }));
       const answers = await connected.producer.send({ topic, acks: -1, compression: compressionType(this.compression), messages });
-      return firstOffset(answers, { topic, partition }, records.length);
+      return firstOffset(answers, { topic, partition }, messages.length);
     } catch (error) {
-      connected.broken = true;
-      this.#connected = undefined;
+      if (!connected.broken) {
+        connected.broken = true;
+        this.#connected = undefined;
+      }
       throw error;
     } finally {
       connected.users -= 1;
@@ -132,7 +184,7 @@ export class PartitionProducer {
         maxInFlightRequests: 1,
         allowAutoTopicCreation: false,
         metadataMaxAge: 30_000,
-        createPartitioner: Partitioners.DefaultPartitioner,
+        createPartitioner: toKnownPartition,
       });
       const connecting = producer.connect().then(() => ({ producer, users: 0, broken: false }));
       this.#connected = connecting;

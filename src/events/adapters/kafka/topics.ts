@@ -30,16 +30,20 @@ export class Topics implements TopicAdmin {
   /** @throws RefoldError `log.unknown-topic`, `log.unreachable` */
   async learn(topics: readonly string[]): Promise<void> {
     const unknown = [...new Set(topics)].filter((topic) => !this.#counts.has(topic));
-    if (unknown.length === 0) {
-      return;
+    if (unknown.length > 0) {
+      await this.learnAgain(unknown);
     }
+  }
+
+  /** Also of topics known already, which may have grown. @throws RefoldError `log.unknown-topic`, `log.unreachable` */
+  async learnAgain(unknown: readonly string[]): Promise<void> {
     // Asking for the metadata of a topic that does not exist would be repeated for seconds.
     const existing = new Set(await this.#ask((admin) => admin.listTopics()));
     const missing = unknown.find((topic) => !existing.has(topic));
     if (missing !== undefined) {
       throw new RefoldError('log.unknown-topic', `there is no topic ${missing}`, { facts: { topic: missing } });
     }
-    const { topics: found } = await this.#ask((admin) => admin.fetchTopicMetadata({ topics: unknown }));
+    const { topics: found } = await this.#ask((admin) => admin.fetchTopicMetadata({ topics: [...unknown] }));
     for (const { name, partitions } of found) {
       this.#counts.set(name, partitions.length);
     }

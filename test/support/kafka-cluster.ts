@@ -1,0 +1,104 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Kafka, logLevel, type Admin, type PartitionMetadata } from 'kafkajs';
+import { freePort } from '../../src/app/services/free-port';
+import { brokerAnswers } from '../../src/app/services/kafka-metadata';
+import { systemClock } from '../../src/kernel/clock';
+import { retry } from '../../src/kernel/retry';
+import { BrokerProcess } from './broker-process';
+import { until } from './harness';
+
+const IDS = [1, 2, 3] as const;
+export type NodeId = (typeof IDS)[number];
+
+const SETTINGS = [
+  'min.insync.replicas=2',
+  'default.replication.factor=3',
+  'offsets.topic.replication.factor=3',
+  'transaction.state.log.replication.factor=3',
+  'transaction.state.log.min.isr=2',
+  'controlled.shutdown.enable=false',
+  // The first replica of the list gets the lead within a second, so that a reassignment of the order moves it.
+  'auto.leader.rebalance.enable=true',
+  'leader.imbalance.check.interval.seconds=1',
+  'leader.imbalance.per.broker.percentage=0',
+];
+
+/** A question may meet a broker that is dead or hangs; the next try meets another one. */
+const patiently = <T>(question: () => Promise<T>): Promise<T> =>
+  retry(question, { attempts: 30, initialMs: 50, maxMs: 500, clock: systemClock, retryable: () => true });
+
+/** Three brokers that are their own controllers; three replicas, two of them have to be in sync. */
+export class KafkaCluster {
+  readonly addresses: readonly string[];
+  readonly admin: Admin;
+
+  private constructor(
+    private readonly home: string,
+    private readonly brokers: ReadonlyMap<NodeId, BrokerProcess>,
+  ) {
+    this.addresses = [...brokers.values()].map(({ place }) => `127.0.0.1:${String(place.port)}`);
+    const quick = { initialRetryTime: 50, maxRetryTime: 500, retries: 3 };
+    this.admin = new Kafka({ brokers: [...this.addresses], clientId: 'cluster', logLevel: logLevel.NOTHING, requestTimeout: 1_000, retry: quick }).admin();
+  }
+
+  static async start(): Promise<KafkaCluster> {
+    const home = mkdtempSync(path.join(tmpdir(), 'refold-cluster-'));
+    const ports = new Map<NodeId, { port: number; controllerPort: number }>();
+    for (const id of IDS) {
+      ports.set(id, { port: await freePort(), controllerPort: await freePort() });
+    }
+    const voters = IDS.map((id) => `${String(id)}@127.0.0.1:${String(ports.get(id)!.controllerPort)}`).join(',');
+    const brokers = new Map<NodeId, BrokerProcess>();
+    for (const id of IDS) {
+      const own = path.join(home, String(id));
+      mkdirSync(own);
+      const settings = [`node.id=${String(id)}`, `controller.quorum.voters=${voters}`, ...SETTINGS];
+      brokers.set(id, new BrokerProcess({ home: own, ...ports.get(id)!, settings, isQuiet: true }));
+    }
+    const cluster = new KafkaCluster(home, brokers);
+    await Promise.all([...brokers.values()].map((broker) => broker.format()));
+    brokers.forEach((broker) => broker.start());
+    await Promise.all(IDS.map((id) => cluster.answers(id)));
+    await cluster.admin.connect();
+    await until(async () => (await cluster.admin.describeCluster()).brokers.length === IDS.length, 'three brokers know each other', 60_000);
+    return cluster;
+  }
+
+  broker(id: NodeId): BrokerProcess {
+    return this.brokers.get(id)!;
+  }
+
+  answers(id: NodeId): Promise<void> {
+    return until(() => brokerAnswers(this.broker(id).place.port), `broker ${String(id)} answers`, 60_000);
+  }
+
+  async leaders(topic: string): Promise<ReadonlyMap<number, NodeId>> {
+    return new Map((await this.#partitions(topic)).map(({ partitionId, leader }) => [partitionId, leader as NodeId]));
+  }
+
+  /** Gives the lead of a partition to a broker, which has to be in sync. */
+  async lead(topic: string, partition: number, leader: NodeId): Promise<void> {
+    const replicas = [leader, ...IDS.filter((id) => id !== leader)];
+    await patiently(() => this.admin.alterPartitionReassignments({ topics: [{ topic, partitionAssignment: [{ partition, replicas }] }] }));
+    await until(async () => (await this.leaders(topic)).get(partition) === leader, `broker ${String(leader)} leads`, 60_000);
+  }
+
+  /** Waits until every replica of the topic is in sync again. */
+  async inSync(topic: string): Promise<void> {
+    const whole = async (): Promise<boolean> => (await this.#partitions(topic)).every(({ isr }) => isr.length === IDS.length);
+    await until(whole, 'every replica is in sync', 60_000);
+  }
+
+  async #partitions(topic: string): Promise<readonly PartitionMetadata[]> {
+    const { topics } = await patiently(() => this.admin.fetchTopicMetadata({ topics: [topic] }));
+    return topics[0]!.partitions;
+  }
+
+  async stop(): Promise<void> {
+    await this.admin.disconnect();
+    await Promise.all([...this.brokers.values()].map((broker) => broker.kill()));
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}

@@ -69,7 +69,7 @@ export const byImpatientProducer = (brokers: readonly string[], partitions: numb
       retry: { initialRetryTime: 50, retries: 1 },
       logLevel: logLevel.NOTHING,
     });
-  const producer = new PartitionProducer(createKafka, silentLogger);
+  const producer = new PartitionProducer(createKafka, silentLogger, 'none');
   return {
     append: async (records) => {
       const { topic, key } = records[0]!; // all of one key

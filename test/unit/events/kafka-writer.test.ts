@@ -60,7 +60,7 @@ const written = (offset = 0): Respond => {
 };
 const protocol = (type: string, code: number): KafkaJSProtocolError =>
   new KafkaJSProtocolError(Object.assign(new Error(type), { type, code, retriable: false }));
-const writer = (fake: Fake): PartitionProducer => new PartitionProducer(fake.create, silentLogger);
+const writer = (fake: Fake): PartitionProducer => new PartitionProducer(fake.create, silentLogger, 'none');
 const at = (partition: number): { topic: string; partition: number } => ({ topic: 't', partition });
 const failed = async (fake: Fake, records: readonly NewRecord[], partition = 0): Promise<Appended> => {
   const appended = await writer(fake).append(at(partition), records, 1);

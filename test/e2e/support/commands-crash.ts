@@ -1,3 +1,4 @@
+import { groupBy } from '../../../src/kernel/groups';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,20 +12,6 @@ import { freshDatabase, type TestDatabase } from '../../support/services';
 import type { CommandOrder, Kill } from './command-process';
 import { acknowledgedIn, countersOn, planOf, seeded } from './command-plan';
 import { endAll, ending, spawnModule } from './processes';
-
-const grouped = <T>(all: readonly T[], keyOf: (one: T) => string): ReadonlyMap<string, readonly T[]> => {
-  const groups = new Map<string, T[]>();
-  for (const one of all) {
-    const key = keyOf(one);
-    const group = groups.get(key);
-    if (group === undefined) {
-      groups.set(key, [one]);
-    } else {
-      group.push(one);
-    }
-  }
-  return groups;
-};
 
 export interface CrashSize {
   readonly commands: number;
@@ -62,7 +49,7 @@ const numberIn = ({ headers }: LogRecord, name: string): number => Number(header
 const examine = (records: readonly LogRecord[], told: ReturnType<typeof acknowledgedIn>, { commands, streams }: Size, seed: number): number => {
   const plan = planOf(seed, commands, streams);
   expect(new Set(told.map(({ index }) => index)).size).toBe(commands);
-  const byCommand = grouped(records, ({ headers }) => headers['ce_causationid']!);
+  const byCommand = groupBy(records, ({ headers }) => headers['ce_causationid']!);
   const expected = new Map(plan.filter(({ by }) => by === 1).map((planned) => [planned.id, planned]));
   // Every command that was carried out, once and whole; the others left nothing.
   expect(new Map([...byCommand].map(([id, events]) => [id, events.length]))).toEqual(new Map([...expected].map(([id, { steps }]) => [id, steps])));
@@ -71,7 +58,7 @@ const examine = (records: readonly LogRecord[], told: ReturnType<typeof acknowle
   const totals = told.map(({ id, total }) => [id, total]);
   expect(totals).toEqual(told.map(({ id }) => [id, expected.has(id) ? numberIn(byCommand.get(id)!.at(-1)!, 'ce_streamversion') : 'refused']));
   // Versions without gaps, in the order of the log; one sequence over everything.
-  for (const events of grouped(records, ({ key }) => key!.toString()).values()) {
+  for (const events of groupBy(records, ({ key }) => key!.toString()).values()) {
     expect(events.map((event) => numberIn(event, 'ce_streamversion'))).toEqual(events.map((_, i) => i + 1));
     const sequences = events.map((event) => numberIn(event, 'ce_journalsequence'));
     expect(sequences).toEqual([...sequences].sort((a, b) => a - b));

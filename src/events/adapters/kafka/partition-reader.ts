@@ -1,5 +1,6 @@
 import type { Kafka } from 'kafkajs';
 import { RefoldError, messageOf } from '../../../kernel/errors';
+import { groupBy } from '../../../kernel/groups';
 import type { Logger } from '../../../kernel/logger';
 import { partitionId, type Position } from '../../position';
 import { asUnreadable } from './codecs';
@@ -117,20 +118,13 @@ export class PartitionReader {
   }
 
   #byLeader(positions: readonly Position[]): Map<string, Position[]> {
-    const leaders = new Map<string, Position[]>();
-    for (const position of positions) {
+    return groupBy(positions, (position) => {
       const [nodeId] = Object.keys(this.#cluster.findLeaderForPartitions(position.topic, [position.partition]));
       if (nodeId === undefined) {
         throw new RefoldError('log.unreachable', 'a partition has no leader', { facts: { topic: position.topic, partition: position.partition } });
       }
-      const own = leaders.get(nodeId);
-      if (own === undefined) {
-        leaders.set(nodeId, [position]);
-      } else {
-        own.push(position);
-      }
-    }
-    return leaders;
+      return nodeId;
+    });
   }
 
   async #fetchFrom(nodeId: string, positions: readonly Position[], maxWaitMs: number): Promise<(readonly [string, FetchedPartition])[]> {

@@ -65,12 +65,14 @@ export class ClickHouseGenerationStore implements GenerationStore {
 
   /** @throws RefoldError `store.repeat-differs`, `store.ahead-of-log`, `store.value-refused` before anything is recorded */
   async commit(batch: BatchCommit): Promise<CommitResult> {
-    if (this.#stale(batch.advances).length > 0) {
-      return fencedAt(this.#stale(batch.advances));
+    const stale = this.#stale(batch.advances);
+    if (stale.length > 0) {
+      return fencedAt(stale);
     }
     const rows = byPartition(await this.#rowsOf(batch), ({ stamp }) => stamp);
-    if (this.#stale(batch.advances).length > 0) {
-      return fencedAt(this.#stale(batch.advances)); // the rows that were read have shown it
+    const lost = this.#stale(batch.advances); // as the rows that were read have shown
+    if (lost.length > 0) {
+      return fencedAt(lost);
     }
     const intents = batch.advances.map((advance): Intent => ({
       advance,

@@ -1,4 +1,5 @@
 import { RefoldError, isRefoldError } from '../../../kernel/errors';
+import { groupBy } from '../../../kernel/groups';
 import { partitionId, type PartitionId, type TopicPartition } from '../../../events/position';
 import type { CellRow } from '../../../platform/clickhouse/client';
 import { mergeMeasure } from '../../measures';
@@ -90,16 +91,5 @@ const fitting = (column: NamedColumn, merged: unknown): unknown => {
   }
 };
 
-export const byPartition = <T>(things: readonly T[], partitionOf: (thing: T) => TopicPartition): ReadonlyMap<PartitionId, readonly T[]> => {
-  const groups = new Map<PartitionId, T[]>();
-  for (const thing of things) {
-    const id = partitionId(partitionOf(thing));
-    const group = groups.get(id);
-    if (group === undefined) {
-      groups.set(id, [thing]);
-    } else {
-      group.push(thing);
-    }
-  }
-  return groups;
-};
+export const byPartition = <T>(things: readonly T[], partitionOf: (thing: T) => TopicPartition): ReadonlyMap<PartitionId, readonly T[]> =>
+  groupBy(things, (thing) => partitionId(partitionOf(thing)));

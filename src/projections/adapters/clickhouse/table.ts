@@ -2,6 +2,7 @@ import { RefoldError } from '../../../kernel/errors';
 import type { ClickHouse } from '../../../platform/clickhouse/client';
 import { identifier, literal, qualified } from '../../../platform/clickhouse/quote';
 import { generationLabel, type Generation } from '../../generations';
+import { missingTable, schemaDrift } from '../../schema-drift';
 import type { NamedColumn } from '../../read-model';
 import { identityOf } from '../../read-model';
 import { columnType, plainType } from './columns';
@@ -114,13 +115,10 @@ export const assertTable = async (clickhouse: ClickHouse, generation: Generation
     table,
   });
   const drift = (message: string, column?: string): never => {
-    throw new RefoldError('store.schema-drift', message, { facts: { generation: generationLabel(generation), table, column } });
+    throw schemaDrift(generation, table, message, column);
   };
-  if (rows.length === 0 && generation.status === 'candidate') {
-    throw new RefoldError('generation.not-provisioned', `table ${table} does not exist yet`, { facts: { generation: generationLabel(generation) } });
-  }
   if (rows.length === 0) {
-    drift(`table ${table} is missing`);
+    throw missingTable(generation, table);
   }
   await assertOwn(clickhouse, generation);
   const found = new Map(rows.map(([name, type]) => [name, type]));

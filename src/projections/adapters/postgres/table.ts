@@ -1,9 +1,9 @@
-import { RefoldError } from '../../../kernel/errors';
 import type { Sql } from '../../../platform/postgres/pool';
 import { identifier, qualified } from '../../../platform/postgres/quote';
 import type { ProjectionDefinition } from '../../definition';
-import { generationLabel, partialsTable, type Generation } from '../../generations';
+import { partialsTable, type Generation } from '../../generations';
 import { identityOf, type NamedColumn } from '../../read-model';
+import { missingTable, schemaDrift } from '../../schema-drift';
 import { postgresType } from './columns';
 import { mergingView } from './merging';
 
@@ -56,13 +56,10 @@ export const assertTable = async (sql: Sql, generation: Generation, definition: 
   );
   const found = new Map(rows.map((row) => [row.name, row]));
   const drift = (message: string, column?: string): never => {
-    throw new RefoldError('store.schema-drift', message, { facts: { generation: generationLabel(generation), table, column } });
+    throw schemaDrift(generation, table, message, column);
   };
-  if (rows.length === 0 && generation.status === 'candidate') {
-    throw new RefoldError('generation.not-provisioned', `table ${table} does not exist yet`, { facts: { generation: generationLabel(generation) } });
-  }
   if (rows.length === 0) {
-    drift(`table ${table} is missing`);
+    throw missingTable(generation, table);
   }
   if (generation.storage === 'partials' && !(await tableExists(sql, generation))) {
     drift(`view ${generation.table}, which merges the partials, is missing`);

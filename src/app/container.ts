@@ -131,9 +131,9 @@ const registryOf = (app: App, configuration: ResolvedConfiguration, pool: Postgr
   return new PinnedSchemaRegistry(registry, new PostgresSchemaPins({ pool, app: app.name, log: configuration.log }));
 };
 
-const kafkaConnection = ({ ssl, sasl, compression }: KafkaSettings): Pick<KafkaEventLogOptions, 'ssl' | 'sasl' | 'compression'> => ({
+const kafkaConnection = ({ ssl, sasl, compression, writer }: KafkaSettings): Pick<KafkaEventLogOptions, 'ssl' | 'sasl' | 'writer'> => ({
   ssl,
-  compression,
+  writer: { ...writer, compression },
   ...(sasl === null ? {} : { sasl }),
 });
 

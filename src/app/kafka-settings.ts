@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { RefoldError, messageOf } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
 import { COMPRESSIONS, type KafkaCompression } from '../events/adapters/kafka/codecs';
+import { WRITER_DEFAULTS } from '../events/adapters/kafka/partition-writer';
 import { brokersOf } from './services/services';
 
 export interface KafkaTls {
@@ -21,6 +22,17 @@ export interface KafkaSasl {
   readonly password: string;
 }
 
+export interface KafkaWriting {
+  /** Largest batch in bytes before compression; a record above it goes alone. */
+  readonly batchBytes: number;
+  /** How long a record waits for others of its partition, milliseconds; with 0 those come together that are appended at the same time. */
+  readonly lingerMs: number;
+  /** Bytes of records that may wait or be under way; appends beyond them wait. */
+  readonly bufferBytes: number;
+  /** How long a batch is tried, milliseconds. */
+  readonly deliveryTimeoutMs: number;
+}
+
 export interface KafkaSettings {
   /** `host:port` each; empty with `log: 'kafka'`: an embedded broker is started. */
   readonly brokers: readonly string[];
@@ -30,9 +42,17 @@ export interface KafkaSettings {
   readonly sasl: KafkaSasl | null;
   /** How batches are compressed that this process writes; what others wrote is read in every codec. */
   readonly compression: KafkaCompression;
+  readonly writer: KafkaWriting;
 }
 
-export const KAFKA_DEFAULTS: KafkaSettings = { brokers: [], ssl: false, sasl: null, compression: 'none' };
+const WRITING_DEFAULTS: KafkaWriting = {
+  batchBytes: WRITER_DEFAULTS.batchBytes,
+  lingerMs: WRITER_DEFAULTS.lingerMs,
+  bufferBytes: WRITER_DEFAULTS.bufferBytes,
+  deliveryTimeoutMs: WRITER_DEFAULTS.deliveryTimeoutMs,
+};
+
+export const KAFKA_DEFAULTS: KafkaSettings = { brokers: [], ssl: false, sasl: null, compression: 'none', writer: WRITING_DEFAULTS };
 
 const TLS_DEFAULTS = { ca: undefined, cert: undefined, key: undefined, servername: undefined };
 const SASL_DEFAULTS: KafkaSasl = { mechanism: 'plain', username: '', password: '' };
@@ -87,5 +107,15 @@ export const checkedKafka = (given: Partial<KafkaSettings>): KafkaSettings => {
   } else if (typeof kafka.ssl !== 'boolean') {
     throw new RefoldError('config.invalid', 'kafka.ssl has to be true, false or { ca, cert, key, servername }');
   }
-  return kafka;
+  return { ...kafka, writer: checkedWriting(kafka.writer) };
+};
+
+const checkedWriting = (given: Partial<KafkaWriting>): KafkaWriting => {
+  const writing = resolveOptions('kafka.writer', WRITING_DEFAULTS, given);
+  for (const [name, value] of Object.entries(writing) as [string, unknown][]) {
+    if (!Number.isSafeInteger(value) || (value as number) < (name === 'lingerMs' ? 0 : 1)) {
+      throw new RefoldError('config.invalid', `kafka.writer: ${name} is ${JSON.stringify(value)}; it has to be a whole number above 0`);
+    }
+  }
+  return writing;
 };

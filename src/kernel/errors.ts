@@ -123,6 +123,15 @@ export const ERROR_CODES = {
     'A record is larger than the log takes; nothing was written.',
     'Make the event smaller, or raise the limit of the topic (`max.message.bytes`).',
   ),
+  'log.record-refused': entry(
+    'The broker refuses a record, or the topic does not take such records; nothing was written.',
+    'The type of the error in the facts says what is refused: a timestamp beyond the limits of the topic, a codec that the broker does not know, a rule of the cluster.',
+  ),
+  'log.not-enough-replicas': entry(
+    'Too few replicas of the partition are in sync; nothing was written.',
+    'Bring the missing brokers back, then append again; or lower `min.insync.replicas` of the topic, and with it what survives a lost broker.',
+    true,
+  ),
   'log.truncated': entry(
     'A position lies outside of what the log still holds.',
     'The log was shortened by retention or recreated. Restore it, or rebuild the projection with `refold replay start`.',

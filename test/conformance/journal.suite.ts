@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { EventLog, LogRecord } from '../../src/events/event-log';
+import { until } from '../support/harness';
 import type { CommandJournal, ImportBatch, JournalAppend, JournalRecord, Outbox } from '../../src/commands/journal';
 
 export interface JournalUnderTest {
@@ -36,9 +37,7 @@ export const journalEntry = (topic: string, stream: string, expected: number, co
 
 export const recordsOf = async (log: EventLog, topic = 'counters'): Promise<readonly LogRecord[]> => {
   const heads = await log.heads([topic]);
-  const batches = await Promise.all(
-    heads.map(({ partition, start, stable }) => log.read({ topic, partition, offset: start }, { maxRecords: Math.max(1, stable) })),
-  );
+  const batches = await Promise.all(heads.map(({ partition, start }) => log.read({ topic, partition, offset: start }, { maxRecords: 1_000 })));
   return batches.flatMap(({ records }) => records);
 };
 
@@ -50,6 +49,11 @@ export const journalSuite = (make: () => Promise<JournalUnderTest>): void => {
   let t: JournalUnderTest;
   const entry = (name: string, expected: number, count: number, commandId?: string): JournalAppend => journalEntry(t.topic, name, expected, count, commandId);
   const published = (): Promise<readonly LogRecord[]> => recordsOf(t.log, t.topic);
+  /** A commit is answered before its end can be read. */
+  const allPublished = async (count: number): Promise<readonly LogRecord[]> => {
+    await until(async () => (await published()).length >= count, `${String(count)} records can be read`);
+    return published();
+  };
   const versionsIn = async (name: string): Promise<readonly number[]> =>
     (await published()).filter(({ key }) => key?.toString() === name).map(({ headers }) => Number(headers['ce_streamversion']));
   beforeEach(async () => {
@@ -110,11 +114,11 @@ export const journalSuite = (make: () => Promise<JournalUnderTest>): void => {
     await t.journal.append(entry('a', 2, 2));
     expect(await t.journal.published('first')).toBeUndefined();
     expect([await t.outbox.publish(lease('x'), 3), await t.outbox.publish(lease('x'), 10), await t.outbox.publish(lease('x'), 10)]).toEqual([3, 4, 0]);
+    const records = await allPublished(7);
     expect([await versionsIn('a'), await versionsIn('b')]).toEqual([
       [1, 2, 3, 4],
       [1, 2, 3],
     ]);
-    const records = await published();
     expect(records.map(({ headers }) => Number(headers['ce_journalsequence'])).sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7]);
     expect(records.find(({ headers }) => headers['ce_id'] === 'a-1')).toMatchObject({ value: Buffer.from('a 1'), headers: { text: 'ä"\\' } });
     const positions = await t.journal.published('first');
@@ -129,7 +133,7 @@ export const journalSuite = (make: () => Promise<JournalUnderTest>): void => {
     await expect(t.outbox.publish(lease('x'), 10)).rejects.toThrow('broken on purpose');
     expect(await published()).toEqual([]);
     expect(await t.outbox.publish(lease('x'), 10)).toBe(3);
-    const sequences = (await published()).map(({ headers }) => headers['ce_journalsequence']);
+    const sequences = (await allPublished(3)).map(({ headers }) => headers['ce_journalsequence']);
     expect([await versionsIn('a'), sequences]).toEqual([
       [1, 2, 3],
       ['1', '2', '3'],
@@ -174,7 +178,9 @@ export const journalSuite = (make: () => Promise<JournalUnderTest>): void => {
     expect((await t.journal.load(stream('a'), 0)).map(({ version }) => version)).toEqual([1, 2, 3]);
     expect(await t.journal.append(entry('a', 3, 1))).toEqual({ kind: 'appended' });
     expect(await t.outbox.publish(lease('x'), 100)).toBe(7);
-    const bySequence = [...(await published())].sort((one, other) => Number(one.headers['ce_journalsequence']) - Number(other.headers['ce_journalsequence']));
+    const bySequence = [...(await allPublished(7))].sort(
+      (one, other) => Number(one.headers['ce_journalsequence']) - Number(other.headers['ce_journalsequence']),
+    );
     expect(bySequence.map(({ headers }) => headers['ce_id'])).toEqual(['b-1', 'b-2', 'a-1', 'c-1', 'a-2', 'a-3', 'a-4']);
   });
 
@@ -212,6 +218,7 @@ export const journalSuite = (make: () => Promise<JournalUnderTest>): void => {
     const counts = await Promise.all(attempts);
     const rest = await t.outbox.publish(lease('same'), 100);
     expect(counts.reduce((total, one) => total + one, rest)).toBe(20);
+    await allPublished(20);
     expect(await versionsIn('a')).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
   });
 };

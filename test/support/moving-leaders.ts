@@ -3,7 +3,7 @@ import { KafkaEventLog } from '../../src/events/adapters/kafka/kafka-event-log';
 import { seeded } from '../e2e/support/command-plan';
 import { until } from './harness';
 import { KafkaCluster, type NodeId } from './kafka-cluster';
-import { byImpatientProducer, byLog, write, type Ledger } from './writers';
+import { byImpatientWriter, byLog, write, type Ledger } from './writers';
 
 export interface Disturbances {
   /** A leader hands over to another broker. */
@@ -146,7 +146,7 @@ export const writersWhileLeadersMove = ({ disturbances, records, timeoutMs }: Si
       const ledger: Ledger = new Map();
       let isOver = false;
       const start = (name: string, oneKey: boolean, number: number): Promise<void> => {
-        const appender = (oneKey ? byImpatientProducer : byLog)(cluster.addresses, PARTITIONS);
+        const appender = (oneKey ? byImpatientWriter : byLog)(cluster.addresses, PARTITIONS);
         return write(topic, ledger, { name, appender, keys: PARTITIONS * 2, oneKey }, seeded(seed + number), () => isOver);
       };
       const writers = Array.from({ length: WRITERS }, (_, i) => [start(`log${String(i)}`, false, i + 1), start(`impatient${String(i)}`, true, i + 101)]).flat();

@@ -1,6 +1,6 @@
 import { Kafka, logLevel } from 'kafkajs';
 import { KafkaEventLog } from '../../src/events/adapters/kafka/kafka-event-log';
-import { PartitionProducer } from '../../src/events/adapters/kafka/partition-producer';
+import { PartitionWriter, WRITER_DEFAULTS } from '../../src/events/adapters/kafka/partition-writer';
 import type { NewRecord } from '../../src/events/event-log';
 import { partitionOfKey } from '../../src/events/partitioner';
 import { systemClock } from '../../src/kernel/clock';
@@ -58,29 +58,28 @@ export const byLog = (brokers: readonly string[], partitions: number): Append =>
   };
 };
 
-/** One request, half a second, one more try: most failures come from here. */
-export const byImpatientProducer = (brokers: readonly string[], partitions: number): Append => {
-  const createKafka = (): Kafka =>
-    new Kafka({
-      brokers: [...brokers],
-      clientId: 'impatient',
-      requestTimeout: 500,
-      connectionTimeout: 500,
-      retry: { initialRetryTime: 50, retries: 1 },
-      logLevel: logLevel.NOTHING,
-    });
-  const producer = new PartitionProducer(createKafka, silentLogger, 'none');
+/** Half a second for a request and for all tries: most failures come from here. */
+export const byImpatientWriter = (brokers: readonly string[], partitions: number): Append => {
+  const kafka = new Kafka({
+    brokers: [...brokers],
+    clientId: 'impatient',
+    requestTimeout: 500,
+    connectionTimeout: 500,
+    retry: { initialRetryTime: 50, retries: 1 },
+    logLevel: logLevel.NOTHING,
+  });
+  const writer = new PartitionWriter(kafka, systemClock, silentLogger, { ...WRITER_DEFAULTS, deliveryTimeoutMs: 500 });
   return {
     append: async (records) => {
       const { topic, key } = records[0]!; // all of one key
       const partition = partitionOfKey(key, partitions);
-      const { offsets, failure } = await producer.append({ topic, partition }, records, systemClock.now());
+      const { offsets, failure } = await writer.append({ topic, partition }, records);
       return {
         written: new Map(offsets.map((offset, place) => [place, { partition, offset }])),
         uncertain: Array.from({ length: failure?.uncertain ?? 0 }, (_, i) => offsets.length + i),
       };
     },
-    close: () => producer.close(),
+    close: () => writer.close(),
   };
 };
 

@@ -6,6 +6,7 @@ import { KafkaEventLog } from '../../../src/events/adapters/kafka/kafka-event-lo
 import type { FencedPublisher, PlacedRecord } from '../../../src/events/fenced-publisher';
 import { migrate } from '../../../src/platform/postgres/migrate';
 import { PostgresPool } from '../../../src/platform/postgres/pool';
+import { until } from '../../support/harness';
 import { journalEntry, journalSuite, recordsOf } from '../../conformance/journal.suite';
 import { describeWithKafka, describeWithPostgres, freshDatabase, kafkaBrokers, type TestDatabase } from '../../support/services';
 
@@ -60,7 +61,11 @@ const define = (): void => {
     await log.createTopics([{ topic, partitions: 2 }]);
     return { topic, app, journal: new PostgresJournal({ pool, app }) };
   };
-  const inLog = async (topic: string) => (await recordsOf(log, topic)).map(({ headers }) => [headers['ce_id'], Number(headers['ce_journalsequence'])]);
+  /** A commit is answered before its end can be read. */
+  const inLog = async (topic: string, count: number) => {
+    await until(async () => (await recordsOf(log, topic)).length >= count, `${String(count)} records can be read`);
+    return (await recordsOf(log, topic)).map(({ headers }) => [headers['ce_id'], Number(headers['ce_journalsequence'])]);
+  };
   const begin = async (topic: string): Promise<Transaction> => {
     const kafka = new Kafka({ brokers, clientId: 'foreign', logLevel: logLevel.NOTHING, retry: { initialRetryTime: 20 } });
     const producer = kafka.producer({ transactionalId: randomUUID(), maxInFlightRequests: 1, createPartitioner: Partitioners.DefaultPartitioner });
@@ -99,7 +104,7 @@ const define = (): void => {
     expect(await journal.published('first')).toBeUndefined();
     await journal.append(journalEntry(topic, 'a', 2, 1));
     expect([await alive.outbox.publish(lease, 10), await alive.outbox.publish(lease, 10), await alive.outbox.publish(lease, 10)]).toEqual([2, 1, 0]);
-    expect((await inLog(topic)).sort((one, other) => Number(one[1]) - Number(other[1]))).toEqual([
+    expect((await inLog(topic, 4)).sort((one, other) => Number(one[1]) - Number(other[1]))).toEqual([
       ['a-1', 1],
       ['a-2', 2],
       ['b-1', 3],
@@ -118,10 +123,10 @@ const define = (): void => {
     });
     await expect(asleep.outbox.publish(lease, 10)).rejects.toMatchObject({ code: 'relay.lease-held', retryable: true });
     expect(await asleep.outbox.publish(lease, 10)).toBe(0);
-    expect((await inLog(topic)).map(([id]) => id)).toEqual(['a-1', 'a-2', 'a-3']);
+    expect((await inLog(topic, 3)).map(([id]) => id)).toEqual(['a-1', 'a-2', 'a-3']);
     await journal.append(journalEntry(topic, 'a', 3, 1));
     expect(await asleep.outbox.publish(lease, 10)).toBe(1); // it has the lease, so it shuts the other out in turn
-    expect(await inLog(topic)).toHaveLength(4);
+    expect(await inLog(topic, 4)).toHaveLength(4);
   });
 
   it('decides nothing while the transaction of another producer hides the end of the log', async () => {
@@ -149,7 +154,7 @@ const define = (): void => {
     await expect(outbox.publish(lease, 10)).rejects.toThrow('broken on purpose');
     const refused = outbox.publish(lease, 10);
     await expect(refused).rejects.toMatchObject({ code: 'relay.partly-published', retryable: false, facts: { entries: 3, found: 2, missing: 3 } });
-    expect(await inLog(topic)).toHaveLength(2);
+    expect(await inLog(topic, 2)).toHaveLength(2);
   });
 };
 

@@ -26,7 +26,7 @@ describeWithKafka('compressed batches', () => {
   let brokers: string[];
   const logs: KafkaEventLog[] = [];
   const opened = (compression?: (typeof CODECS)[number]): KafkaEventLog => {
-    const log = new KafkaEventLog({ brokers, clientId: 'test', ...(compression === undefined ? {} : { compression }) });
+    const log = new KafkaEventLog({ brokers, clientId: 'test', ...(compression === undefined ? {} : { writer: { compression } }) });
     logs.push(log);
     return log;
   };

@@ -12,7 +12,7 @@ jest.mock('@bokuweb/zstd-wasm', () => mockMissing('@bokuweb/zstd-wasm'));
 
 describe('packages of codecs', () => {
   it('are loaded by the first batch that needs them, and a missing one is named', async () => {
-    await new KafkaEventLog({ brokers: ['127.0.0.1:1'], clientId: 'test', compression: 'zstd' }).close();
+    await new KafkaEventLog({ brokers: ['127.0.0.1:1'], clientId: 'test', writer: { compression: 'zstd' } }).close();
     registerCodecs();
     expect((await CODECS.gzip.decompress(await CODECS.gzip.compress(Buffer.from('records')))).toString()).toBe('records');
     expect(mockAsked).toEqual([]);

@@ -1,5 +1,5 @@
 import { committedMessages, toBatch, type FetchedMessage, type FetchedPartition } from '../../../src/events/adapters/kafka/fetched';
-import { splitBySize } from '../../../src/events/adapters/kafka/partition-producer';
+import { splitBySize } from '../../../src/events/adapters/kafka/record-batch';
 
 const ABORT = Buffer.from([0, 0, 0, 0]);
 const COMMIT = Buffer.from([0, 0, 0, 1]);

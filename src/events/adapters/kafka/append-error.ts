@@ -2,7 +2,7 @@ import { RefoldError } from '../../../kernel/errors';
 import type { PartitionAppend } from '../../new-records';
 import { partitionId } from '../../position';
 import { asLogError } from './client';
-import type { Appended } from './partition-producer';
+import type { Appended } from './partition-lane';
 
 /** `3, 4, 5, 9` as `3-5`, `9`. */
 export const ranges = (places: readonly number[]): string[] => {

@@ -90,11 +90,14 @@ const REFUSED = /^(SASL_AUTHENTICATION_FAILED|ILLEGAL_SASL_STATE|UNSUPPORTED_SAS
 
 const TOO_LARGE = /^(MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE)$/;
 
-/** Whether the broker wrote nothing of a request that it answered with this error. */
-export const isRefusal = (error: unknown): boolean => {
-  const type = protocolError(error) ?? '';
-  return REFUSED.test(type) || TOO_LARGE.test(type) || type === 'UNKNOWN_TOPIC_OR_PARTITION';
-};
+/** What a broker finds in a record, or in the rules of its topic, that another try would not change. */
+const UNACCEPTABLE = /^(INVALID_RECORD|INVALID_TIMESTAMP|POLICY_VIOLATION|UNSUPPORTED_[A-Z_]+|INVALID_REQUIRED_ACKS|INVALID_TOPIC_EXCEPTION)$/;
+
+/** The library's name for the error of a partition that its metadata does not show. */
+export const METADATA_MISSING = 'KafkaJSMetadataNotLoaded';
+
+/** The broker takes only smaller batches. */
+export const isTooLarge = (error: unknown): boolean => TOO_LARGE.test(protocolError(error) ?? '');
 
 const named = (error: unknown, name: string): boolean => {
   const failure = failureOf(error);
@@ -103,6 +106,9 @@ const named = (error: unknown, name: string): boolean => {
 
 /** What is known better than the caller's code. */
 const knownCode = (error: unknown): ErrorCode | undefined => {
+  if (isRefoldError(error)) {
+    return error.code;
+  }
   const type = protocolError(error);
   if (type === 'UNKNOWN_TOPIC_OR_PARTITION') {
     return 'log.unknown-topic';
@@ -113,11 +119,20 @@ const knownCode = (error: unknown): ErrorCode | undefined => {
   if (TOO_LARGE.test(type ?? '')) {
     return 'log.record-too-large';
   }
-  if (named(error, 'KafkaJSMetadataNotLoaded')) {
+  if (type === 'NOT_ENOUGH_REPLICAS') {
+    return 'log.not-enough-replicas';
+  }
+  if (UNACCEPTABLE.test(type ?? '')) {
+    return 'log.record-refused';
+  }
+  if (named(error, METADATA_MISSING)) {
     return 'log.unknown-partition';
   }
   return isTlsError(error) ? 'log.tls-failed' : undefined;
 };
+
+/** Whether a connection or a question failed in a way that another try would not change. */
+export const isFinal = (error: unknown): boolean => ['log.access-denied', 'log.tls-failed'].includes(knownCode(error) ?? '');
 
 /** Errors of the library in the words of the log; `code` says what it is if nothing better is known. */
 export const asLogError = (error: unknown, brokers: readonly string[], code: ErrorCode = 'log.unreachable'): RefoldError => {

@@ -1,4 +1,4 @@
-import type { Kafka, Producer, Transaction } from 'kafkajs';
+import { KafkaJSError, type ICustomPartitioner, type Kafka, type Message, type Producer, type RecordMetadata, type Transaction } from 'kafkajs';
 import type { Clock } from '../../../kernel/clock';
 import { RefoldError, isRefoldError, messageOf } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
@@ -6,11 +6,12 @@ import type { LogRecord, NewRecord } from '../../event-log';
 import type { FencedPublisher, PlacedRecord } from '../../fenced-publisher';
 import { groupByPartition, type PartitionAppend } from '../../new-records';
 import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../position';
-import { asLogError, protocolError } from './client';
+import { METADATA_MISSING, asLogError, protocolError } from './client';
 import { compressionType, type KafkaCompression } from './codecs';
 import { toBatch } from './fetched';
-import { firstOffset, splitBySize, toKnownPartition, toMessages } from './partition-producer';
 import { isOutOfRange, PartitionReader } from './partition-reader';
+import { WRITER_DEFAULTS } from './partition-writer';
+import { splitBySize } from './record-batch';
 
 export interface FencedPublisherSource {
   /** Called again after every failure. */
@@ -163,9 +164,37 @@ export class KafkaFencedPublisher implements FencedPublisher {
   }
 }
 
+/**
+ * Where every message says its partition. The library would answer `[]` for a partition that it has not heard of, and
+ * send nothing; this error makes it ask for the metadata and try again.
+ */
+export const toKnownPartition: ICustomPartitioner = () => {
+  return ({ topic, message: { partition }, partitionMetadata }) => {
+    if (partition === undefined || !partitionMetadata.some(({ partitionId: known }) => known === partition)) {
+      throw Object.assign(new KafkaJSError(`partition ${String(partition)} of topic ${topic} is not known`), { name: METADATA_MISSING });
+    }
+    return partition;
+  };
+};
+
+/** The offset of the first record of a request to one partition. @throws RefoldError `log.append-failed` where the answer does not account for the records */
+export const firstOffset = (answers: readonly RecordMetadata[], { topic, partition }: TopicPartition, records: number): number => {
+  const [answer] = answers;
+  const first = Number(answer?.baseOffset ?? -1);
+  if (answers.length !== 1 || answer?.topicName !== topic || answer.partition !== partition || answer.errorCode !== 0 || !(first >= 0)) {
+    throw new RefoldError('log.append-failed', 'the answer of the broker does not account for the records', {
+      facts: { topic, partition, records, answers: answers.length },
+    });
+  }
+  return first;
+};
+
+const toMessages = ({ partition }: TopicPartition, records: readonly NewRecord[], now: number): Message[] =>
+  records.map(({ key, value, headers, timestamp }) => ({ key, value, headers, partition, timestamp: String(timestamp ?? now) }));
+
 const sendAll = async (transaction: Transaction, group: PartitionAppend, now: number, compression: KafkaCompression): Promise<number[]> => {
   const offsets: number[] = [];
-  for (const part of splitBySize(group.records)) {
+  for (const part of splitBySize(group.records, WRITER_DEFAULTS.batchBytes)) {
     const first = await send(transaction, group, part, now, compression);
     part.forEach((_, place) => offsets.push(first + place));
   }

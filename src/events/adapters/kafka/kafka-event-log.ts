@@ -8,12 +8,11 @@ import { checkPositions } from '../../subscription-inbox';
 import type { FencedPublisher } from '../../fenced-publisher';
 import { appendError } from './append-error';
 import { PATIENT, PROMPT, asLogError, createKafka, type KafkaConnection } from './client';
-import type { KafkaCompression } from './codecs';
 import { toBatch } from './fetched';
 import { KafkaFencedPublisher } from './fenced-publisher';
 import { KafkaSubscription } from './kafka-subscription';
-import { PartitionProducer } from './partition-producer';
 import { PartitionReader } from './partition-reader';
+import { PartitionWriter, WRITER_DEFAULTS, type WriterOptions } from './partition-writer';
 import { Topics } from './topics';
 import type { TopicAdmin, TopicSpec } from '../../topic';
 
@@ -22,14 +21,11 @@ export interface KafkaEventLogOptions extends KafkaConnection {
   readonly clock?: Clock;
   /** @defaultValue silent */
   readonly logger?: Logger;
-  /** Of what is written; every codec can be read. @defaultValue `'none'` */
-  readonly compression?: KafkaCompression;
+  /** How records are written. @defaultValue WRITER_DEFAULTS */
+  readonly writer?: Partial<WriterOptions>;
 }
 
 const READ_WAIT_MS = 100;
-/** A producer gives up after about a quarter of a minute. */
-const PRODUCING: RetryOptions = { initialRetryTime: 100, maxRetryTime: 2_000, retries: 12 };
-
 /** One transaction after the other is refused for a few milliseconds, so the first pause is short; gives up after about ten seconds. */
 const PUBLISHING: RetryOptions = { initialRetryTime: 5, maxRetryTime: 2_000, retries: 13 };
 
@@ -41,8 +37,8 @@ export class KafkaEventLog implements EventLog {
   readonly #logger: Logger;
   readonly #createKafka: (retry: RetryOptions) => Kafka;
   readonly #topics: Topics;
-  readonly #compression: KafkaCompression;
-  readonly #producer: PartitionProducer;
+  readonly #writing: WriterOptions;
+  readonly #writer: PartitionWriter;
   readonly #subscriptions = new Set<KafkaSubscription>();
   #reader: PartitionReader | undefined;
 
@@ -52,8 +48,8 @@ export class KafkaEventLog implements EventLog {
     this.#logger = options.logger ?? silentLogger;
     this.#createKafka = (retry) => createKafka(options, this.#logger, retry);
     this.#topics = new Topics(this.#createKafka(PROMPT), options.brokers, this.#clock);
-    this.#compression = options.compression ?? 'none';
-    this.#producer = new PartitionProducer(() => this.#createKafka(PRODUCING), this.#logger, this.#compression);
+    this.#writing = { ...WRITER_DEFAULTS, ...options.writer };
+    this.#writer = new PartitionWriter(this.#createKafka(PROMPT), this.#clock, this.#logger, this.#writing);
   }
 
   createTopics(specs: readonly TopicSpec[]): Promise<void> {
@@ -75,8 +71,7 @@ export class KafkaEventLog implements EventLog {
     await this.#topics.learn(records.map(({ topic }) => topic));
     await this.#learnGrown(records);
     const groups = groupByPartition(records, (topic) => this.#topics.count(topic));
-    const now = this.#clock.now();
-    const appended = await Promise.all(groups.map((group) => this.#producer.append(group, group.records, now)));
+    const appended = await Promise.all(groups.map((group) => this.#writer.append(group, group.records)));
     if (appended.some(({ failure }) => failure !== undefined)) {
       throw appendError(groups, appended, this.#brokers);
     }
@@ -133,7 +128,7 @@ export class KafkaEventLog implements EventLog {
   fencedPublisher(name: string): FencedPublisher {
     return new KafkaFencedPublisher(name, {
       createKafka: () => this.#createKafka(PUBLISHING),
-      compression: this.#compression,
+      compression: this.#writing.compression,
       brokers: this.#brokers,
       clock: this.#clock,
       logger: this.#logger,
@@ -142,7 +137,7 @@ export class KafkaEventLog implements EventLog {
 
   async close(): Promise<void> {
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()));
-    await this.#producer.close();
+    await this.#writer.close();
     await this.#reader?.close();
     await this.#topics.close();
   }

@@ -1,53 +1,16 @@
 import type { Kafka } from 'kafkajs';
-import { RefoldError, messageOf } from '../../../kernel/errors';
+import { RefoldError } from '../../../kernel/errors';
 import { groupBy } from '../../../kernel/groups';
 import type { Logger } from '../../../kernel/logger';
 import { partitionId, type Position } from '../../position';
+import { Leaders, READ_COMMITTED } from './cluster';
 import { asUnreadable } from './codecs';
 import type { FetchedPartition } from './fetched';
 
-interface FetchRequest {
-  readonly maxWaitTime: number;
-  readonly minBytes: number;
-  readonly maxBytes: number;
-  readonly isolationLevel: number;
-  readonly rackId: string;
-  readonly topics: readonly { readonly topic: string; readonly partitions: readonly { partition: number; fetchOffset: string; maxBytes: number }[] }[];
-}
-
-interface Broker {
-  fetch(request: FetchRequest): Promise<{ readonly responses: readonly { readonly topicName: string; readonly partitions: readonly FetchedPartition[] }[] }>;
-}
-
-/** The part of the library's cluster that is used here; it is not in its types, hence the pinned version. */
-interface Cluster {
-  connect(): Promise<void>;
-  disconnect(): Promise<void>;
-  addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
-  refreshMetadata(): Promise<void>;
-  refreshMetadataIfNecessary(): Promise<void>;
-  removeBroker(address: { readonly host: string; readonly port: number }): void;
-  findLeaderForPartitions(topic: string, partitions: readonly number[]): Readonly<Record<string, readonly number[]>>;
-  findBroker(node: { readonly nodeId: string }): Promise<Broker>;
-}
-
-type CreateCluster = (options: { metadataMaxAge: number; allowAutoTopicCreation: boolean; maxInFlightRequests: null; isolationLevel: number }) => Cluster;
-
-const READ_COMMITTED = 1;
-const METADATA_MAX_AGE_MS = 30_000;
 const PARTITION_BYTES = 1024 * 1024;
 /** The broker answers at least one whole batch, however large. */
 const ONE_BATCH = 1;
 const ANSWER_BYTES = 10 * 1024 * 1024;
-
-const createCluster = (kafka: Kafka): Cluster => {
-  const symbol = Object.getOwnPropertySymbols(kafka).find((one) => one.description === 'private:Kafka:createCluster');
-  if (symbol === undefined) {
-    throw new RefoldError('internal.invariant', 'this version of kafkajs is not the one that refold is built for');
-  }
-  const create = (kafka as unknown as Record<symbol, CreateCluster>)[symbol]!;
-  return create({ metadataMaxAge: METADATA_MAX_AGE_MS, allowAutoTopicCreation: false, maxInFlightRequests: null, isolationLevel: READ_COMMITTED });
-};
 
 /** A position lies outside of the log, says the broker. */
 export const isOutOfRange = (error: unknown): boolean => (error as { readonly name?: unknown } | null)?.name === 'KafkaJSOffsetOutOfRange';
@@ -61,16 +24,11 @@ const unreadableAt = ({ topic, partition, offset }: Position, { code, summary, f
  * control records ends.
  */
 export class PartitionReader {
-  readonly #cluster: Cluster;
-  readonly #topics = new Set<string>();
-  #connected: Promise<void> | undefined;
+  readonly #leaders: Leaders;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(
-    kafka: Kafka,
-    private readonly logger: Logger,
-  ) {
-    this.#cluster = createCluster(kafka);
+  constructor(kafka: Kafka, logger: Logger) {
+    this.#leaders = new Leaders(kafka, logger);
   }
 
   /**
@@ -85,41 +43,25 @@ export class PartitionReader {
 
   async close(): Promise<void> {
     await this.#turn;
-    await this.#cluster.disconnect();
+    await this.#leaders.close();
   }
 
   async #fetch(positions: readonly Position[], maxWaitMs: number): Promise<ReadonlyMap<string, FetchedPartition>> {
     try {
-      await this.#know([...new Set(positions.map(({ topic }) => topic))]);
+      await this.#leaders.know([...new Set(positions.map(({ topic }) => topic))]);
       const answers = await Promise.all([...this.#byLeader(positions)].map(([nodeId, own]) => this.#fetchFrom(nodeId, own, maxWaitMs)));
       return new Map(answers.flat());
     } catch (error) {
       if (!isOutOfRange(error)) {
-        await this.#recover(error);
+        await this.#leaders.recover(error);
       }
       throw error;
     }
   }
 
-  async #know(topics: readonly string[]): Promise<void> {
-    this.#connected ??= this.#cluster.connect();
-    try {
-      await this.#connected;
-    } catch (error) {
-      this.#connected = undefined;
-      throw error;
-    }
-    const unknown = topics.filter((topic) => !this.#topics.has(topic));
-    if (unknown.length > 0) {
-      await this.#cluster.addMultipleTargetTopics(unknown);
-      unknown.forEach((topic) => this.#topics.add(topic));
-    }
-    await this.#cluster.refreshMetadataIfNecessary();
-  }
-
   #byLeader(positions: readonly Position[]): Map<string, Position[]> {
     return groupBy(positions, (position) => {
-      const [nodeId] = Object.keys(this.#cluster.findLeaderForPartitions(position.topic, [position.partition]));
+      const nodeId = this.#leaders.leaderOf(position);
       if (nodeId === undefined) {
         throw new RefoldError('log.unreachable', 'a partition has no leader', { facts: { topic: position.topic, partition: position.partition } });
       }
@@ -153,7 +95,7 @@ export class PartitionReader {
   }
 
   async #ask(nodeId: string, positions: readonly Position[], maxWaitTime: number, maxBytes: number): Promise<(readonly [string, FetchedPartition])[]> {
-    const broker = await this.#cluster.findBroker({ nodeId });
+    const broker = await this.#leaders.broker(nodeId);
     const topics = [...new Set(positions.map(({ topic }) => topic))].map((topic) => ({
       topic,
       partitions: positions
@@ -164,18 +106,5 @@ export class PartitionReader {
     return responses.flatMap(({ topicName, partitions }) =>
       partitions.map((fetched) => [partitionId({ topic: topicName, partition: fetched.partition }), fetched] as const),
     );
-  }
-
-  /** Leaders move and brokers restart: the next fetch asks anew who leads. */
-  async #recover(error: unknown): Promise<void> {
-    const { name, host, port } = error as { readonly name?: string; readonly host?: string; readonly port?: number };
-    if (name === 'KafkaJSConnectionClosedError' && host !== undefined && port !== undefined) {
-      this.#cluster.removeBroker({ host, port });
-    }
-    try {
-      await this.#cluster.refreshMetadata();
-    } catch (failure) {
-      this.logger.log('debug', 'kafka: the metadata could not be refreshed', { error: messageOf(failure) });
-    }
   }
 }

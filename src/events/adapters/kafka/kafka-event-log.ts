@@ -14,6 +14,7 @@ import { KafkaFencedPublisher } from './fenced-publisher';
 import { KafkaSubscription } from './kafka-subscription';
 import { PartitionProducer } from './partition-producer';
 import { PartitionReader } from './partition-reader';
+import { untilSettled } from './settling';
 import { Topics } from './topics';
 import type { TopicAdmin, TopicSpec } from '../../topic';
 
@@ -61,7 +62,7 @@ export class KafkaEventLog implements EventLog {
   }
 
   async partitions(topics: readonly string[]): Promise<readonly TopicPartition[]> {
-    await this.#topics.learn(topics);
+    await this.#topics.learnAgain([...new Set(topics)]); // they may have grown
     return [...new Set(topics)]
       .flatMap((topic) => Array.from({ length: this.#topics.count(topic) ?? 0 }, (_, partition) => ({ topic, partition })))
       .sort(comparePartitions);
@@ -149,8 +150,9 @@ export class KafkaEventLog implements EventLog {
 
   async #readOnce(from: Position, maxRecords: number): Promise<LogBatch> {
     this.#reader ??= new PartitionReader(this.#createKafka(PROMPT), this.#logger);
+    const reader = this.#reader;
     try {
-      const fetched = (await this.#reader.fetch([from], READ_WAIT_MS)).get(partitionId(from));
+      const fetched = (await untilSettled(() => reader.fetch([from], READ_WAIT_MS), { clock: this.#clock })).get(partitionId(from));
       return toBatch(from, fetched ?? { partition: from.partition, messages: [] }, { records: maxRecords, bytes: Infinity });
     } catch (error) {
       throw asLogError(error, this.#brokers);

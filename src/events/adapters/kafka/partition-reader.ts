@@ -5,33 +5,7 @@ import type { Logger } from '../../../kernel/logger';
 import { partitionId, type Position } from '../../position';
 import { asUnreadable } from './codecs';
 import type { FetchedPartition } from './fetched';
-
-interface FetchRequest {
-  readonly maxWaitTime: number;
-  readonly minBytes: number;
-  readonly maxBytes: number;
-  readonly isolationLevel: number;
-  readonly rackId: string;
-  readonly topics: readonly { readonly topic: string; readonly partitions: readonly { partition: number; fetchOffset: string; maxBytes: number }[] }[];
-}
-
-interface Broker {
-  fetch(request: FetchRequest): Promise<{ readonly responses: readonly { readonly topicName: string; readonly partitions: readonly FetchedPartition[] }[] }>;
-}
-
-/** The part of the library's cluster that is used here; it is not in its types, hence the pinned version. */
-interface Cluster {
-  connect(): Promise<void>;
-  disconnect(): Promise<void>;
-  addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
-  refreshMetadata(): Promise<void>;
-  refreshMetadataIfNecessary(): Promise<void>;
-  removeBroker(address: { readonly host: string; readonly port: number }): void;
-  findLeaderForPartitions(topic: string, partitions: readonly number[]): Readonly<Record<string, readonly number[]>>;
-  findBroker(node: { readonly nodeId: string }): Promise<Broker>;
-}
-
-type CreateCluster = (options: { metadataMaxAge: number; allowAutoTopicCreation: boolean; maxInFlightRequests: null; isolationLevel: number }) => Cluster;
+import { createCluster, type Cluster } from './kafkajs-internals';
 
 const READ_COMMITTED = 1;
 const METADATA_MAX_AGE_MS = 30_000;
@@ -39,15 +13,6 @@ const PARTITION_BYTES = 1024 * 1024;
 /** The broker answers at least one whole batch, however large. */
 const ONE_BATCH = 1;
 const ANSWER_BYTES = 10 * 1024 * 1024;
-
-const createCluster = (kafka: Kafka): Cluster => {
-  const symbol = Object.getOwnPropertySymbols(kafka).find((one) => one.description === 'private:Kafka:createCluster');
-  if (symbol === undefined) {
-    throw new RefoldError('internal.invariant', 'this version of kafkajs is not the one that refold is built for');
-  }
-  const create = (kafka as unknown as Record<symbol, CreateCluster>)[symbol]!;
-  return create({ metadataMaxAge: METADATA_MAX_AGE_MS, allowAutoTopicCreation: false, maxInFlightRequests: null, isolationLevel: READ_COMMITTED });
-};
 
 /** A position lies outside of the log, says the broker. */
 export const isOutOfRange = (error: unknown): boolean => (error as { readonly name?: unknown } | null)?.name === 'KafkaJSOffsetOutOfRange';
@@ -70,7 +35,12 @@ export class PartitionReader {
     kafka: Kafka,
     private readonly logger: Logger,
   ) {
-    this.#cluster = createCluster(kafka);
+    this.#cluster = createCluster(kafka, {
+      metadataMaxAge: METADATA_MAX_AGE_MS,
+      allowAutoTopicCreation: false,
+      maxInFlightRequests: null,
+      isolationLevel: READ_COMMITTED,
+    });
   }
 
   /**

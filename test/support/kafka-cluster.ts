@@ -35,14 +35,11 @@ const SETTINGS = [
   'leader.imbalance.per.broker.percentage=0',
 ];
 
-/** A question may meet a broker that is dead or hangs; the next try meets another one. */
-const patiently = <T>(question: () => Promise<T>): Promise<T> =>
-  retry(question, { attempts: 30, initialMs: 50, maxMs: 500, clock: systemClock, retryable: () => true });
-
 /** One broker or three that are their own controllers; of three replicas two have to be in sync. */
 export class KafkaCluster {
   readonly addresses: readonly string[];
-  readonly admin: Admin;
+  readonly #kafka: Kafka;
+  #admin: Promise<Admin> | undefined;
 
   private constructor(
     private readonly home: string,
@@ -50,7 +47,7 @@ export class KafkaCluster {
   ) {
     this.addresses = [...brokers.values()].map(({ place }) => `127.0.0.1:${String(place.port)}`);
     const quick = { initialRetryTime: 50, maxRetryTime: 500, retries: 3 };
-    this.admin = new Kafka({ brokers: [...this.addresses], clientId: 'cluster', logLevel: logLevel.NOTHING, requestTimeout: 1_000, retry: quick }).admin();
+    this.#kafka = new Kafka({ brokers: [...this.addresses], clientId: 'cluster', logLevel: logLevel.NOTHING, requestTimeout: 1_000, retry: quick });
   }
 
   static async start({ brokers: size = 3, version }: ClusterShape = {}): Promise<KafkaCluster> {
@@ -73,8 +70,7 @@ export class KafkaCluster {
     await Promise.all([...brokers.values()].map((broker) => broker.format()));
     brokers.forEach((broker) => broker.start());
     await Promise.all(ids.map((id) => cluster.answers(id)));
-    await cluster.admin.connect();
-    await until(async () => (await cluster.admin.describeCluster()).brokers.length === ids.length, 'the brokers know each other', 60_000);
+    await until(async () => (await cluster.#ask((admin) => admin.describeCluster())).brokers.length === ids.length, 'the brokers know each other', 60_000);
     return cluster;
   }
 
@@ -93,7 +89,7 @@ export class KafkaCluster {
   /** Gives the lead of a partition to a broker, which has to be in sync. */
   async lead(topic: string, partition: number, leader: NodeId): Promise<void> {
     const replicas = [leader, ...IDS.filter((id) => id !== leader)];
-    await patiently(() => this.admin.alterPartitionReassignments({ topics: [{ topic, partitionAssignment: [{ partition, replicas }] }] }));
+    await this.#ask((admin) => admin.alterPartitionReassignments({ topics: [{ topic, partitionAssignment: [{ partition, replicas }] }] }));
     await until(async () => (await this.leaders(topic)).get(partition) === leader, `broker ${String(leader)} leads`, 60_000);
   }
 
@@ -104,12 +100,33 @@ export class KafkaCluster {
   }
 
   async #partitions(topic: string): Promise<readonly PartitionMetadata[]> {
-    const { topics } = await patiently(() => this.admin.fetchTopicMetadata({ topics: [topic] }));
+    const { topics } = await this.#ask((admin) => admin.fetchTopicMetadata({ topics: [topic] }));
     return topics[0]!.partitions;
   }
 
+  /** A question may meet a broker that is dead or hangs; the next try is made over connections of its own. */
+  #ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
+    const once = async (): Promise<T> => {
+      const asked = (this.#admin ??= this.#connect());
+      try {
+        return await question(await asked);
+      } catch (error) {
+        this.#admin = this.#admin === asked ? undefined : this.#admin;
+        void asked.then((admin) => admin.disconnect()).catch(() => undefined);
+        throw error;
+      }
+    };
+    return retry(once, { attempts: 60, initialMs: 50, maxMs: 500, clock: systemClock, retryable: () => true });
+  }
+
+  async #connect(): Promise<Admin> {
+    const admin = this.#kafka.admin();
+    await admin.connect();
+    return admin;
+  }
+
   async stop(): Promise<void> {
-    await this.admin.disconnect();
+    await (await this.#admin?.catch(() => undefined))?.disconnect();
     await Promise.all([...this.brokers.values()].map((broker) => broker.kill()));
     rmSync(this.home, { recursive: true, force: true });
   }

@@ -25,9 +25,12 @@ export interface KafkaEventLogOptions extends KafkaConnection {
   readonly logger?: Logger;
   /** Of what is written; every codec can be read. @defaultValue `'none'` */
   readonly compression?: KafkaCompression;
+  /** Readers notice partitions that were added to a topic within this time, in milliseconds. @defaultValue 30 seconds */
+  readonly metadataMaxAgeMs?: number;
 }
 
 const READ_WAIT_MS = 100;
+const METADATA_MAX_AGE_MS = 30_000;
 /** A producer gives up after about a quarter of a minute. */
 const PRODUCING: RetryOptions = { initialRetryTime: 100, maxRetryTime: 2_000, retries: 12 };
 
@@ -43,6 +46,7 @@ export class KafkaEventLog implements EventLog {
   readonly #createKafka: (retry: RetryOptions) => Kafka;
   readonly #topics: Topics;
   readonly #compression: KafkaCompression;
+  readonly #metadataMaxAgeMs: number;
   readonly #producer: PartitionProducer;
   readonly #subscriptions = new Set<KafkaSubscription>();
   #reader: PartitionReader | undefined;
@@ -54,6 +58,7 @@ export class KafkaEventLog implements EventLog {
     this.#createKafka = (retry) => createKafka(options, this.#logger, retry);
     this.#topics = new Topics(this.#createKafka(PROMPT), options.brokers, this.#clock);
     this.#compression = options.compression ?? 'none';
+    this.#metadataMaxAgeMs = options.metadataMaxAgeMs ?? METADATA_MAX_AGE_MS;
     this.#producer = new PartitionProducer(() => this.#createKafka(PRODUCING), this.#logger, this.#compression);
   }
 
@@ -94,6 +99,7 @@ export class KafkaEventLog implements EventLog {
       createKafka: () => this.#createKafka(PATIENT),
       brokers: this.#brokers,
       topics: this.#topics,
+      metadataMaxAgeMs: this.#metadataMaxAgeMs,
       clock: this.#clock,
       logger: this.#logger,
     };

@@ -134,9 +134,8 @@ export class Topics implements TopicAdmin {
     );
   }
 
-  /** Forgets how topics were: the next question learns of partitions that were added. */
-  forget(): void {
-    this.#counts.clear();
+  /** The next question is asked over a connection that knows of partitions which were added meanwhile. */
+  renew(): void {
     this.#giveUp(this.#admin);
   }
 

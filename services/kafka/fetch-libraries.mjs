@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Copies the libraries of pom.xml from Maven Central into a folder, unless they are there: fetch-libraries.mjs [FOLDER]
+// Copies the libraries of pom.xml from Maven Central into a folder, unless they are there: fetch-libraries.mjs [FOLDER [VERSION]]
 // Needs nothing but Node, Java and Maven. Two at once are safe: one waits for the other.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -12,7 +12,11 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const pom = path.join(here, 'pom.xml');
 const libraries = path.resolve(process.argv[2] ?? path.join(here, 'libs'));
 const lock = `${libraries}.lock`;
-const wanted = createHash('sha256').update(fs.readFileSync(pom)).digest('hex');
+const version = process.argv[3];
+const wanted = createHash('sha256')
+  .update(fs.readFileSync(pom))
+  .update(version ?? '')
+  .digest('hex');
 
 const fail = (message) => {
   process.stderr.write(`${message}\n`);
@@ -61,10 +65,23 @@ const fetchLibraries = () => {
   need('mvn', '-v', `Install Maven (Debian: apt-get install maven), ${address}`);
   process.stdout.write(`fetching the libraries of Kafka into ${libraries}\n`);
   const draft = `${libraries}.${process.pid}`;
-  const run = spawnSync('mvn', ['-q', '-B', '-f', pom, 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${draft}`], {
-    encoding: 'utf8',
-    shell: process.platform === 'win32',
-  });
+  const run = spawnSync(
+    'mvn',
+    [
+      '-q',
+      '-B',
+      '-f',
+      pom,
+      'dependency:copy-dependencies',
+      '-DincludeScope=runtime',
+      `-DoutputDirectory=${draft}`,
+      ...(version === undefined ? [] : [`-Dkafka.version=${version}`]),
+    ],
+    {
+      encoding: 'utf8',
+      shell: process.platform === 'win32',
+    },
+  );
   if (run.status !== 0) {
     fs.rmSync(draft, { recursive: true, force: true });
     fail(`mvn could not fetch the libraries of Kafka:\n${`${run.stdout}${run.stderr}`.trim().split('\n').slice(-20).join('\n')}`);

@@ -63,6 +63,11 @@ export interface SubscribeOptions {
   readonly maxQueuedBytes?: number;
   /** A member that was not heard of for so long (milliseconds) loses its partitions to the others. */
   readonly sessionTimeoutMs?: number;
+  /**
+   * A member that does not poll for so long (milliseconds) gives its partitions up, however well its heartbeats go, and
+   * `poll` rejects with `log.consumer-stalled`. Kept by the log in Kafka.
+   */
+  readonly pollTimeoutMs?: number;
 }
 
 /** The defaults of what may be left out of {@link SubscribeOptions}. */
@@ -70,6 +75,7 @@ export const SUBSCRIBE_DEFAULTS = {
   maxQueuedRecords: 20_000,
   maxQueuedBytes: 32 * 1024 * 1024,
   sessionTimeoutMs: 10_000,
+  pollTimeoutMs: 300_000,
 } as const satisfies Partial<SubscribeOptions>;
 
 export interface PollOptions {
@@ -97,10 +103,12 @@ export interface Subscription {
   /**
    * Takes what has been fetched; waits for at least one batch, a new assignment, the time limit or the signal.
    * After a new assignment only batches of that one are delivered, beginning at the positions asked for.
-   * @throws RefoldError `log.truncated` (a position outside of the log), `log.consumer-crashed`, `log.unreachable`,
+   * @throws RefoldError `log.truncated` (a position outside of the log), `log.consumer-crashed`, `log.consumer-stalled`, `log.unreachable`,
    *   and whatever `positions` threw. After an error the subscription is dead: close it.
    */
   poll(options: PollOptions): Promise<Delivery>;
+  /** When the log was last heard of: it answered a fetch or a heartbeat (milliseconds since the epoch). Left out by logs that hold no connection of their own. */
+  readonly heardAt?: number;
   /** Stops delivering these partitions (of the current assignment) until the next assignment; others go on. */
   drop(partitions: readonly TopicPartition[]): void;
   /** Throws away everything fetched and asks for the positions again, as a new assignment of the same partitions. */

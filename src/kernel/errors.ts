@@ -153,6 +153,11 @@ export const ERROR_CODES = {
     'The consumer of the log stopped for a reason that cannot be retried.',
     'Read the cause; the process ends so that its supervisor can start it again.',
   ),
+  'log.consumer-stalled': entry(
+    'Nothing was taken from a subscription for so long that its partitions were given to others.',
+    'Look for what keeps the worker from folding: a database that does not answer, a handler that does not end.',
+    true,
+  ),
   'store.unreachable': entry('The database did not answer.', 'Check the host and port of its address and that it runs.', true),
   'store.access-denied': entry(
     'The database answered and refused the connection: user, password or database are wrong, or it has no rule that lets this client in.',

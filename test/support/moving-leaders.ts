@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { KafkaEventLog } from '../../src/events/adapters/kafka/kafka-event-log';
 import { seeded } from '../e2e/support/command-plan';
 import { until } from './harness';
-import { KafkaCluster, type NodeId } from './kafka-cluster';
+import type { KafkaCluster, NodeId } from './kafka-cluster';
 import { byImpatientWriter, byLog, write, type Ledger } from './writers';
 
 export interface Disturbances {
@@ -127,19 +127,14 @@ export const brokenPromises = (ledger: Ledger, { at, times }: Awaited<ReturnType
 };
 
 /** Writers that go on while the leaders of their partitions move, hang and die. */
-export const writersWhileLeadersMove = ({ disturbances, records, timeoutMs }: Size): void => {
+export const writersWhileLeadersMove = ({ disturbances, records, timeoutMs }: Size, running: () => KafkaCluster): void => {
   const seed = Number(process.env['REFOLD_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-  let cluster: KafkaCluster;
-
-  beforeAll(async () => {
-    process.stderr.write(`seed ${String(seed)} (REFOLD_TEST_SEED repeats it)\n`);
-    cluster = await KafkaCluster.start();
-  }, 120_000);
-  afterAll(() => cluster.stop());
 
   it(
     `of at least ${String(records)} records none that was acknowledged is lost, doubled or out of order`,
     async () => {
+      process.stderr.write(`seed ${String(seed)} (REFOLD_TEST_SEED repeats it)\n`);
+      const cluster = running();
       const log = new KafkaEventLog({ brokers: cluster.addresses, clientId: 'reader' });
       const topic = `leaders-${randomUUID()}`;
       await log.createTopics([{ topic, partitions: PARTITIONS }]);

@@ -19,11 +19,11 @@ export const librariesFolder = (folder: string, recipe = kafkaFolder): string =>
 
 const REMEDY = 'Install what the message names, or give the address of a broker by REFOLD_KAFKA_BROKERS=host:port.';
 
-/** Fetches the libraries unless they are there; takes about ten seconds the first time. @throws RefoldError `service.unavailable` */
-export const fetchLibraries = (libraries: string): Promise<void> =>
+/** Fetches the libraries, of the recipe's version unless another is said, unless they are there; takes about ten seconds the first time. @throws RefoldError `service.unavailable` */
+export const fetchLibraries = (libraries: string, version?: string): Promise<void> =>
   new Promise((resolve, reject) => {
     const script = path.join(kafkaFolder, 'fetch-libraries.mjs');
-    const child = spawn(process.execPath, [script, libraries], { stdio: ['ignore', 'ignore', 'pipe'], windowsHide: true });
+    const child = spawn(process.execPath, [script, libraries, ...(version === undefined ? [] : [version])], { stdio: ['ignore', 'ignore', 'pipe'], windowsHide: true });
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
     child.once('error', reject);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { KafkaJSError } from 'kafkajs';
-import type { Broker } from '../../../src/events/adapters/kafka/cluster';
+import type { Broker } from '../../../src/events/adapters/kafka/kafkajs-internals';
 import { PartitionProducer, type ProducerSource } from '../../../src/events/adapters/kafka/partition-producer';
 import type { Delivered } from '../../../src/events/adapters/kafka/partition-lane';
 import { sizeOf } from '../../../src/events/adapters/kafka/record-batch';

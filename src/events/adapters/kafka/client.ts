@@ -5,6 +5,7 @@ import { ERROR_CODES, RefoldError, isRefoldError, messageOf, type ErrorCode } fr
 import { isTlsError } from '../../../kernel/tls';
 import type { Logger } from '../../../kernel/logger';
 import { registerCodecs } from './codecs';
+import { correctKafkajs } from './kafkajs-internals';
 
 export interface KafkaConnection {
   /** `host:port`, at least one. */
@@ -46,6 +47,7 @@ export const PATIENT: RetryOptions = { initialRetryTime: 100, maxRetryTime: 2_00
 
 /** One client; consumers with one client share a cache of offsets, so each gets its own. The library's messages go to the logger. */
 export const createKafka = ({ brokers, clientId, ssl, sasl, socketFactory }: KafkaConnection, logger: Logger, retry: RetryOptions): Kafka => {
+  correctKafkajs();
   registerCodecs();
   return new Kafka({
     brokers: [...brokers],

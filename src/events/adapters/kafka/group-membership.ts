@@ -2,7 +2,7 @@ import type { Consumer, Kafka } from 'kafkajs';
 import type { Clock } from '../../../kernel/clock';
 import { messageOf } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
-import { comparePartitions, type Position, type TopicPartition } from '../../position';
+import { comparePartitions, partitionId, type PartitionId, type Position, type TopicPartition } from '../../position';
 import { PATIENT, asLogError, isRetriable, protocolError } from './client';
 
 export interface GroupMembershipOptions {
@@ -11,10 +11,14 @@ export interface GroupMembershipOptions {
   readonly group: string;
   readonly topics: readonly string[];
   readonly sessionTimeoutMs: number;
+  /** Partitions that were added to a topic are noticed within this time. */
+  readonly metadataMaxAgeMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onAssigned: (partitions: readonly TopicPartition[]) => void;
   readonly onCrashed: (error: Error) => void;
+  /** The coordinator answered. */
+  readonly onHeard: () => void;
 }
 
 /** The group moved on meanwhile: there will be a new assignment, and whoever reads next commits again. */
@@ -30,17 +34,17 @@ const LONGEST_BEAT_MS = 500;
  */
 export class GroupMembership {
   readonly #consumer: Consumer;
-  #joined = false;
+  #assigned: ReadonlySet<PartitionId> = new Set();
 
   constructor(private readonly options: GroupMembershipOptions) {
-    const { kafka, group, sessionTimeoutMs } = options;
+    const { kafka, group, sessionTimeoutMs, metadataMaxAgeMs } = options;
     this.#consumer = kafka.consumer({
       groupId: group,
       sessionTimeout: sessionTimeoutMs,
       rebalanceTimeout: Math.max(sessionTimeoutMs, 10_000),
       heartbeatInterval: Math.min(LONGEST_BEAT_MS, Math.floor(sessionTimeoutMs / 4)), // a change of the group is heard of by heartbeats
       maxWaitTimeInMs: TICK_MS,
-      metadataMaxAge: 30_000,
+      metadataMaxAge: metadataMaxAgeMs,
       allowAutoTopicCreation: false,
       retry: PATIENT,
     });
@@ -52,9 +56,12 @@ export class GroupMembership {
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       const assigned = Object.entries(payload.memberAssignment).map(([topic, partitions]) => ({ topic, partitions }));
       consumer.pause(assigned); // before the library's first fetch, which follows this event
-      this.#joined = true;
-      this.options.onAssigned(assigned.flatMap(({ topic, partitions }) => partitions.map((partition) => ({ topic, partition }))).sort(comparePartitions));
+      const all = assigned.flatMap(({ topic, partitions }) => partitions.map((partition) => ({ topic, partition }))).sort(comparePartitions);
+      this.#assigned = new Set(all.map(partitionId));
+      this.options.onHeard();
+      this.options.onAssigned(all);
     });
+    consumer.on(consumer.events.HEARTBEAT, () => this.options.onHeard());
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       if (!payload.restart) {
         const code = isRetriable(payload.error) ? 'log.unreachable' : 'log.consumer-crashed';
@@ -66,13 +73,14 @@ export class GroupMembership {
     await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: async () => undefined });
   }
 
-  /** @throws RefoldError `log.unreachable` */
+  /** What belongs to others by now is left out: they are further. @throws RefoldError `log.unreachable` */
   async commit(positions: readonly Position[]): Promise<void> {
-    if (!this.#joined) {
-      return; // nothing was assigned, so nothing was read
+    const own = positions.filter((position) => this.#assigned.has(partitionId(position)));
+    if (own.length === 0) {
+      return;
     }
     try {
-      await this.#consumer.commitOffsets(positions.map(({ topic, partition, offset }) => ({ topic, partition, offset: String(offset) })));
+      await this.#consumer.commitOffsets(own.map(({ topic, partition, offset }) => ({ topic, partition, offset: String(offset) })));
     } catch (error) {
       if (!SUPERSEDED.has(protocolError(error) ?? '')) {
         throw asLogError(error, this.options.brokers);

@@ -13,6 +13,7 @@ import { KafkaFencedPublisher } from './fenced-publisher';
 import { KafkaSubscription } from './kafka-subscription';
 import { PartitionReader } from './partition-reader';
 import { PartitionWriter, WRITER_DEFAULTS, type WriterOptions } from './partition-writer';
+import { untilSettled } from './settling';
 import { Topics } from './topics';
 import type { TopicAdmin, TopicSpec } from '../../topic';
 
@@ -23,9 +24,12 @@ export interface KafkaEventLogOptions extends KafkaConnection {
   readonly logger?: Logger;
   /** How records are written. @defaultValue WRITER_DEFAULTS */
   readonly writer?: Partial<WriterOptions>;
+  /** Readers notice partitions that were added to a topic within this time, in milliseconds. @defaultValue 30 seconds */
+  readonly metadataMaxAgeMs?: number;
 }
 
 const READ_WAIT_MS = 100;
+const METADATA_MAX_AGE_MS = 30_000;
 /** One transaction after the other is refused for a few milliseconds, so the first pause is short; gives up after about ten seconds. */
 const PUBLISHING: RetryOptions = { initialRetryTime: 5, maxRetryTime: 2_000, retries: 13 };
 
@@ -39,6 +43,7 @@ export class KafkaEventLog implements EventLog {
   readonly #topics: Topics;
   readonly #writing: WriterOptions;
   readonly #writer: PartitionWriter;
+  readonly #metadataMaxAgeMs: number;
   readonly #subscriptions = new Set<KafkaSubscription>();
   #reader: PartitionReader | undefined;
 
@@ -50,6 +55,7 @@ export class KafkaEventLog implements EventLog {
     this.#topics = new Topics(this.#createKafka(PROMPT), options.brokers, this.#clock);
     this.#writing = { ...WRITER_DEFAULTS, ...options.writer };
     this.#writer = new PartitionWriter(this.#createKafka(PROMPT), this.#clock, this.#logger, this.#writing);
+    this.#metadataMaxAgeMs = options.metadataMaxAgeMs ?? METADATA_MAX_AGE_MS;
   }
 
   createTopics(specs: readonly TopicSpec[]): Promise<void> {
@@ -57,7 +63,7 @@ export class KafkaEventLog implements EventLog {
   }
 
   async partitions(topics: readonly string[]): Promise<readonly TopicPartition[]> {
-    await this.#topics.learn(topics);
+    await this.#topics.learnAgain([...new Set(topics)]); // they may have grown
     return [...new Set(topics)]
       .flatMap((topic) => Array.from({ length: this.#topics.count(topic) ?? 0 }, (_, partition) => ({ topic, partition })))
       .sort(comparePartitions);
@@ -88,6 +94,7 @@ export class KafkaEventLog implements EventLog {
       createKafka: () => this.#createKafka(PATIENT),
       brokers: this.#brokers,
       topics: this.#topics,
+      metadataMaxAgeMs: this.#metadataMaxAgeMs,
       clock: this.#clock,
       logger: this.#logger,
     };
@@ -144,8 +151,9 @@ export class KafkaEventLog implements EventLog {
 
   async #readOnce(from: Position, maxRecords: number): Promise<LogBatch> {
     this.#reader ??= new PartitionReader(this.#createKafka(PROMPT), this.#logger);
+    const reader = this.#reader;
     try {
-      const fetched = (await this.#reader.fetch([from], READ_WAIT_MS)).get(partitionId(from));
+      const fetched = (await untilSettled(() => reader.fetch([from], READ_WAIT_MS), { clock: this.#clock })).get(partitionId(from));
       return toBatch(from, fetched ?? { partition: from.partition, messages: [] }, { records: maxRecords, bytes: Infinity });
     } catch (error) {
       throw asLogError(error, this.#brokers);

@@ -1,13 +1,14 @@
 import type { Kafka } from 'kafkajs';
 import type { Clock } from '../../../kernel/clock';
-import { isRefoldError, messageOf } from '../../../kernel/errors';
+import { RefoldError, isRefoldError, messageOf } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
-import { SUBSCRIBE_DEFAULTS, type SubscribeOptions } from '../../event-log';
+import { SUBSCRIBE_DEFAULTS, type Delivery, type PollOptions, type SubscribeOptions } from '../../event-log';
 import { rotated, type FetchQueues } from '../../fetch-queues';
 import { InboxSubscription } from '../../inbox-subscription';
 import { partitionId, type Position } from '../../position';
 import { checkPositions } from '../../subscription-inbox';
 import { Wakeup } from '../../wakeup';
+import { Watchdog } from '../../watchdog';
 import { asLogError } from './client';
 import { toBatch } from './fetched';
 import { GroupMembership } from './group-membership';
@@ -19,6 +20,7 @@ export interface KafkaSource {
   readonly createKafka: () => Kafka;
   readonly brokers: readonly string[];
   readonly topics: Topics;
+  readonly metadataMaxAgeMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -29,15 +31,27 @@ const BUSY_WAIT_MS = 5;
 const RETRY_MS = 200;
 /** Reading survives the restart of a broker; a broker that is away for longer ends the subscription. */
 const OUTAGE_MS = 60_000;
+/** The library joins again by itself for about a minute; a coordinator that stays silent for longer ends the subscription. */
+const SILENCE_MS = 90_000;
 /** A head may lag for a moment after its leader moved, so a position beyond it is looked at so often, so far apart. */
 const LOOKS = 4;
 const LOOK_AGAIN_MS = 500;
+
+const stalled = (group: string, silentMs: number): RefoldError =>
+  new RefoldError('log.consumer-stalled', `nothing was taken from the subscription of ${group} for ${String(Math.round(silentMs))} ms`, { facts: { group } });
+
+const silent = (group: string, silentMs: number): RefoldError =>
+  new RefoldError('log.unreachable', `the coordinator of ${group} was not heard of for ${String(Math.round(silentMs))} ms`, { facts: { group } });
 
 /** A membership in a group of Kafka: the library keeps the membership, one loop fetches ahead into the queues. */
 export class KafkaSubscription extends InboxSubscription {
   readonly #membership: GroupMembership;
   readonly #reader: PartitionReader;
   readonly #fetchAgain: Wakeup;
+  readonly #watchdog: Watchdog;
+  readonly #over = new AbortController();
+  #watching: Promise<void> = Promise.resolve();
+  #heardAt: number;
   #rounds = 0;
   #loop: Promise<void> = Promise.resolve();
 
@@ -50,17 +64,40 @@ export class KafkaSubscription extends InboxSubscription {
     super(options, clock);
     this.#fetchAgain = new Wakeup(clock);
     this.#reader = new PartitionReader(source.createKafka(), logger);
+    this.#heardAt = clock.now();
+    this.#watchdog = new Watchdog(clock, [
+      { sign: 'poll', limitMs: options.pollTimeoutMs ?? SUBSCRIBE_DEFAULTS.pollTimeoutMs, onSilent: (ms) => this.#giveUp(stalled(options.group, ms)) },
+      { sign: 'beat', limitMs: SILENCE_MS, onSilent: (ms) => this.#giveUp(silent(options.group, ms)) },
+    ]);
     this.#membership = new GroupMembership({
       kafka: source.createKafka(),
       brokers,
       group: options.group,
       topics: options.topics,
       sessionTimeoutMs: options.sessionTimeoutMs ?? SUBSCRIBE_DEFAULTS.sessionTimeoutMs,
+      metadataMaxAgeMs: source.metadataMaxAgeMs,
       clock,
       logger,
       onAssigned: (partitions) => this.assigned(partitions),
       onCrashed: (error) => this.inbox.fail(error),
+      onHeard: () => {
+        this.#heardAt = clock.now();
+        this.#watchdog.sign('beat');
+      },
     });
+  }
+
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  override async poll(options: PollOptions): Promise<Delivery> {
+    this.#watchdog.sign('poll');
+    try {
+      return await super.poll(options);
+    } finally {
+      this.#watchdog.sign('poll');
+    }
   }
 
   /** @internal Joins the group and begins to fetch. @throws RefoldError `log.unreachable` */
@@ -68,6 +105,7 @@ export class KafkaSubscription extends InboxSubscription {
     this.#loop = this.#fetchLoop();
     try {
       await this.#membership.join();
+      this.#watching = this.#watchdog.run(this.#over.signal);
     } catch (error) {
       await this.close();
       throw asLogError(error, this.source.brokers);
@@ -83,10 +121,11 @@ export class KafkaSubscription extends InboxSubscription {
       return;
     }
     this.stop();
+    this.#over.abort();
     this.onStopped();
     this.#fetchAgain.wake();
     await this.#membership.leave();
-    await this.#loop;
+    await Promise.all([this.#loop, this.#watching]);
     try {
       await this.#reader.close();
     } catch (error) {
@@ -107,7 +146,11 @@ export class KafkaSubscription extends InboxSubscription {
         return;
       } catch (error) {
         const beyond = isRefoldError(error) && Number(error.facts['offset']) > Number(error.facts['stable']);
-        if (!beyond || look === LOOKS || this.stopped) {
+        const added = isRefoldError(error, 'log.unknown-partition');
+        if (added) {
+          this.source.topics.renew(); // the group may know of a partition earlier than whoever is asked here
+        }
+        if (!(beyond || added) || look === LOOKS || this.stopped) {
           throw error;
         }
         await this.source.clock.sleep(LOOK_AGAIN_MS);
@@ -120,7 +163,9 @@ export class KafkaSubscription extends InboxSubscription {
     while (!this.stopped && !this.inbox.failed) {
       const { queues } = this.inbox;
       try {
-        await this.#fetchRound(queues);
+        if (await this.#fetchRound(queues)) {
+          this.#heardAt = this.source.clock.now();
+        }
         answered = this.source.clock.now();
       } catch (error) {
         if (queues !== this.inbox.queues || this.stopped) {
@@ -137,7 +182,14 @@ export class KafkaSubscription extends InboxSubscription {
     }
   }
 
-  async #fetchRound(queues: FetchQueues): Promise<void> {
+  /** Leaves the group, so that others take over at once; the next `poll` says why. */
+  #giveUp(error: RefoldError): void {
+    this.inbox.fail(error);
+    void this.#membership.leave(); // never rejects
+  }
+
+  /** Answers whether a broker was asked. */
+  async #fetchRound(queues: FetchQueues): Promise<boolean> {
     const all = queues.partitions;
     // The broker fills its answer in this order: each round begins with another partition, so that none is left out for ever.
     const hungry = rotated(
@@ -147,7 +199,7 @@ export class KafkaSubscription extends InboxSubscription {
     this.#rounds += 1;
     if (hungry.length === 0) {
       await this.#fetchAgain.wait(WAIT_MS);
-      return;
+      return false;
     }
     try {
       const fetched = await this.#reader.fetch(hungry, hungry.length < all.length ? BUSY_WAIT_MS : WAIT_MS);
@@ -158,6 +210,7 @@ export class KafkaSubscription extends InboxSubscription {
         }
       }
       this.inbox.wake();
+      return true;
     } catch (error) {
       if (isOutOfRange(error)) {
         await this.verify(hungry); // names the position; the broker names none

@@ -3,7 +3,7 @@ import { backoffMs } from '../../../kernel/retry';
 import type { NewRecord } from '../../event-log';
 import type { TopicPartition } from '../../position';
 import { isFinal } from './client';
-import type { Broker } from './cluster';
+import type { Broker } from './kafkajs-internals';
 import type { KafkaCompression } from './codecs';
 import type { Delivered } from './partition-lane';
 import { meaningOf, produce, type Meaning } from './produce';

@@ -3,7 +3,7 @@ import { RefoldError } from '../../../kernel/errors';
 import { groupBy } from '../../../kernel/groups';
 import type { Logger } from '../../../kernel/logger';
 import { partitionId, type Position } from '../../position';
-import { Leaders, READ_COMMITTED } from './cluster';
+import { Leaders, READ_COMMITTED } from './leaders';
 import { asUnreadable } from './codecs';
 import type { FetchedPartition } from './fetched';
 

@@ -1,7 +1,7 @@
 import { KafkaJSProtocolError } from 'kafkajs';
 import { RefoldError } from '../../../kernel/errors';
 import type { TopicPartition } from '../../position';
-import type { Broker, ProtocolRequest } from './cluster';
+import type { Broker, ProtocolRequest } from './kafkajs-internals';
 
 /**
  * What an answer says of the records of its request. `refused`: nothing was written, and nothing will be. `unwritten`:

@@ -5,16 +5,18 @@ import { retry } from '../../../kernel/retry';
 import type { PartitionHead } from '../../event-log';
 import type { Position } from '../../position';
 import { asLogError, protocolError } from './client';
+import { isSettling, untilSettled } from './settling';
 import { configOf, settingsOf } from './topic-config';
 import { KEPT_FOR_EVER, type AlterableSettings, type TopicAdmin, type TopicSpec, type TopicState } from '../../topic';
-
-/** Answers of a cluster that does not agree with itself yet about a topic that was just made. */
-const UNSETTLED = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION']);
 
 /** Topics, their partitions and heads, by the library's admin client. */
 export class Topics implements TopicAdmin {
   readonly #counts = new Map<string, number>();
   #admin: Promise<Admin> | undefined;
+  /** Clients that were given up and are not closed yet. */
+  readonly #leaving = new Set<Promise<void>>();
+  /** An address that never answered is most likely wrong; one that did is waited for. */
+  #answered = false;
 
   constructor(
     private readonly kafka: Kafka,
@@ -38,11 +40,7 @@ export class Topics implements TopicAdmin {
   /** Also of topics known already, which may have grown. @throws RefoldError `log.unknown-topic`, `log.unreachable` */
   async learnAgain(unknown: readonly string[]): Promise<void> {
     // Asking for the metadata of a topic that does not exist would be repeated for seconds.
-    const existing = new Set(await this.#ask((admin) => admin.listTopics()));
-    const missing = unknown.find((topic) => !existing.has(topic));
-    if (missing !== undefined) {
-      throw new RefoldError('log.unknown-topic', `there is no topic ${missing}`, { facts: { topic: missing } });
-    }
+    await this.#ask((admin) => this.#requireExisting(admin, unknown));
     const { topics: found } = await this.#ask((admin) => admin.fetchTopicMetadata({ topics: [...unknown] }));
     for (const { name, partitions } of found) {
       this.#counts.set(name, partitions.length);
@@ -114,7 +112,7 @@ export class Topics implements TopicAdmin {
   async heads(topics: readonly string[]): Promise<PartitionHead[]> {
     await this.learn(topics);
     const sorted = [...new Set(topics)].sort();
-    const found = await Promise.all(sorted.map((topic) => this.#ask((admin) => admin.fetchTopicOffsets(topic))));
+    const found = await Promise.all(sorted.map((topic) => this.#askOf(topic, (admin) => admin.fetchTopicOffsets(topic))));
     return found.flatMap((partitions, index) =>
       partitions
         .map(({ partition, low, high }) => ({ topic: sorted[index]!, partition, start: Number(low), stable: Number(high), end: Number(high) }))
@@ -124,7 +122,7 @@ export class Topics implements TopicAdmin {
 
   async offsetsForTime(topic: string, timestampMs: number): Promise<Position[]> {
     await this.learn([topic]);
-    const found = await this.#ask((admin) => admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, Math.ceil(timestampMs))));
+    const found = await this.#askOf(topic, (admin) => admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, Math.ceil(timestampMs))));
     return found.map(({ partition, offset }) => ({ topic, partition, offset: Number(offset) })).sort((a, b) => a.partition - b.partition);
   }
 
@@ -136,23 +134,60 @@ export class Topics implements TopicAdmin {
     );
   }
 
+  /** The next question is asked over a connection that knows of partitions which were added meanwhile. */
+  renew(): void {
+    this.#giveUp(this.#admin);
+  }
+
   async close(): Promise<void> {
-    const admin = this.#admin;
-    this.#admin = undefined;
-    await (await admin?.catch(() => undefined))?.disconnect(); // one that never connected has nothing to close
+    this.#giveUp(this.#admin);
+    await Promise.all(this.#leaving);
+  }
+
+  /** A question about a topic, which may have been deleted meanwhile: that is said at once. */
+  #askOf<T>(topic: string, question: (admin: Admin) => Promise<T>): Promise<T> {
+    let isUnknown = false;
+    return this.#ask(async (admin) => {
+      if (isUnknown) {
+        await this.#requireExisting(admin, [topic]);
+      }
+      try {
+        return await question(admin);
+      } catch (error) {
+        isUnknown = protocolError(error) === 'UNKNOWN_TOPIC_OR_PARTITION';
+        throw error;
+      }
+    });
+  }
+
+  async #requireExisting(admin: Admin, topics: readonly string[]): Promise<void> {
+    const existing = new Set(await admin.listTopics());
+    const missing = topics.find((topic) => !existing.has(topic));
+    if (missing !== undefined) {
+      this.#counts.delete(missing);
+      throw new RefoldError('log.unknown-topic', `there is no topic ${missing}`, { facts: { topic: missing } });
+    }
   }
 
   async #ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
     try {
-      return await retry(async () => question(await this.#connect()), {
-        attempts: 4,
-        initialMs: 100,
-        maxMs: 1_000,
-        clock: this.clock,
-        retryable: (error) => UNSETTLED.has(protocolError(error) ?? ''),
-      });
+      return await untilSettled(() => this.#askOnce(question), { clock: this.clock, isWorthIt: () => this.#answered });
     } catch (error) {
       throw asLogError(error, this.brokers);
+    }
+  }
+
+  async #askOnce<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
+    const admin = this.#connect();
+    try {
+      const connected = await admin;
+      this.#answered = true;
+      return await question(connected);
+    } catch (error) {
+      if (isSettling(error)) {
+        this.#giveUp(admin); // it would go on asking those who led before
+      }
+      throw error;
     }
   }
 
@@ -166,5 +201,18 @@ export class Topics implements TopicAdmin {
       });
     }
     return this.#admin;
+  }
+
+  /** Others may still wait for answers; the library lets them come in before it disconnects. */
+  #giveUp(admin: Promise<Admin> | undefined): void {
+    if (admin === undefined || admin !== this.#admin) {
+      return;
+    }
+    this.#admin = undefined;
+    const leaving = admin
+      .then((connected) => connected.disconnect())
+      .catch(() => undefined) // one that never connected has nothing to close
+      .finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
   }
 }

@@ -1,0 +1,114 @@
+import { createRequire } from 'node:module';
+import type { Kafka } from 'kafkajs';
+import { RefoldError } from '../../../kernel/errors';
+import type { FetchedPartition } from './fetched';
+
+// Everything of kafkajs that its types do not show, and what is corrected in it. It is written for one version alone.
+
+/** The version that all of this was read from. */
+export const KAFKAJS_VERSION = '2.2.4';
+
+const load = createRequire(__filename);
+
+/** @throws RefoldError `internal.invariant` where another version is installed */
+export const requireKafkajs = (installed: string): void => {
+  if (installed !== KAFKAJS_VERSION) {
+    throw new RefoldError('internal.invariant', `kafkajs ${installed} is installed; refold reads inside of kafkajs ${KAFKAJS_VERSION}`, {
+      facts: { installed, expected: KAFKAJS_VERSION },
+      remedy: `Let kafkajs be ${KAFKAJS_VERSION} exactly: take away what overrides it in package.json.`,
+    });
+  }
+};
+
+interface RequestQueue {
+  readonly pending: readonly unknown[];
+  readonly throttledUntil: number;
+  throttleCheckTimeoutId: NodeJS.Timeout | null;
+  checkPendingRequests(): void;
+}
+
+const CHECK_MS = 10;
+
+/** The library looks every millisecond, on every connection, whether something waits to be sent; this one looks while something does. */
+function checkWhileSomethingWaits(this: RequestQueue): void {
+  if (this.throttleCheckTimeoutId !== null || this.pending.length === 0) {
+    return;
+  }
+  this.throttleCheckTimeoutId = setTimeout(
+    () => {
+      this.throttleCheckTimeoutId = null;
+      this.checkPendingRequests();
+    },
+    Math.max(CHECK_MS, this.throttledUntil - Date.now()),
+  );
+}
+
+let isReady = false;
+
+/** Checks the version and corrects the library, once per process. @throws RefoldError `internal.invariant` */
+export const correctKafkajs = (): void => {
+  if (!isReady) {
+    requireKafkajs((load('kafkajs/package.json') as { readonly version: string }).version);
+    const { prototype } = load('kafkajs/src/network/requestQueue') as { readonly prototype: { scheduleCheckPendingRequests: (this: RequestQueue) => void } };
+    prototype.scheduleCheckPendingRequests = checkWhileSomethingWaits;
+    isReady = true;
+  }
+};
+
+export interface FetchRequest {
+  readonly maxWaitTime: number;
+  readonly minBytes: number;
+  readonly maxBytes: number;
+  readonly isolationLevel: number;
+  readonly rackId: string;
+  readonly topics: readonly { readonly topic: string; readonly partitions: readonly { partition: number; fetchOffset: string; maxBytes: number }[] }[];
+}
+
+/** A request in the protocol's own bytes, behind the header that the library writes. */
+export interface ProtocolRequest<Answer> {
+  readonly request: {
+    readonly apiKey: number;
+    readonly apiVersion: number;
+    readonly apiName: string;
+    readonly expectResponse: () => boolean;
+    /** In what the library takes for one of its encoders. */
+    readonly encode: () => Promise<{ readonly buf: Buffer; readonly buffer: Buffer }>;
+  };
+  readonly response: { readonly decode: (data: Buffer) => Promise<Answer>; readonly parse: (answer: Answer) => Promise<Answer> };
+}
+
+export interface Broker {
+  fetch(request: FetchRequest): Promise<{ readonly responses: readonly { readonly topicName: string; readonly partitions: readonly FetchedPartition[] }[] }>;
+  initProducerId(request: { readonly transactionTimeout: number }): Promise<{ readonly producerId: unknown; readonly producerEpoch: number }>;
+  readonly connectionPool: { send<Answer>(request: ProtocolRequest<Answer>): Promise<Answer> };
+  disconnect(): Promise<void>;
+}
+
+/** The part of the library's cluster that is used for fetching and writing. */
+export interface Cluster {
+  connect(): Promise<void>;
+  disconnect(): Promise<void>;
+  addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
+  refreshMetadata(): Promise<void>;
+  refreshMetadataIfNecessary(): Promise<void>;
+  removeBroker(address: { readonly host: string; readonly port: number }): void;
+  findLeaderForPartitions(topic: string, partitions: readonly number[]): Readonly<Record<string, readonly number[]>>;
+  findBroker(node: { readonly nodeId: string }): Promise<Broker>;
+  findControllerBroker(): Promise<Broker>;
+}
+
+interface ClusterOptions {
+  readonly metadataMaxAge: number;
+  readonly allowAutoTopicCreation: boolean;
+  readonly maxInFlightRequests: null;
+  readonly isolationLevel: number;
+}
+
+/** @throws RefoldError `internal.invariant` */
+export const createCluster = (kafka: Kafka, options: ClusterOptions): Cluster => {
+  const symbol = Object.getOwnPropertySymbols(kafka).find((one) => one.description === 'private:Kafka:createCluster');
+  if (symbol === undefined) {
+    throw new RefoldError('internal.invariant', 'this version of kafkajs is not the one that refold is built for');
+  }
+  return (kafka as unknown as Record<symbol, (options: ClusterOptions) => Cluster>)[symbol]!(options);
+};

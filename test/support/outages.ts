@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import { KafkaEventLog } from '../../src/events/adapters/kafka/kafka-event-log';
+import type { NewRecord, Subscription } from '../../src/events/event-log';
+import { partitionId, type PartitionId } from '../../src/events/position';
+import { isRefoldError } from '../../src/kernel/errors';
+import { systemClock } from '../../src/kernel/clock';
+import { seeded } from '../e2e/support/command-plan';
+import { until } from './harness';
+import type { KafkaCluster, NodeId } from './kafka-cluster';
+
+export interface OutageSize {
+  readonly records: number;
+  /** How often the leader of some partition is killed with SIGKILL and started again, while records are written and read. */
+  readonly kills: number;
+  /** A broker is away for at most so long before it is started again; producers give up after about 15 s. */
+  readonly downMs: number;
+  readonly seed: number;
+  readonly timeoutMs: number;
+}
+
+const PARTITIONS = 4;
+const WRITERS = 2;
+const READERS = 2;
+const KEYS = 8;
+
+/** What all share: the numbers of a partition are its offsets, so that whatever is lost, doubled or moved shows. */
+class Course {
+  /** By partition: the numbers below this are written. */
+  readonly written = new Array<number>(PARTITIONS).fill(0);
+  /** By partition: the numbers below this were read; the checkpoint of the readers. */
+  readonly read = new Map<PartitionId, number>();
+  readonly broken: string[] = [];
+  failures = 0;
+  restarts = 0;
+
+  constructor(
+    readonly topic: string,
+    readonly perPartition: number,
+  ) {}
+
+  get total(): number {
+    return this.written.reduce((sum, one) => sum + one, 0);
+  }
+
+  get isWritten(): boolean {
+    return this.written.every((one) => one >= this.perPartition);
+  }
+
+  get isRead(): boolean {
+    return this.read.size === PARTITIONS && [...this.read.values()].every((one) => one >= this.perPartition);
+  }
+
+  record(partition: number, number: number): NewRecord {
+    const key = Buffer.from(`${String(partition)}-${String(number % KEYS)}`);
+    return { topic: this.topic, partition, key, value: Buffer.from(String(number)), headers: {} };
+  }
+}
+
+/** Appends the numbers of its partitions; after a failure the tail of each partition decides where it goes on. */
+const write = async (cluster: KafkaCluster, course: Course, partitions: readonly number[], random: () => number): Promise<void> => {
+  const log = new KafkaEventLog({ brokers: cluster.addresses, clientId: 'writer' });
+  const open = (): number[] => partitions.filter((partition) => course.written[partition]! < course.perPartition);
+  for (let own = open(); own.length > 0; own = open()) {
+    const size = 1 + Math.floor(random() * 100);
+    const counts = own.map((partition) => Math.min(size, course.perPartition - course.written[partition]!));
+    const records = own.flatMap((partition, at) => Array.from({ length: counts[at]! }, (_, i) => course.record(partition, course.written[partition]! + i)));
+    try {
+      await log.append(records);
+      own.forEach((partition, at) => (course.written[partition]! += counts[at]!));
+    } catch (error) {
+      if (!isRefoldError(error) || !(error.retryable || error.code === 'log.append-failed')) {
+        throw error;
+      }
+      course.failures += 1;
+      await cluster.inSync(course.topic); // what a leader holds and the others not yet would come to light later
+      for (const { partition, stable } of (await log.heads([course.topic])).filter((head) => own.includes(head.partition))) {
+        if (stable < course.written[partition]!) {
+          course.broken.push(`partition ${String(partition)} ends at ${String(stable)}, acknowledged were ${String(course.written[partition])}`);
+        }
+        course.written[partition] = stable;
+      }
+    }
+    await systemClock.sleep(2);
+  }
+  await log.close();
+};
+
+const take = async (subscription: Subscription, course: Course): Promise<void> => {
+  const { batches } = await subscription.poll({ maxRecords: 2_000, waitMs: 100 });
+  for (const batch of batches) {
+    const id = partitionId(batch);
+    const expected = course.read.get(id) ?? 0;
+    const numbers = batch.records.map(({ value }) => Number(value!.toString()));
+    const wrong = numbers.findIndex((number, i) => number !== expected + i || batch.records[i]!.offset !== number);
+    if (wrong >= 0) {
+      course.broken.push(`${id}: read ${String(numbers[wrong])} at ${String(batch.records[wrong]!.offset)}, expected ${String(expected + wrong)}`);
+    }
+    course.read.set(id, batch.next);
+  }
+  await subscription.commit(batches.map(({ topic, partition, next }) => ({ topic, partition, offset: next })));
+};
+
+/** A member of the group that is started again when its subscription failed for a while, as workers are. */
+const read = async (cluster: KafkaCluster, course: Course, isOver: () => boolean): Promise<void> => {
+  const log = new KafkaEventLog({ brokers: cluster.addresses, clientId: 'reader' });
+  while (!isOver()) {
+    let subscription: Subscription | undefined;
+    try {
+      subscription = await log.subscribe({
+        group: `g-${course.topic}`,
+        topics: [course.topic],
+        sessionTimeoutMs: 6_000,
+        positions: async ({ partitions }) => new Map(partitions.map((one) => [partitionId(one), course.read.get(partitionId(one)) ?? 0])),
+      });
+      while (!isOver()) {
+        await take(subscription, course);
+      }
+    } catch (error) {
+      if (!isRefoldError(error) || !error.retryable) {
+        throw error;
+      }
+      course.restarts += 1;
+    } finally {
+      await subscription?.close();
+    }
+  }
+  await log.close();
+};
+
+const killLeaders = async (cluster: KafkaCluster, course: Course, { kills, records, downMs }: OutageSize, random: () => number): Promise<void> => {
+  for (let kill = 0; kill < kills; kill += 1) {
+    await until(() => course.total >= ((kill + 0.5) * records) / (kills + 1), 'the next kill is due', 120_000);
+    const leaders = await cluster.leaders(course.topic);
+    const victim: NodeId = leaders.get(Math.floor(random() * PARTITIONS))!;
+    await cluster.broker(victim).kill();
+    await systemClock.sleep(random() * downMs);
+    cluster.broker(victim).start();
+    await cluster.answers(victim);
+    await cluster.inSync(course.topic);
+    if (course.isWritten) {
+      throw new Error('everything was written before the last kill');
+    }
+  }
+};
+
+/** Numbered records, written and read while brokers die. */
+export const numberedThroughOutages = (size: OutageSize, running: () => KafkaCluster): void => {
+  it(
+    `of ${String(size.records)} records none is lost, doubled or out of order through ${String(size.kills)} deaths of brokers, seed ${String(size.seed)}`,
+    async () => {
+      const cluster = running();
+      const random = seeded(size.seed);
+      const course = new Course(`outage-${randomUUID()}`, Math.floor(size.records / PARTITIONS));
+      const log = new KafkaEventLog({ brokers: cluster.addresses, clientId: 'observer' });
+      await log.createTopics([{ topic: course.topic, partitions: PARTITIONS }]);
+      const began = Date.now();
+      let isOver = false;
+      const mine = (writer: number): number[] => Array.from({ length: PARTITIONS }, (_, i) => i).filter((partition) => partition % WRITERS === writer);
+      const readers = Array.from({ length: READERS }, () => read(cluster, course, () => isOver));
+      const reading = Promise.all(readers).catch((error: unknown) => course.broken.push(`a reader ended: ${String(error)}`));
+      try {
+        await Promise.all([
+          killLeaders(cluster, course, size, random),
+          ...Array.from({ length: WRITERS }, (_, writer) => write(cluster, course, mine(writer), seeded(size.seed + writer + 1))),
+        ]);
+        await until(() => course.isRead || course.broken.length > 0, 'everything is read', size.timeoutMs / 2);
+      } finally {
+        isOver = true;
+        await reading;
+      }
+      const heads = await log.heads([course.topic]);
+      await log.close();
+      const seconds = ((Date.now() - began) / 1_000).toFixed(0);
+      process.stderr.write(`${String(course.total)} records in ${seconds} s, ${String(course.failures)} failed appends, ${String(course.restarts)} restarts\n`);
+      expect(course.broken).toEqual([]);
+      expect(heads.map(({ start, end }) => [start, end])).toEqual(heads.map(() => [0, course.perPartition]));
+      expect([...course.read.values()]).toEqual(heads.map(() => course.perPartition));
+    },
+    size.timeoutMs,
+  );
+};

@@ -75,6 +75,7 @@ describe('configuration', () => {
       brokers: ['one:1'],
       ssl: true,
       compression: 'none',
+      writer: { batchBytes: 700_000, lingerMs: 0, bufferBytes: 33_554_432, deliveryTimeoutMs: 30_000 },
       sasl: { ...signIn, password: 's3cret' },
     });
     const all = { REFOLD_KAFKA_BROKERS: 'one:1', REFOLD_KAFKA_SASL: 'plain', REFOLD_KAFKA_USERNAME: 'me', REFOLD_KAFKA_PASSWORD: 's3cret' };
@@ -106,6 +107,8 @@ describe('configuration', () => {
     ['TLS that is neither', { kafka: { brokers: ['one:1'], ssl: 'yes' } }, 'kafka.ssl'],
     ['an unknown mechanism', { kafka: { brokers: ['one:1'], sasl: { mechanism: 'gssapi', username: 'a', password: 'secret' } } }, 'gssapi'],
     ['a user without a password', { kafka: { brokers: ['one:1'], sasl: { mechanism: 'plain', username: 'a' } } }, 'password'],
+    ['a buffer of nothing', { kafka: { brokers: ['one:1'], writer: { bufferBytes: 0 } } }, 'bufferBytes'],
+    ['an option of the writer that is not known', { kafka: { brokers: ['one:1'], writer: { linger: 5 } } }, 'linger'],
     ['an unknown compression', { kafka: { brokers: ['one:1'], compression: 'ZSTD' } }, '"ZSTD"'],
     ['an embedded broker to sign in to', { log: 'kafka', kafka: { ssl: true } }, 'brokers'],
     ['an unknown key', { postgresURL: 'postgres://a/b' }, 'postgresURL'],

@@ -1,82 +1,230 @@
-import { committedMessages, toBatch, type FetchedMessage, type FetchedPartition } from '../../../src/events/adapters/kafka/fetched';
+import fc from 'fast-check';
+import { readBatches } from '../../../src/events/adapters/kafka/batch-reader';
+import { COMPRESSIONS } from '../../../src/events/adapters/kafka/codecs';
+import { crc32c } from '../../../src/events/adapters/kafka/crc32c';
+import type { AbortedTransaction } from '../../../src/events/adapters/kafka/fetch';
+import { toBatch, type FetchedPartition } from '../../../src/events/adapters/kafka/fetched';
 import { splitBySize } from '../../../src/events/adapters/kafka/record-batch';
+import type { LogBatch, NewRecord } from '../../../src/events/event-log';
+import { batchBytes, type Given } from '../../support/fetched-batches';
 
 const ABORT = Buffer.from([0, 0, 0, 0]);
 const COMMIT = Buffer.from([0, 0, 0, 1]);
-
-const message = (offset: number, producerId: string, more: Partial<FetchedMessage> = {}): FetchedMessage => ({
-  offset: String(offset),
-  timestamp: '5',
-  key: Buffer.from('k'),
-  value: Buffer.from(`v${offset}`),
-  batchContext: { producerId, inTransaction: producerId !== '-1', firstOffset: String(offset), lastOffsetDelta: 0 },
-  ...more,
-});
-const marker = (offset: number, producerId: string, key: Buffer): FetchedMessage => message(offset, producerId, { key, isControlRecord: true });
-const fetched = (messages: FetchedMessage[], abortedTransactions: FetchedPartition['abortedTransactions'] = []): FetchedPartition => ({
-  partition: 0,
-  messages,
-  abortedTransactions,
-});
-const offsets = (messages: readonly FetchedMessage[]): number[] => messages.map(({ offset }) => Number(offset));
-const from = (offset: number) => ({ topic: 't', partition: 0, offset });
 const NO_LIMIT = { records: Infinity, bytes: Infinity };
 
-describe('committedMessages', () => {
-  it('hides aborted records where the later transaction ends first', () => {
-    const messages = [
-      message(10, 'a'),
-      message(11, 'b'),
-      marker(12, 'b', ABORT),
-      message(13, 'a'),
-      marker(14, 'a', ABORT),
-      message(15, 'a'),
-      marker(16, 'a', COMMIT),
-    ];
-    const aborted = [
-      { producerId: 'b', firstOffset: '11' },
-      { producerId: 'a', firstOffset: '10' },
-    ];
-    expect(offsets(committedMessages(fetched(messages, aborted)))).toEqual([15]);
+const one = (offset: number, producerId?: number, more: Partial<NewRecord> = {}): Given => ({
+  first: offset,
+  records: [{ value: Buffer.from(`v${String(offset)}`), ...more }],
+  ...(producerId === undefined ? {} : { producerId }),
+});
+const marker = (offset: number, producerId: number, key: Buffer): Given => ({ first: offset, records: [{ key }], producerId, isControl: true });
+const from = (offset: number) => ({ topic: 't', partition: 0, offset });
+const fetched = async (given: readonly Given[], aborted: readonly AbortedTransaction[] = []): Promise<FetchedPartition> => {
+  const { batches, fault } = await readBatches(Buffer.concat(await Promise.all(given.map(batchBytes))));
+  expect(fault).toBeUndefined();
+  return { batches, aborted };
+};
+const offsets = ({ records }: LogBatch): number[] => records.map(({ offset }) => offset);
+const aborted = (producerId: number, firstOffset: number): AbortedTransaction => ({ producerId: BigInt(producerId), firstOffset });
+
+describe('what readers see of a fetched partition', () => {
+  it('is nothing aborted where the later transaction ends first', async () => {
+    const given = [one(10, 1), one(11, 2), marker(12, 2, ABORT), one(13, 1), marker(14, 1, ABORT), one(15, 1), marker(16, 1, COMMIT)];
+    const batch = toBatch(from(10), await fetched(given, [aborted(2, 11), aborted(1, 10)]), NO_LIMIT);
+    expect([offsets(batch), batch.next]).toEqual([[15], 17]);
   });
 
-  it('hides aborted records of two transactions that were open when the fetch began', () => {
-    const aborted = [
-      { producerId: 'a', firstOffset: '1' },
-      { producerId: 'b', firstOffset: '2' },
-    ];
-    const messages = [message(10, 'b'), message(11, 'a'), message(12, '-1'), marker(13, 'a', ABORT), marker(14, 'b', ABORT), message(15, 'b')];
-    expect(offsets(committedMessages(fetched(messages, aborted)))).toEqual([12, 15]);
+  it('is nothing aborted of two transactions that were open when the fetch began', async () => {
+    const given = [one(10, 2), one(11, 1), one(12), marker(13, 1, ABORT), marker(14, 2, ABORT), one(15, 2)];
+    expect(offsets(toBatch(from(10), await fetched(given, [aborted(1, 1), aborted(2, 2)]), NO_LIMIT))).toEqual([12, 15]);
   });
 
-  it('takes a key of zeros for a key and not for a marker', () => {
-    const messages = [message(10, 'a', { key: ABORT }), message(11, 'a'), marker(12, 'a', ABORT)];
-    expect(offsets(committedMessages(fetched(messages, [{ producerId: 'a', firstOffset: '10' }])))).toEqual([]);
+  it('is not ended by a key of zeros', async () => {
+    const given = [one(10, 1, { key: ABORT }), one(11, 1), marker(12, 1, ABORT)];
+    expect(offsets(toBatch(from(10), await fetched(given, [aborted(1, 10)]), NO_LIMIT))).toEqual([]);
+  });
+
+  it('is, in whatever order transactions begin and end, what was committed', async () => {
+    const step = fc.record({
+      producer: fc.integer({ min: 1, max: 3 }),
+      end: fc.constantFrom(undefined, undefined, ABORT, COMMIT),
+      size: fc.integer({ min: 1, max: 3 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.nat(), async (steps, seed) => {
+        const given: Given[] = [];
+        const begun = new Map<number, { first: number; offsets: number[] }>();
+        const committed: number[] = [];
+        const abortedOnes: { transaction: AbortedTransaction; last: number }[] = [];
+        let offset = 0;
+        const end = (producer: number, key: Buffer): void => {
+          const open = begun.get(producer);
+          if (open === undefined) {
+            return;
+          }
+          given.push(marker(offset, producer, key));
+          offset += 1;
+          begun.delete(producer);
+          if (key === COMMIT) {
+            committed.push(...open.offsets);
+          } else {
+            abortedOnes.push({ transaction: aborted(producer, open.first), last: offset - 1 }); // in the order of the ends, as the broker names them
+          }
+        };
+        for (const { producer, end: key, size } of steps) {
+          if (key !== undefined) {
+            end(producer, key);
+            continue;
+          }
+          given.push({ first: offset, producerId: producer, records: Array.from({ length: size }, () => ({ key: ABORT })) });
+          const open = begun.get(producer) ?? { first: offset, offsets: [] };
+          open.offsets.push(...Array.from({ length: size }, (_, i) => offset + i));
+          begun.set(producer, open);
+          offset += size;
+        }
+        [...begun.keys()].forEach((producer) => {
+          end(producer, COMMIT);
+        });
+        if (given.length === 0) {
+          return;
+        }
+        const start = given[seed % given.length]!.first; // a fetch begins anywhere
+        const rest = given.filter(({ first }) => first >= start);
+        const seen = toBatch(
+          from(start),
+          await fetched(
+            rest,
+            abortedOnes.filter(({ last }) => last >= start).map(({ transaction }) => transaction),
+          ),
+          NO_LIMIT,
+        );
+        expect([offsets(seen), seen.next]).toEqual([committed.filter((one) => one >= start).sort((a, b) => a - b), offset]);
+      }),
+    );
   });
 });
 
-describe('toBatch', () => {
-  it('counts markers, aborted records and the compacted end of a batch by its range', () => {
-    const last = message(12, '-1', { batchContext: { producerId: '-1', inTransaction: false, firstOffset: '11', lastOffsetDelta: 3 } });
-    expect(toBatch(from(10), fetched([marker(10, 'a', COMMIT), last]), NO_LIMIT)).toMatchObject({ from: 10, next: 15, records: [{ offset: 12 }] });
-    expect(toBatch(from(10), fetched([marker(10, 'a', COMMIT)]), NO_LIMIT)).toMatchObject({ from: 10, next: 11, records: [] });
+describe('a fetched batch', () => {
+  const record = fc.record({
+    key: fc.uint8Array({ minLength: 1, maxLength: 70 }).map((bytes) => Buffer.from(bytes)),
+    value: fc.option(
+      fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+      { nil: null },
+    ),
+    headers: fc.dictionary(
+      fc.constantFrom('ce_id', 'ce_type', 'ce_time', 'ä', 'toString'),
+      fc.oneof(fc.constantFrom('same', 'sane'), fc.string({ unit: 'binary' })),
+    ),
+    timestamp: fc.integer({ min: 0, max: 4_102_444_800_000 }),
   });
 
-  it('leaves out what lies before the position, and does not move on an empty answer', () => {
-    expect(toBatch(from(11), fetched([message(10, '-1'), message(11, '-1')]), NO_LIMIT)).toMatchObject({ from: 11, next: 12, records: [{ offset: 11 }] });
-    expect(toBatch(from(11), fetched([]), NO_LIMIT)).toEqual({ ...{ topic: 't', partition: 0 }, from: 11, next: 11, records: [] });
+  it.each(COMPRESSIONS)('is read as it was written, with %s', async (compression) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(record, { minLength: 1, maxLength: 8 }), async (records) => {
+        const { records: found, next } = toBatch(from(7), await fetched([{ first: 7, records, compression }]), NO_LIMIT);
+        const plain = ({ key, value, headers, timestamp }: (typeof records)[number]) => [
+          key.toString('hex'),
+          value?.toString('hex'),
+          { ...headers },
+          timestamp,
+        ];
+        expect(found.map((one) => plain(one as (typeof records)[number]))).toEqual(records.map(plain));
+        expect([found.map(({ offset }) => offset), next]).toEqual([records.map((_, i) => 7 + i), 7 + records.length]);
+      }),
+      { numRuns: compression === 'none' ? 200 : 10 },
+    );
   });
 
-  it('cuts where a limit falls, before the record that stays', () => {
-    const messages = [message(10, '-1'), marker(11, 'a', COMMIT), message(12, '-1'), message(13, '-1')];
-    expect(toBatch(from(10), fetched(messages), { records: 1, bytes: Infinity })).toMatchObject({ next: 12, records: [{ offset: 10 }] });
-    expect(toBatch(from(10), fetched(messages), { records: 9, bytes: 1 })).toMatchObject({ next: 12, records: [{ offset: 10 }] });
-    expect(toBatch(from(10), fetched(messages), { records: 2, bytes: Infinity })).toMatchObject({ next: 13, records: [{ offset: 10 }, { offset: 12 }] });
+  it('has the time of appending where the topic keeps that', async () => {
+    const { records } = toBatch(from(1), await fetched([{ first: 1, records: [{}, { timestamp: 99 }], appendedAt: 77 }]), NO_LIMIT);
+    expect(records.map(({ timestamp }) => timestamp)).toEqual([77, 77]);
   });
 
-  it('reads headers as text, of several values the last', () => {
-    const headers = { a: Buffer.from('ü'), b: [Buffer.from('1'), '2'], c: null };
-    expect(toBatch(from(1), fetched([message(1, '-1', { headers })]), NO_LIMIT).records[0]?.headers).toEqual({ a: 'ü', b: '2' });
+  it('has of several headers of one name the last, and none where that is null', async () => {
+    const { batches } = await fetched([{ first: 1, records: [{ headers: { a: 'ü', b: '12' } }] }]);
+    const records = Buffer.from(batches[0]!.records);
+    const renamed = Buffer.from(records.map((byte) => (byte === 'b'.charCodeAt(0) ? 'a'.charCodeAt(0) : byte)));
+    const read = (bytes: Buffer) => toBatch(from(1), { batches: [{ ...batches[0]!, records: bytes }], aborted: [] }, NO_LIMIT).records[0]!.headers;
+    expect([read(records), read(renamed)]).toEqual([{ a: 'ü', b: '12' }, { a: '12' }]);
+    const withNull = Buffer.concat([renamed.subarray(0, renamed.length - 3), Buffer.from([1])]); // -1 in place of the length, and nothing behind
+    withNull[0] = withNull[0]! - 4; // two bytes less
+    expect(read(withNull)).toEqual({});
+  });
+});
+
+describe('the range of a fetched partition', () => {
+  it('counts markers, aborted records and the compacted end of a batch', async () => {
+    const last: Given = { first: 11, records: [{}, {}], lastOffset: 14 };
+    expect(toBatch(from(10), await fetched([marker(10, 1, COMMIT), last]), NO_LIMIT)).toMatchObject({
+      from: 10,
+      next: 15,
+      records: [{ offset: 11 }, { offset: 12 }],
+    });
+    expect(toBatch(from(10), await fetched([marker(10, 1, COMMIT)]), NO_LIMIT)).toMatchObject({ from: 10, next: 11, records: [] });
+  });
+
+  it('leaves out what lies before the position, and does not move on an empty answer', async () => {
+    expect(toBatch(from(11), await fetched([{ first: 10, records: [{}, {}] }]), NO_LIMIT)).toMatchObject({ from: 11, next: 12, records: [{ offset: 11 }] });
+    expect(toBatch(from(11), { batches: [], aborted: [] }, NO_LIMIT)).toEqual({ topic: 't', partition: 0, from: 11, next: 11, records: [] });
+  });
+
+  it('is cut where a limit falls, before the record that stays', async () => {
+    const given = await fetched([one(10), marker(11, 1, COMMIT), { first: 12, records: [{}, {}] }]);
+    expect(toBatch(from(10), given, { records: 1, bytes: Infinity })).toMatchObject({ next: 12, records: [{ offset: 10 }] });
+    expect(toBatch(from(10), given, { records: 9, bytes: 1 })).toMatchObject({ next: 12, records: [{ offset: 10 }] });
+    expect(toBatch(from(10), given, { records: 2, bytes: Infinity })).toMatchObject({ next: 13, records: [{ offset: 10 }, { offset: 12 }] });
+  });
+
+  it('ends before a batch that is cut off', async () => {
+    const bytes = Buffer.concat([await batchBytes(one(10)), await batchBytes(one(11))]);
+    for (const length of [bytes.length - 1, bytes.length / 2 + 20, bytes.length / 2 + 3]) {
+      const { batches, fault } = await readBatches(bytes.subarray(0, length));
+      expect([batches.map(({ next }) => next), fault]).toEqual([[11], undefined]);
+    }
+  });
+
+  it('ends before a batch that cannot be read, which is an error with its position when it comes first', async () => {
+    const [good, bad] = [await batchBytes(one(10)), await batchBytes(one(11))];
+    bad[bad.length - 3]! ^= 1;
+    const { batches, fault } = await readBatches(Buffer.concat([good, bad]));
+    expect([batches.map(({ next }) => next), fault]).toEqual([
+      [11],
+      expect.objectContaining({ code: 'log.batch-unreadable', summary: expect.stringContaining('checksum') }),
+    ]);
+
+    const broken = await batchBytes({ first: 11, records: [{}, {}] });
+    broken[61] = broken[61]! + 2; // the first record claims one byte more
+    broken.writeUInt32BE(crc32c(broken, 21), 17);
+    const read = await readBatches(Buffer.concat([good, broken]));
+    expect(toBatch(from(10), { batches: read.batches, aborted: [] }, NO_LIMIT)).toMatchObject({ next: 11, records: [{ offset: 10 }] });
+    expect(() => toBatch(from(11), { batches: read.batches.slice(1), aborted: [] }, NO_LIMIT)).toThrow(
+      expect.objectContaining({ code: 'log.batch-unreadable', facts: expect.objectContaining({ topic: 't', partition: 0, offset: 11 }) }),
+    );
+  });
+
+  it('never ends otherwise than with records or our error, whatever the bytes', async () => {
+    const whole = Buffer.concat([await batchBytes({ first: 10, records: [{ headers: { a: 'b' } }, {}] }), await batchBytes(one(12))]);
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { maxLength: 4 }), fc.boolean(), async (changes, isChecked) => {
+        const bytes = Buffer.from(whole);
+        changes.forEach(([at, byte]) => (bytes[at] = byte));
+        if (!isChecked) {
+          bytes.writeUInt32BE(crc32c(bytes, 21, Math.min(bytes.length, Math.max(21, 12 + bytes.readInt32BE(8)))), 17);
+        }
+        try {
+          const { batches } = await readBatches(bytes);
+          expect(toBatch(from(10), { batches, aborted: [] }, NO_LIMIT).next).toBeGreaterThanOrEqual(10);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'log.batch-unreadable' });
+        }
+      }),
+    );
+  });
+
+  it('refuses a batch of before Kafka 0.11', async () => {
+    const bytes = await batchBytes(one(10));
+    bytes[16] = 1;
+    expect(await readBatches(bytes)).toMatchObject({ batches: [], fault: { code: 'log.batch-unreadable', summary: expect.stringContaining('0.11') } });
   });
 });
 

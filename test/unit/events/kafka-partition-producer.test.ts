@@ -58,7 +58,6 @@ class Script {
   producer(deliveryTimeoutMs = 30_000): PartitionProducer {
     const clock: Clock = { now: () => this.time, sleep: async (ms) => void (this.time += Math.ceil(ms)) };
     const broker: Broker = {
-      fetch: async () => ({ responses: [] }),
       initProducerId: async () => ({ producerId: 0, producerEpoch: 0 }),
       connectionPool: {
         send: async ({ request, response }) => {

@@ -18,8 +18,8 @@ export interface BatchCodec {
 /** No batch may become larger: the broker takes 1 MiB unless told otherwise, and a few bytes can claim to be gigabytes. */
 const LARGEST_BATCH = 256 * 1024 * 1024;
 
-const unreadable = (why: string, facts: { readonly codec: string; readonly bytes: number } | undefined, cause?: unknown): RefoldError =>
-  new RefoldError('log.batch-unreadable', `a batch cannot be read: ${why}`, { ...(facts === undefined ? {} : { facts }), cause });
+export const batchUnreadable = (why: string, facts: { readonly codec?: string; readonly bytes: number }, cause?: unknown): RefoldError =>
+  new RefoldError('log.batch-unreadable', `a batch cannot be read: ${why}`, { facts, cause });
 
 /** A number of seven bits a byte, the lowest first, and where it ends. */
 const varint = (bytes: Buffer, from: number): { readonly value: number; readonly next: number } => {
@@ -51,17 +51,6 @@ const loadZstd = lazily('@bokuweb/zstd-wasm', async () => {
   return zstd;
 });
 
-const PAST_THE_END = /^ERR_(OUT_OF_RANGE|BUFFER_OUT_OF_BOUNDS)$/;
-
-/** The error of a batch that cannot be read, also where the library ran over the end of its records; undefined: another error. */
-export const asUnreadable = (error: unknown): RefoldError | undefined => {
-  if (isRefoldError(error)) {
-    return error.code === 'log.batch-unreadable' ? error : undefined;
-  }
-  const { code } = (error ?? {}) as { readonly code?: unknown };
-  return typeof code === 'string' && PAST_THE_END.test(code) ? unreadable('its records do not end where they should', undefined, error) : undefined;
-};
-
 /** Whatever goes wrong with the bytes is an error of ours. */
 const checked = (codec: string, decompress: BatchCodec['decompress']): BatchCodec['decompress'] => {
   return async (bytes) => {
@@ -71,7 +60,7 @@ const checked = (codec: string, decompress: BatchCodec['decompress']): BatchCode
       }
       return await decompress(bytes);
     } catch (error) {
-      throw isRefoldError(error) ? error : unreadable(messageOf(error), { codec, bytes: bytes.length }, error);
+      throw isRefoldError(error) ? error : batchUnreadable(messageOf(error), { codec, bytes: bytes.length }, error);
     }
   };
 };
@@ -207,25 +196,20 @@ const TYPES: Readonly<Record<KafkaCompression, CompressionTypes>> = {
   zstd: CompressionTypes.ZSTD,
 };
 
-/** Records follow each other, each after its length. What is left of one that is cut off the library would take for the whole. */
-const wholeRecords = (records: Buffer): boolean => {
-  let at = 0;
-  // A message of Kafka before 0.11 begins with an offset, so with a zero; no length does.
-  while (records[0] !== 0 && at < records.length) {
-    const { value, next } = varint(records, at);
-    if (value % 2 === 1) {
-      return false; // negative
-    }
-    at = next + value / 2;
+/**
+ * The records of a batch whose attributes name this codec.
+ * @throws RefoldError `log.batch-unreadable`, `log.codec-missing`
+ */
+export const decompressed = (type: number, records: Buffer): Promise<Buffer> => {
+  const name = (Object.keys(CODECS) as (keyof typeof CODECS)[]).find((one) => (TYPES[one] as number) === type);
+  if (name === undefined) {
+    throw batchUnreadable('its codec is not known', { codec: String(type), bytes: records.length });
   }
-  return at === records.length || records[0] === 0;
+  return CODECS[name].decompress(records);
 };
 
 /** What the library calls it. */
 export const compressionType = (compression: KafkaCompression): CompressionTypes => TYPES[compression];
-
-/** Numbers of codecs that Kafka has not given away; the library would read such a batch as if it were not compressed. */
-const UNKNOWN_TYPES = [5, 6, 7];
 
 /** What the library's table holds. */
 interface LibraryCodec {
@@ -235,7 +219,7 @@ interface LibraryCodec {
 
 let registered = false;
 
-/** Makes the library read and write every codec. Its table is one for the whole process; no package is loaded yet. */
+/** Makes the library's producer write every codec. Its table is one for the whole process; no package is loaded yet. */
 export const registerCodecs = (): void => {
   if (registered) {
     return;
@@ -243,20 +227,6 @@ export const registerCodecs = (): void => {
   registered = true;
   const table = CompressionCodecs as Record<number, () => LibraryCodec>;
   for (const [name, { compress, decompress }] of Object.entries(CODECS)) {
-    const decompressRecords = checked(name, async (bytes) => {
-      const records = await decompress(bytes);
-      if (!wholeRecords(records)) {
-        throw new RangeError('its records do not end where they should');
-      }
-      return records;
-    });
-    table[TYPES[name as KafkaCompression]] = () => ({ compress: ({ buffer }) => compress(buffer), decompress: decompressRecords });
-  }
-  for (const type of UNKNOWN_TYPES) {
-    table[type] = () => ({
-      decompress: async ({ length }) => {
-        throw unreadable('its codec is not known', { codec: String(type), bytes: length });
-      },
-    });
+    table[TYPES[name as KafkaCompression]] = () => ({ compress: ({ buffer }) => compress(buffer), decompress });
   }
 };

@@ -154,7 +154,7 @@ export class KafkaEventLog implements EventLog {
     const reader = this.#reader;
     try {
       const fetched = (await untilSettled(() => reader.fetch([from], READ_WAIT_MS), { clock: this.#clock })).get(partitionId(from));
-      return toBatch(from, fetched ?? { partition: from.partition, messages: [] }, { records: maxRecords, bytes: Infinity });
+      return toBatch(from, fetched ?? { batches: [], aborted: [] }, { records: maxRecords, bytes: Infinity });
     } catch (error) {
       throw asLogError(error, this.#brokers);
     }

@@ -1,7 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Kafka } from 'kafkajs';
 import { RefoldError } from '../../../kernel/errors';
-import type { FetchedPartition } from './fetched';
 
 // Everything of kafkajs that its types do not show, and what is corrected in it. It is written for one version alone.
 
@@ -55,15 +54,6 @@ export const correctKafkajs = (): void => {
   }
 };
 
-export interface FetchRequest {
-  readonly maxWaitTime: number;
-  readonly minBytes: number;
-  readonly maxBytes: number;
-  readonly isolationLevel: number;
-  readonly rackId: string;
-  readonly topics: readonly { readonly topic: string; readonly partitions: readonly { partition: number; fetchOffset: string; maxBytes: number }[] }[];
-}
-
 /** A request in the protocol's own bytes, behind the header that the library writes. */
 export interface ProtocolRequest<Answer> {
   readonly request: {
@@ -77,12 +67,24 @@ export interface ProtocolRequest<Answer> {
   readonly response: { readonly decode: (data: Buffer) => Promise<Answer>; readonly parse: (answer: Answer) => Promise<Answer> };
 }
 
+/** The part of the library's broker that is used: it connects, signs in and tells answers apart. */
 export interface Broker {
-  fetch(request: FetchRequest): Promise<{ readonly responses: readonly { readonly topicName: string; readonly partitions: readonly FetchedPartition[] }[] }>;
   initProducerId(request: { readonly transactionTimeout: number }): Promise<{ readonly producerId: unknown; readonly producerEpoch: number }>;
   readonly connectionPool: { send<Answer>(request: ProtocolRequest<Answer>): Promise<Answer> };
   disconnect(): Promise<void>;
 }
+
+/** Sends a request of ours. As the library does, hangs up after a connection was lost, so that the next request connects anew. */
+export const sendTo = async <Answer>(broker: Broker, request: ProtocolRequest<Answer>): Promise<Answer> => {
+  try {
+    return await broker.connectionPool.send(request);
+  } catch (error) {
+    if ((error as { readonly name?: unknown }).name === 'KafkaJSConnectionClosedError') {
+      await broker.disconnect();
+    }
+    throw error;
+  }
+};
 
 /** The part of the library's cluster that is used for fetching and writing. */
 export interface Cluster {

@@ -4,7 +4,7 @@ import type { Logger } from '../../../kernel/logger';
 import type { TopicPartition } from '../../position';
 import { createCluster, type Broker, type Cluster } from './kafkajs-internals';
 
-export const READ_COMMITTED = 1;
+const READ_COMMITTED = 1;
 const METADATA_MAX_AGE_MS = 30_000;
 
 /** Finds the brokers that lead partitions, and finds them anew when they move. Not for calls at the same time: see `PartitionReader`. */

@@ -6,7 +6,8 @@ import { isFinal } from './client';
 import type { Broker } from './kafkajs-internals';
 import type { KafkaCompression } from './codecs';
 import type { Delivered } from './partition-lane';
-import { meaningOf, produce, type Meaning } from './produce';
+import { produce } from './produce';
+import { meaningOf, type Meaning } from './protocol-errors';
 import { encodeBatch, type BatchOrigin } from './record-batch';
 
 export type ProducerId = Omit<BatchOrigin, 'sequence'>;

@@ -2,21 +2,18 @@ import type { Kafka } from 'kafkajs';
 import { RefoldError } from '../../../kernel/errors';
 import { groupBy } from '../../../kernel/groups';
 import type { Logger } from '../../../kernel/logger';
-import { partitionId, type Position } from '../../position';
-import { Leaders, READ_COMMITTED } from './leaders';
-import { asUnreadable } from './codecs';
-import type { FetchedPartition } from './fetched';
+import { partitionId, type PartitionId, type Position } from '../../position';
+import { readBatches } from './batch-reader';
+import { protocolError } from './client';
+import { fetchFrom } from './fetch';
+import { unreadableAt, type FetchedPartition } from './fetched';
+import { Leaders } from './leaders';
+import { protocolErrorOf } from './protocol-errors';
 
-const PARTITION_BYTES = 1024 * 1024;
-/** The broker answers at least one whole batch, however large. */
-const ONE_BATCH = 1;
-const ANSWER_BYTES = 10 * 1024 * 1024;
+const LIMITS = { partitionBytes: 1024 * 1024, answerBytes: 10 * 1024 * 1024 };
 
 /** A position lies outside of the log, says the broker. */
-export const isOutOfRange = (error: unknown): boolean => (error as { readonly name?: unknown } | null)?.name === 'KafkaJSOffsetOutOfRange';
-
-const unreadableAt = ({ topic, partition, offset }: Position, { code, summary, facts, cause }: RefoldError): RefoldError =>
-  new RefoldError(code, summary, { facts: { topic, partition, offset, ...facts }, cause });
+export const isOutOfRange = (error: unknown): boolean => protocolError(error) === 'OFFSET_OUT_OF_RANGE';
 
 /**
  * Fetches given partitions from given positions, without a group. The library's consumer is not used for reading: it
@@ -35,7 +32,7 @@ export class PartitionReader {
    * What the leaders answer; waits `maxWaitMs` if there is nothing new. Errors are the library's.
    * Calls take turns: two at once make the library open connections of which it closes only one.
    */
-  fetch(positions: readonly Position[], maxWaitMs: number): Promise<ReadonlyMap<string, FetchedPartition>> {
+  fetch(positions: readonly Position[], maxWaitMs: number): Promise<ReadonlyMap<PartitionId, FetchedPartition>> {
     const answer = this.#turn.then(() => this.#fetch(positions, maxWaitMs));
     this.#turn = answer.catch(() => undefined); // its caller hears of the failure
     return answer;
@@ -46,7 +43,7 @@ export class PartitionReader {
     await this.#leaders.close();
   }
 
-  async #fetch(positions: readonly Position[], maxWaitMs: number): Promise<ReadonlyMap<string, FetchedPartition>> {
+  async #fetch(positions: readonly Position[], maxWaitMs: number): Promise<ReadonlyMap<PartitionId, FetchedPartition>> {
     try {
       await this.#leaders.know([...new Set(positions.map(({ topic }) => topic))]);
       const answers = await Promise.all([...this.#byLeader(positions)].map(([nodeId, own]) => this.#fetchFrom(nodeId, own, maxWaitMs)));
@@ -69,42 +66,22 @@ export class PartitionReader {
     });
   }
 
-  async #fetchFrom(nodeId: string, positions: readonly Position[], maxWaitMs: number): Promise<(readonly [string, FetchedPartition])[]> {
-    try {
-      return await this.#ask(nodeId, positions, maxWaitMs, PARTITION_BYTES);
-    } catch (error) {
-      if (asUnreadable(error) === undefined) {
-        throw error;
-      }
-      return this.#batchByBatch(nodeId, positions);
+  async #fetchFrom(nodeId: string, positions: readonly Position[], maxWaitMs: number): Promise<(readonly [PartitionId, FetchedPartition])[]> {
+    const offsets = new Map(positions.map((position) => [partitionId(position), position.offset]));
+    const answers = await fetchFrom(await this.#leaders.broker(nodeId), positions, { maxWaitMs, ...LIMITS });
+    const failed = answers.find(({ errorCode }) => errorCode !== 0);
+    if (failed !== undefined) {
+      throw protocolErrorOf(failed.errorCode);
     }
-  }
-
-  /** One batch of each: what lies before one that cannot be read is delivered, and then the error names where it lies. */
-  async #batchByBatch(nodeId: string, positions: readonly Position[]): Promise<(readonly [string, FetchedPartition])[]> {
-    const answers: (readonly [string, FetchedPartition])[] = [];
-    for (const { topic, partition, offset } of positions) {
-      try {
-        answers.push(...(await this.#ask(nodeId, [{ topic, partition, offset }], 0, ONE_BATCH)));
-      } catch (error) {
-        const unreadable = asUnreadable(error);
-        throw unreadable === undefined ? error : unreadableAt({ topic, partition, offset }, unreadable);
-      }
-    }
-    return answers;
-  }
-
-  async #ask(nodeId: string, positions: readonly Position[], maxWaitTime: number, maxBytes: number): Promise<(readonly [string, FetchedPartition])[]> {
-    const broker = await this.#leaders.broker(nodeId);
-    const topics = [...new Set(positions.map(({ topic }) => topic))].map((topic) => ({
-      topic,
-      partitions: positions
-        .filter((position) => position.topic === topic)
-        .map(({ partition, offset }) => ({ partition, fetchOffset: String(offset), maxBytes })),
-    }));
-    const { responses } = await broker.fetch({ maxWaitTime, minBytes: 1, maxBytes: ANSWER_BYTES, isolationLevel: READ_COMMITTED, rackId: '', topics });
-    return responses.flatMap(({ topicName, partitions }) =>
-      partitions.map((fetched) => [partitionId({ topic: topicName, partition: fetched.partition }), fetched] as const),
+    return Promise.all(
+      answers.map(async ({ topic, partition, aborted, batches: bytes }) => {
+        const id = partitionId({ topic, partition });
+        const { batches, fault } = await readBatches(bytes);
+        if (fault !== undefined && batches.length === 0) {
+          throw unreadableAt({ topic, partition }, offsets.get(id)!, fault);
+        }
+        return [id, { batches, aborted }] as const; // a fault behind them is met again by the next fetch
+      }),
     );
   }
 }

@@ -1,57 +1,7 @@
-import { KafkaJSProtocolError } from 'kafkajs';
 import { RefoldError } from '../../../kernel/errors';
 import type { TopicPartition } from '../../position';
-import type { Broker, ProtocolRequest } from './kafkajs-internals';
-
-/**
- * What an answer says of the records of its request. `refused`: nothing was written, and nothing will be. `unwritten`:
- * not by this try, another may. `doubtful`: they may have been written, and a try with the same sequence number tells.
- * `lost-track`: the broker does not know this producer's numbers, or knows others; a new producer has to begin.
- * `duplicate`: they were written, by an earlier try.
- */
-export type Meaning = 'refused' | 'unwritten' | 'doubtful' | 'lost-track' | 'duplicate';
-
-/** Numbers, names and meanings of the errors of Produce requests: https://kafka.apache.org/protocol#protocol_error_codes */
-const ERRORS: Readonly<Record<number, readonly [string, Meaning]>> = {
-  2: ['CORRUPT_MESSAGE', 'unwritten'],
-  3: ['UNKNOWN_TOPIC_OR_PARTITION', 'unwritten'],
-  5: ['LEADER_NOT_AVAILABLE', 'unwritten'],
-  6: ['NOT_LEADER_FOR_PARTITION', 'unwritten'],
-  7: ['REQUEST_TIMED_OUT', 'doubtful'],
-  9: ['REPLICA_NOT_AVAILABLE', 'unwritten'],
-  10: ['MESSAGE_TOO_LARGE', 'refused'],
-  13: ['NETWORK_EXCEPTION', 'doubtful'],
-  17: ['INVALID_TOPIC_EXCEPTION', 'refused'],
-  18: ['RECORD_LIST_TOO_LARGE', 'refused'],
-  19: ['NOT_ENOUGH_REPLICAS', 'unwritten'],
-  20: ['NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'doubtful'],
-  21: ['INVALID_REQUIRED_ACKS', 'refused'],
-  29: ['TOPIC_AUTHORIZATION_FAILED', 'refused'],
-  31: ['CLUSTER_AUTHORIZATION_FAILED', 'refused'],
-  32: ['INVALID_TIMESTAMP', 'refused'],
-  35: ['UNSUPPORTED_VERSION', 'refused'],
-  43: ['UNSUPPORTED_FOR_MESSAGE_FORMAT', 'refused'],
-  44: ['POLICY_VIOLATION', 'refused'],
-  45: ['OUT_OF_ORDER_SEQUENCE_NUMBER', 'lost-track'],
-  46: ['DUPLICATE_SEQUENCE_NUMBER', 'duplicate'],
-  47: ['INVALID_PRODUCER_EPOCH', 'lost-track'],
-  56: ['KAFKA_STORAGE_ERROR', 'doubtful'],
-  59: ['UNKNOWN_PRODUCER_ID', 'lost-track'],
-  74: ['FENCED_LEADER_EPOCH', 'unwritten'],
-  76: ['UNSUPPORTED_COMPRESSION_TYPE', 'refused'],
-  87: ['INVALID_RECORD', 'refused'],
-};
-
-/** What an error of the protocol means for the records; any other leaves it open whether they were written. */
-export const meaningOf = (error: unknown): Meaning => {
-  const { code } = (error ?? {}) as { readonly code?: unknown };
-  return error instanceof KafkaJSProtocolError && typeof code === 'number' ? (ERRORS[code]?.[1] ?? 'doubtful') : 'doubtful';
-};
-
-const protocolError = (code: number): KafkaJSProtocolError => {
-  const type = ERRORS[code]?.[0] ?? `error ${String(code)}`;
-  return new KafkaJSProtocolError(Object.assign(new Error(`the broker answers ${type}`), { type, code, retriable: false }));
-};
+import { sendTo, type Broker, type ProtocolRequest } from './kafkajs-internals';
+import { protocolErrorOf } from './protocol-errors';
 
 interface Produced extends TopicPartition {
   readonly errorCode: number;
@@ -110,7 +60,7 @@ const request = (partition: TopicPartition, batch: Buffer): ProtocolRequest<Answ
     expectResponse: () => true,
     encode: async () => {
       const buffer = encodeRequest(partition, batch);
-      return { buf: buffer, buffer }; // what the library takes for one of its encoders
+      return { buf: buffer, buffer };
     },
   },
   response: { decode: async (data) => decodeAnswer(data), parse: async (answer) => answer },
@@ -125,7 +75,7 @@ export const offsetOf = (produced: readonly Produced[], { topic, partition }: To
     });
   }
   if (answer.errorCode !== 0) {
-    throw protocolError(answer.errorCode);
+    throw protocolErrorOf(answer.errorCode);
   }
   if (!(answer.baseOffset >= 0)) {
     throw new RefoldError('log.append-failed', 'the broker does not say where the records lie', { facts: { topic, partition, offset: answer.baseOffset } });
@@ -134,13 +84,5 @@ export const offsetOf = (produced: readonly Produced[], { topic, partition }: To
 };
 
 /** Writes one batch to the leader of one partition, and waits for all replicas in sync. Errors say by `meaningOf` what became of it. */
-export const produce = async (broker: Broker, partition: TopicPartition, batch: Buffer): Promise<number> => {
-  try {
-    return offsetOf((await broker.connectionPool.send(request(partition, batch))).produced, partition);
-  } catch (error) {
-    if ((error as { readonly name?: unknown }).name === 'KafkaJSConnectionClosedError') {
-      await broker.disconnect(); // as the library does: the next request connects anew
-    }
-    throw error;
-  }
-};
+export const produce = async (broker: Broker, partition: TopicPartition, batch: Buffer): Promise<number> =>
+  offsetOf((await sendTo(broker, request(partition, batch))).produced, partition);

@@ -23,7 +23,10 @@ const REMEDY = 'Install what the message names, or give the address of a broker 
 export const fetchLibraries = (libraries: string, version?: string): Promise<void> =>
   new Promise((resolve, reject) => {
     const script = path.join(kafkaFolder, 'fetch-libraries.mjs');
-    const child = spawn(process.execPath, [script, libraries, ...(version === undefined ? [] : [version])], { stdio: ['ignore', 'ignore', 'pipe'], windowsHide: true });
+    const child = spawn(process.execPath, [script, libraries, ...(version === undefined ? [] : [version])], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      windowsHide: true,
+    });
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
     child.once('error', reject);

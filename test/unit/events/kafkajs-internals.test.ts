@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { Kafka } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import { createKafka, PROMPT } from '../../../src/events/adapters/kafka/client';
 import { KAFKAJS_VERSION, createCluster, requireKafkajs } from '../../../src/events/adapters/kafka/kafkajs-internals';
 import { silentLogger } from '../../../src/kernel/logger';

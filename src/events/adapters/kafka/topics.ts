@@ -134,11 +134,6 @@ export class Topics implements TopicAdmin {
     );
   }
 
-  /** The next question is asked over a connection that knows of partitions which were added meanwhile. */
-  renew(): void {
-    this.#giveUp(this.#admin);
-  }
-
   async close(): Promise<void> {
     this.#giveUp(this.#admin);
     await Promise.all(this.#leaving);
@@ -185,7 +180,7 @@ export class Topics implements TopicAdmin {
       return await question(connected);
     } catch (error) {
       if (isSettling(error)) {
-        this.#giveUp(admin); // it would go on asking those who led before
+        this.#giveUp(admin); // it would go on asking a broker that hangs
       }
       throw error;
     }

@@ -4,6 +4,7 @@ import { TOKENS } from '../../../src/app/container';
 import type { ProjectionDefinition } from '../../../src/projections/definition';
 import type { Generation, StoreKind } from '../../../src/projections/generations';
 import type { BatchCommit, GenerationStore, ReadModelStore } from '../../../src/projections/read-model-store';
+import { PostgresPool } from '../../../src/platform/postgres/pool';
 import { givenArguments } from '../../../src/app/services/launch';
 import { ledger } from './ledger';
 
@@ -54,6 +55,8 @@ const main = async (): Promise<void> => {
     configuration: { postgresUrl, clickhouseUrl, kafka: { brokers: kafkaBrokers }, log: kafkaBrokers.length > 0 ? 'kafka' : 'postgres' },
     environment: {},
     configure: (container) => {
+      // Transactions of a process that is stopped hold their locks for so long.
+      container.registerInstance(TOKENS.pool, new PostgresPool({ url: postgresUrl, max: 16, idleInTransactionMs: 3_000 }));
       const stores = container.resolve(TOKENS.stores);
       let isStopped = false;
       const stopOnce = (): void => {

@@ -5,7 +5,7 @@ export type { TopicDifference, TopicPlan } from './events/topic-plan';
 export { connect, type CaughtUpOptions, type ConnectedApp, type ConnectOptions, type Database, type ReadOnly, type Written } from './app/connect';
 export { TOKENS } from './app/container';
 export { resolveConfiguration, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './app/configuration';
-export type { KafkaSasl, KafkaSettings, KafkaTls } from './app/kafka-settings';
+export type { KafkaPassword, KafkaSasl, KafkaSettings, KafkaTls, KafkaToken } from './app/kafka-settings';
 export { Worker } from './app/worker';
 export { Decimal } from './kernel/decimal';
 export { durationMs, type Duration } from './kernel/duration';

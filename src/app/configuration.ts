@@ -13,9 +13,11 @@ export interface WorkerOptions extends RunnerOptions {
   readonly announceMs: number;
   /** How often in a row a failed runner is started again before the worker gives up. */
   readonly restarts: number;
+  /** A worker that heard nothing of log or database for so long, in milliseconds, does not count as alive. */
+  readonly silenceMs: number;
 }
 
-export const WORKER_DEFAULTS: WorkerOptions = { ...RUNNER_DEFAULTS, pollMs: 250, announceMs: 1_000, restarts: 8 };
+export const WORKER_DEFAULTS: WorkerOptions = { ...RUNNER_DEFAULTS, pollMs: 250, announceMs: 1_000, restarts: 8, silenceMs: 120_000 };
 
 export interface Configuration {
   /** `postgres://…` of the database with control schema and read models; empty: an embedded one is started. */

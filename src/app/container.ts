@@ -8,7 +8,7 @@ import { ClickHouse } from '../platform/clickhouse/client';
 import { PostgresPool } from '../platform/postgres/pool';
 import { AvroSerde } from '../events/adapters/avro/serde';
 import { ConfluentSchemaRegistry } from '../events/adapters/confluent/schema-registry';
-import { KafkaEventLog, type KafkaEventLogOptions } from '../events/adapters/kafka/kafka-event-log';
+import { KafkaEventLog } from '../events/adapters/kafka/kafka-event-log';
 import { PostgresEventLog } from '../events/adapters/postgres/postgres-event-log';
 import { PostgresSchemaPins } from '../events/adapters/postgres/schema-pins';
 import { PostgresSchemaRegistry } from '../events/adapters/postgres/schema-registry';
@@ -38,7 +38,7 @@ import { ReplayCoordinator } from '../replay/coordinator';
 import type { ReplayParts } from '../replay/parts';
 import type { StoreSwitch } from '../replay/ports';
 import type { ResolvedConfiguration } from './configuration';
-import type { KafkaSettings } from './kafka-settings';
+import { kafkaConnection } from './kafka-settings';
 import type { App } from './define-app';
 
 /** A configuration whose addresses are known. */
@@ -85,7 +85,12 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.log, (c): EventLog => {
     const shared = { clock: c.resolve(TOKENS.clock), logger: c.resolve(TOKENS.logger) };
     return configuration.log === 'kafka'
-      ? new KafkaEventLog({ ...shared, ...kafkaConnection(configuration.kafka), brokers: addresses.kafkaBrokers, clientId: app.name })
+      ? new KafkaEventLog({
+          ...shared,
+          ...kafkaConnection(configuration.kafka),
+          brokers: addresses.kafkaBrokers,
+          clientId: configuration.kafka.clientId || app.name,
+        })
       : new PostgresEventLog({ ...shared, pool: c.resolve(TOKENS.pool), app: app.name });
   });
   part(TOKENS.registry, (c) => registryOf(app, configuration, c.resolve(TOKENS.pool)));
@@ -130,12 +135,6 @@ const registryOf = (app: App, configuration: ResolvedConfiguration, pool: Postgr
       : new ConfluentSchemaRegistry({ url, ...(user === '' ? {} : { user }), ...(password === '' ? {} : { password }) });
   return new PinnedSchemaRegistry(registry, new PostgresSchemaPins({ pool, app: app.name, log: configuration.log }));
 };
-
-const kafkaConnection = ({ ssl, sasl, compression, writer }: KafkaSettings): Pick<KafkaEventLogOptions, 'ssl' | 'sasl' | 'writer'> => ({
-  ssl,
-  writer: { ...writer, compression },
-  ...(sasl === null ? {} : { sasl }),
-});
 
 /** @throws RefoldError `config.invalid` where the log was replaced and the outbox was not */
 const outboxOf = (app: App, c: DependencyContainer): Outbox => {

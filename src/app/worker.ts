@@ -5,9 +5,11 @@ import { backoffMs } from '../kernel/retry';
 import { projectionKey, type ProjectionDefinition } from '../projections/definition';
 import { assertSameDefinition, Runner } from '../projections/engine/runner';
 import { FOLLOWING, generationLabel, type Generation, type GenerationStatus } from '../projections/generations';
+import { livenessOf, type Liveness } from './liveness';
 import { repeatedly, type WorkerParts } from './worker-parts';
 
 interface Running {
+  readonly generation: Generation;
   readonly runner: Runner;
   readonly ended: Promise<void>;
 }
@@ -28,6 +30,7 @@ export class Worker {
   readonly #givenUp = new Set<number>();
   readonly #said = new Set<string>();
   #fatal: unknown;
+  #stateAt: number | undefined;
   #work: Promise<void> | undefined;
 
   constructor(parts: WorkerParts) {
@@ -65,6 +68,7 @@ export class Worker {
       while (!this.#abort.signal.aborted) {
         try {
           await this.#tick();
+          this.#stateAt = this.#parts.clock.now();
           failures = 0;
         } catch (error) {
           failures += 1;
@@ -83,6 +87,12 @@ export class Worker {
     if (this.#fatal !== undefined) {
       throw this.#fatal as Error;
     }
+  }
+
+  /** By what was heard of log and database; a worker that has not begun, or has stopped, is not alive. */
+  liveness(): Liveness {
+    const following = [...this.#running.values()].map(({ generation, runner }) => ({ generation: generationLabel(generation), heardAt: runner.heardAt }));
+    return livenessOf({ ...this.#parts, stateAt: this.#abort.signal.aborted ? undefined : this.#stateAt, following });
   }
 
   /** Ends `run` after the batches in work; leaves the groups, so that others take over at once. */
@@ -216,8 +226,7 @@ export class Worker {
         observe?.(generation, event);
       },
     });
-    const ended = this.#supervise(generation, runner);
-    this.#running.set(generation.id, { runner, ended });
+    this.#running.set(generation.id, { generation, runner, ended: this.#supervise(generation, runner) });
   }
 
   /** Never rejects: what ends the worker is kept in `#fatal`. */
@@ -244,7 +253,7 @@ export class Worker {
     }
     const failures = (this.#failures.get(generation.id) ?? 0) + 1;
     this.#failures.set(generation.id, failures);
-    if (isRefoldError(error) && error.retryable && failures <= options.restarts) {
+    if (isRefoldError(error) && (error.retryable || error.code === 'log.consumer-crashed') && failures <= options.restarts) {
       logger.log('warn', 'folding failed; trying again', facts);
       await clock.sleep(backoffMs(failures, 250, 10_000, Math.random), this.#abort.signal);
       return;

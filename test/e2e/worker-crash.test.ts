@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { connect, type ConnectedApp } from '../../src/app/connect';
 import type { StoreKind } from '../../src/projections/generations';
@@ -12,7 +13,8 @@ import {
   type TestDatabase,
 } from '../support/services';
 import { totals, until } from '../support/harness';
-import { checksum, expectedRows, history, ledger, randomFrom, shownRows } from './support/ledger';
+import { Decimal } from '../../src/kernel/decimal';
+import { Deposited, checksum, expectedRows, history, ledger, randomFrom, shownRows } from './support/ledger';
 import { endAll, ending, spawnWorker } from './support/processes';
 import type { WorkerOrder } from './support/worker-process';
 
@@ -20,9 +22,8 @@ const SEED = Number(process.env['REFOLD_TEST_SEED'] ?? Math.floor(Math.random() 
 const KILLS = 10;
 const BATCH = 50;
 
-const suite = (brokers: () => Promise<readonly string[]>, stores: readonly StoreKind[] = ['postgres']): void => {
+const suite = (brokers: () => Promise<readonly string[]>, stores: readonly StoreKind[] = ['postgres'], connectsToKafka = false): void => {
   const facts = history(8_000 / stores.length, SEED);
-  const expected = expectedRows(facts);
   let database: TestDatabase;
   let analytics: TestClickHouse | undefined;
   let connection: ConnectedApp;
@@ -60,7 +61,8 @@ const suite = (brokers: () => Promise<readonly string[]>, stores: readonly Store
     );
   };
 
-  const everyRowIsRight = async (): Promise<void> => {
+  const everyRowIsRight = async (all = facts): Promise<void> => {
+    const expected = expectedRows(all);
     for (const store of stores) {
       const shown = await shownRows(connection, store);
       expect(shown).toEqual(expected);
@@ -96,7 +98,35 @@ const suite = (brokers: () => Promise<readonly string[]>, stores: readonly Store
     expect(await ending(survivor)).toBe(0);
     await everyRowIsRight();
   }, 120_000);
+
+  // The same code in all logs, and slow, because the database has to end the transactions of the one that is stopped.
+  (connectsToKafka ? it : undefined)?.(
+    'one is stopped with a batch in its hands until another has taken over, and goes on: that batch is fenced, the same rows',
+    async () => {
+      const zombie = spawnWorker({ ...order, stopAfterCommits: 10 });
+      const said: unknown[] = [];
+      zombie.on('message', (word) => said.push(word));
+      await until(() => isStopped(zombie.pid!), 'the zombie is stopped');
+      const survivor = spawnWorker(order);
+      await until(everythingIsFolded, 'everything is folded by the other one', 60_000);
+      expect(said).toEqual([]);
+      zombie.kill('SIGCONT');
+      await until(() => said.includes('fenced'), 'the late batch is fenced');
+      const late = new Deposited('late', 'b0', Decimal.parse('1.00'), new Date(Date.UTC(2027, 0, 1)));
+      await connection.emit([late]);
+      const all = checksum(expectedRows([...facts, late]));
+      await until(async () => checksum(await shownRows(connection, 'postgres')) === all, 'what came later is folded too');
+      zombie.kill('SIGTERM');
+      survivor.kill('SIGTERM');
+      expect(await Promise.all([ending(zombie), ending(survivor)])).toEqual([0, 0]);
+      await everyRowIsRight([...facts, late]);
+    },
+    120_000,
+  );
 };
+
+/** As `kill -STOP` leaves a process. */
+const isStopped = (pid: number): boolean => execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).startsWith('T');
 
 describeWithPostgres('a worker dies, the log in Postgres', () => {
   suite(() => Promise.resolve([]));
@@ -107,5 +137,5 @@ describeWithClickHouse('a worker dies, the log in Postgres, rows in both stores'
 });
 
 describeWithKafka('a worker dies, the log in Kafka', () => {
-  suite(kafkaBrokers);
+  suite(kafkaBrokers, ['postgres'], true);
 });

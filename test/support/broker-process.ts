@@ -49,8 +49,9 @@ export class BrokerProcess {
     writeFileSync(this.#properties, `${filled}\n${place.settings.join('\n')}\n`);
   }
 
-  async format(): Promise<void> {
-    await ended(this.#java(['kafka.tools.StorageTool', 'format', '-t', 'AAAAAAAAAAAAAAAAAAAAAA', '-c', this.#properties, '--ignore-formatted']));
+  /** @param more further arguments, such as users to be made */
+  async format(more: readonly string[] = []): Promise<void> {
+    await ended(this.#java(['kafka.tools.StorageTool', 'format', '-t', 'AAAAAAAAAAAAAAAAAAAAAA', '-c', this.#properties, '--ignore-formatted', ...more]));
   }
 
   start(): void {

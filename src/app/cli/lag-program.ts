@@ -3,7 +3,7 @@ import { duration } from './duration-argument';
 import { exportAction, rulesAction, showAction, type ExportFlags, type ObjectiveFlags, type RulesFlags } from './lag-commands';
 import type { Action, Flags, OfflineAction } from './session';
 
-const portNumber = (text: string): number => {
+export const portNumber = (text: string): number => {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) {
     throw new InvalidArgumentError('A port is a number from 0 (any free one) to 65535.');
   }

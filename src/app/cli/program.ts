@@ -1,7 +1,7 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { brokersOf } from '../services/services';
 import { duration } from './duration-argument';
-import { addLagCommands } from './lag-program';
+import { addLagCommands, portNumber } from './lag-program';
 import { migrateAction } from './migrate-command';
 import { projectionsListAction } from './projections-command';
 import { diffAction, listAction, moveAction, retireAction, startAction, statusAction, type RetireFlags } from './replay-commands';
@@ -104,6 +104,8 @@ const addCommands = (program: Command, perform: Perform): void => {
     .option('--name <name>', 'name of this worker; must differ between workers')
     .option('--replay-rate <events>', 'fold a candidate with at most so many events per second', wholeNumber('The rate'))
     .option('--no-relay', 'leave it to others to take the events of commands to the log')
+    .addOption(new Option('--health-port <number>', 'serve /livez on this port: whether log and database were heard of; 0: any free one').argParser(portNumber))
+    .option('--health-host <address>', 'address to listen on; 127.0.0.1 if not given. There is no authentication')
     .action((flags: RunFlags, command: Command) => perform(command.optsWithGlobals<Flags>(), runAction(flags)));
   program
     .command('migrate')

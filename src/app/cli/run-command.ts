@@ -1,7 +1,9 @@
 import { partitionId } from '../../events/position';
 import type { RunnerEvent } from '../../projections/engine/runner-parts';
 import { generationLabel, type Generation } from '../../projections/generations';
+import { jsonAnswer, serveHttp, textAnswer, type RunningServer } from '../../kernel/http-server';
 import type { Logger } from '../../kernel/logger';
+import type { Worker } from '../worker';
 import type { Action } from './session';
 
 export interface RunFlags {
@@ -9,7 +11,18 @@ export interface RunFlags {
   readonly replayRate?: number;
   /** False by `--no-relay`. */
   readonly relay?: boolean;
+  readonly healthPort?: number;
+  readonly healthHost?: string;
 }
+
+/** Serves `/livez` where a port was given. */
+const serveLiveness = async (worker: Worker, { healthPort: port, healthHost: host }: RunFlags): Promise<RunningServer | undefined> =>
+  port === undefined
+    ? undefined
+    : serveHttp({ what: 'the worker', port, host }, (path) => {
+        const liveness = worker.liveness();
+        return path === '/livez' ? jsonAnswer(liveness.alive ? 200 : 503, { worker: worker.name, ...liveness }) : textAnswer(404, 'see /livez');
+      });
 
 const observer =
   (logger: Logger) =>
@@ -25,9 +38,10 @@ const observer =
   };
 
 /** `refold run`: a worker until the signal aborts. */
-export const runAction = ({ name, replayRate, relay }: RunFlags): Action => ({
+export const runAction = (flags: RunFlags): Action => ({
   logs: 'info',
   work: async ({ connected, terminal, logger }) => {
+    const { name, replayRate, relay } = flags;
     const worker = connected.worker({
       ...(name === undefined ? {} : { name }),
       ...(replayRate === undefined ? {} : { options: { maxRate: replayRate } }),
@@ -39,13 +53,20 @@ export const runAction = ({ name, replayRate, relay }: RunFlags): Action => ({
       worker.stop();
     };
     terminal.signal.addEventListener('abort', stop, { once: true });
+    const health = await serveLiveness(worker, flags);
     try {
       if (terminal.signal.aborted) {
         stop();
       }
-      logger.log('info', 'worker started', { app: connected.app.name, worker: worker.name, log: connected.configuration.log });
+      logger.log('info', 'worker started', {
+        app: connected.app.name,
+        worker: worker.name,
+        log: connected.configuration.log,
+        ...(health && { health: `${health.url}/livez` }),
+      });
       await worker.run();
     } finally {
+      await health?.close();
       terminal.signal.removeEventListener('abort', stop);
     }
     logger.log('info', 'worker stopped', { worker: worker.name });

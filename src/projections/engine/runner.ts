@@ -37,6 +37,7 @@ export class Runner {
   #claim: Claim | undefined;
   #store: GenerationStore | undefined;
   #fences = 0;
+  #subscription: Subscription | undefined;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
@@ -59,6 +60,7 @@ export class Runner {
       positions: (assignment) => this.#begin(assignment),
       sessionTimeoutMs: this.#options.sessionTimeoutMs,
     });
+    this.#subscription = subscription;
     const offsets = new GroupOffsets(subscription, generation.group, this.#parts.logger);
     try {
       while (!this.#abort.signal.aborted) {
@@ -73,6 +75,11 @@ export class Runner {
   /** Tells the runner that the status of its generation has changed. */
   update(generation: Generation): void {
     this.#generation = generation;
+  }
+
+  /** When its log was last heard of; see {@link Subscription.heardAt}. */
+  get heardAt(): number | undefined {
+    return this.#subscription?.heardAt;
   }
 
   /** Ends `run` after the batch in work. */

@@ -8,7 +8,7 @@ const running = new Set<ChildProcess>();
 export const spawnModule = (name: string, argument: unknown): ChildProcess => {
   const file = path.join(__dirname, `${name}.ts`);
   const code = `require(${JSON.stringify(require.resolve('jiti'))}).createJiti(${JSON.stringify(file)})(${JSON.stringify(file)})`;
-  const child = spawn(process.execPath, ['-e', code, '--', JSON.stringify(argument)], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const child = spawn(process.execPath, ['-e', code, '--', JSON.stringify(argument)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   running.add(child);
   child.once('exit', () => running.delete(child));
   return child;

@@ -1,10 +1,14 @@
 import net from 'node:net';
+import { inspect } from 'node:util';
 import { connect, type ConnectedApp } from '../../../src/app/connect';
 import { defineApp } from '../../../src/app/define-app';
-import type { KafkaSasl, KafkaSettings } from '../../../src/app/kafka-settings';
+import { resolveConfiguration } from '../../../src/app/configuration';
+import type { KafkaPassword, KafkaSettings } from '../../../src/app/kafka-settings';
+import { Decimal } from '../../../src/kernel/decimal';
+import type { Logger } from '../../../src/kernel/logger';
 import type { RefoldError } from '../../../src/kernel/errors';
-import { OrderSummary, shopEvents } from '../../support/shop';
-import { startSaslBroker, type SaslBroker } from '../../support/sasl-broker';
+import { OrderPlaced, OrderSummary, shopEvents } from '../../support/shop';
+import { startSaslBroker, unsecuredToken, type SaslBroker } from '../../support/sasl-broker';
 import { describeWithKafka, describeWithPostgres, freshDatabase, type TestDatabase } from '../../support/services';
 
 const shop = defineApp({ name: 'shop', events: [...shopEvents], projections: [OrderSummary] });
@@ -106,7 +110,7 @@ describeWithPostgres('a connection that fails says why', () => {
 
     const over = (kafka: Partial<KafkaSettings>) => ({ configuration: { postgresUrl: database.url, kafka }, environment: {} });
     const asking = (kafka: Partial<KafkaSettings>) => errorOf(over(kafka), ({ log }) => log.createTopics([{ topic: 'any', partitions: 1 }]));
-    const plain = (password: string): KafkaSasl => ({ mechanism: 'plain', username: 'shop', password });
+    const plain = (password: string): KafkaPassword => ({ mechanism: 'plain', username: 'shop', password });
 
     it('signs in with the right password, and names a wrong one without showing it', async () => {
       const connection = await connect(shop, over({ brokers: [broker.address], sasl: plain('right') }));
@@ -116,8 +120,60 @@ describeWithPostgres('a connection that fails says why', () => {
       const error = await asking({ brokers: [broker.address], sasl: plain('wr0ng-s3cret') });
       expect(error).toMatchObject({ code: 'log.access-denied', retryable: false, facts: { brokers: [broker.address] } });
       expect(`${error.message} ${error.remedy} ${JSON.stringify(error.facts)}`).not.toMatch(/wr0ng|s3cret/);
-      expect(await asking({ brokers: [broker.address], sasl: { ...plain('right'), mechanism: 'scram-sha-256' } })).toMatchObject({ code: 'log.access-denied' });
+      expect(await asking({ brokers: [broker.address], sasl: { ...plain('right'), mechanism: 'scram-sha-512' } })).toMatchObject({ code: 'log.access-denied' });
       expect(await asking({ brokers: [broker.plain], sasl: plain('right') })).toMatchObject({ code: 'log.access-denied' });
+    });
+
+    const told = (error: RefoldError): string => `${error.message} ${error.remedy} ${JSON.stringify(error.facts)} ${inspect(error, { depth: 10 })}`;
+
+    it('signs in with a token, asked for at each connection, and names one that is refused without showing it', async () => {
+      let asked = 0;
+      const token = async (): Promise<string> => {
+        asked += 1;
+        return unsecuredToken('shop');
+      };
+      const connection = await connect(shop, over({ brokers: [broker.address], sasl: { mechanism: 'oauthbearer', token }, clientId: 'by-token' }));
+      await connection.migrate();
+      await connection.emit([new OrderPlaced('o', 'c', Decimal.parse('1.00'), new Date())]);
+      await connection.close();
+      expect(asked).toBeGreaterThan(1);
+      const expired = unsecuredToken('s3cret', -60);
+      const refused = await asking({ brokers: [broker.address], sasl: { mechanism: 'oauthbearer', token: async () => expired } });
+      expect(refused).toMatchObject({ code: 'log.access-denied', retryable: false, facts: { brokers: [broker.address] } });
+      expect(told(refused)).not.toContain(expired);
+    });
+
+    it('signs in by SCRAM over TLS; certificate, name in it and password that are wrong are told apart', async () => {
+      const right = { brokers: [broker.tls], ssl: { ca: broker.ca }, sasl: { mechanism: 'scram-sha-256', username: 'shop', password: 'right' } } as const;
+      const connection = await connect(shop, over(right));
+      await connection.log.createTopics([{ topic: 'over-tls', partitions: 1 }]);
+      await connection.close();
+      expect(await asking({ ...right, ssl: true })).toMatchObject({ code: 'log.tls-failed', retryable: false });
+      expect(await asking({ ...right, ssl: { ca: broker.ca, servername: 'other' } })).toMatchObject({ code: 'log.tls-failed', retryable: false });
+      expect(await asking({ ...right, ssl: false })).toMatchObject({ retryable: true, code: 'log.unreachable' });
+      const refused = await asking({ ...right, sasl: { ...right.sasl, password: 'wr0ng-s3cret' } });
+      expect(refused).toMatchObject({ code: 'log.access-denied', retryable: false });
+      expect(told(refused)).not.toMatch(/wr0ng|s3cret/);
+    });
+
+    it('no secret is in what is logged, nor in the configuration that is printed', async () => {
+      const lines: string[] = [];
+      const logger: Logger = {
+        log: (level, message, facts) => void lines.push(`${level} ${message} ${inspect(facts, { depth: 10 })}`),
+        child: () => logger,
+      };
+      const key = 'PEM-s3cret';
+      const kafka = { brokers: [broker.address], sasl: plain('wr0ng-s3cret') };
+      const connection = await connect(shop, { ...over(kafka), logger });
+      await expect(connection.log.heads(['any'])).rejects.toMatchObject({ code: 'log.access-denied' });
+      const shown = [connection.configuration, resolveConfiguration({ kafka: { ...kafka, ssl: { key, ca: broker.ca } } })];
+      for (const one of [...shown, ...shown.map(({ kafka: settings }) => resolveConfiguration({ kafka: settings }))]) {
+        expect(`${inspect(one.kafka, { depth: 10 })} ${JSON.stringify(one.kafka)}`).not.toMatch(/s3cret/);
+        expect((one.kafka.sasl as KafkaPassword).password).toBe('wr0ng-s3cret');
+      }
+      await connection.close();
+      expect(lines.some((line) => line.includes('kafkajs'))).toBe(true);
+      expect(lines.join('\n')).not.toMatch(/s3cret/);
     });
 
     it('wrong host, wrong port', async () => {

@@ -42,7 +42,7 @@ describeWithKafka('a reader of Kafka', () => {
     const reader = await Reader.subscribe(log, { group, topics: [topic], sessionTimeoutMs: 3_000 });
     await reader.pollUntil(() => reader.records.length === 3);
     await admin.createPartitions({ topicPartitions: [{ topic, count: 3 }] });
-    await until(async () => (await log.partitions([topic])).length === 3);
+    await until(async () => (await others.partitions([topic])).length === 3);
     await others.append([...records(2, 2), ...records(1, 1)]);
     await reader.pollUntil(() => reader.records.length === 6, { timeoutMs: 10_000 });
     expect(owned(reader)).toEqual([0, 1, 2].map((partition) => `${topic}/${String(partition)}`));

@@ -71,7 +71,7 @@ describe('configuration', () => {
   it('signs in to Kafka by what file and environment say together', () => {
     const signIn = { mechanism: 'scram-sha-512', username: 'file', password: 'old' } as const;
     const said = { REFOLD_KAFKA_PASSWORD: 's3cret', REFOLD_KAFKA_SSL: 'true' };
-    expect(resolveConfiguration({ kafka: { brokers: ['one:1'], sasl: signIn } }, said).kafka).toEqual({
+    expect(resolveConfiguration({ kafka: { brokers: ['one:1'], sasl: signIn } }, said).kafka).toMatchObject({
       brokers: ['one:1'],
       ssl: true,
       compression: 'none',
@@ -109,6 +109,10 @@ describe('configuration', () => {
     ['a user without a password', { kafka: { brokers: ['one:1'], sasl: { mechanism: 'plain', username: 'a' } } }, 'password'],
     ['a buffer of nothing', { kafka: { brokers: ['one:1'], writer: { bufferBytes: 0 } } }, 'bufferBytes'],
     ['an option of the writer that is not known', { kafka: { brokers: ['one:1'], writer: { linger: 5 } } }, 'linger'],
+    ['a token that is no function', { kafka: { brokers: ['one:1'], sasl: { mechanism: 'oauthbearer', token: 'secret' } } }, 'function that answers a token'],
+    ['a token beside a password', { kafka: { brokers: ['one:1'], sasl: { mechanism: 'oauthbearer', password: 'secret' } } }, 'unknown option password'],
+    ['a time-out of nothing', { kafka: { brokers: ['one:1'], requestTimeoutMs: 0 } }, 'requestTimeoutMs'],
+    ['a client id that is no text', { kafka: { brokers: ['one:1'], clientId: 7 } }, 'clientId'],
     ['an unknown compression', { kafka: { brokers: ['one:1'], compression: 'ZSTD' } }, '"ZSTD"'],
     ['an embedded broker to sign in to', { log: 'kafka', kafka: { ssl: true } }, 'brokers'],
     ['an unknown key', { postgresURL: 'postgres://a/b' }, 'postgresURL'],

@@ -1,6 +1,6 @@
 import net from 'node:net';
 import tls from 'node:tls';
-import { Kafka, logLevel, type ISocketFactory, type KafkaConfig, type RetryOptions, type SASLOptions } from 'kafkajs';
+import { Kafka, logLevel, type ISocketFactory, type KafkaConfig, type RetryOptions } from 'kafkajs';
 import { ERROR_CODES, RefoldError, isRefoldError, messageOf, type ErrorCode } from '../../../kernel/errors';
 import { isTlsError } from '../../../kernel/tls';
 import type { Logger } from '../../../kernel/logger';
@@ -12,33 +12,40 @@ export interface KafkaConnection {
   readonly brokers: readonly string[];
   readonly clientId: string;
   readonly ssl?: KafkaConfig['ssl'];
-  readonly sasl?: SASLOptions;
+  readonly sasl?: KafkaConfig['sasl'];
+  /** @defaultValue 3 seconds */
+  readonly connectTimeoutMs?: number;
+  /** @defaultValue 10 seconds */
+  readonly requestTimeoutMs?: number;
   /** Makes the connections; for proxies and tests. */
   readonly socketFactory?: ISocketFactory;
 }
 
 const CONNECT_MS = 3_000;
+const REQUEST_MS = 10_000;
 
 /** As the library makes them, but a peer that lets a TLS handshake wait is told from one that cannot be reached. */
-const connectSocket: ISocketFactory = ({ host, port, ssl, onConnect }) => {
-  if (!(ssl as unknown)) {
-    return net.connect({ host, port, keepAlive: true, keepAliveInitialDelay: 60_000 }, onConnect);
-  }
-  const socket = tls.connect({ host, port, ...(net.isIP(host) === 0 ? { servername: host } : {}), ...ssl }, onConnect);
-  socket.setKeepAlive(true, 60_000);
-  let waiting: NodeJS.Timeout | undefined;
-  socket.once('connect', () => {
-    waiting = setTimeout(() => {
-      socket.destroy(Object.assign(new Error('the peer does not answer the TLS handshake'), { code: 'ERR_TLS_HANDSHAKE_TIMEOUT' }));
-    }, CONNECT_MS / 2);
-  });
-  for (const over of ['secureConnect', 'close'] as const) {
-    socket.once(over, () => {
-      clearTimeout(waiting);
+const connectSocket =
+  (timeoutMs: number): ISocketFactory =>
+  ({ host, port, ssl, onConnect }) => {
+    if (!(ssl as unknown)) {
+      return net.connect({ host, port, keepAlive: true, keepAliveInitialDelay: 60_000 }, onConnect);
+    }
+    const socket = tls.connect({ host, port, ...(net.isIP(host) === 0 ? { servername: host } : {}), ...ssl }, onConnect);
+    socket.setKeepAlive(true, 60_000);
+    let waiting: NodeJS.Timeout | undefined;
+    socket.once('connect', () => {
+      waiting = setTimeout(() => {
+        socket.destroy(Object.assign(new Error('the peer does not answer the TLS handshake'), { code: 'ERR_TLS_HANDSHAKE_TIMEOUT' }));
+      }, timeoutMs / 2);
     });
-  }
-  return socket;
-};
+    for (const over of ['secureConnect', 'close'] as const) {
+      socket.once(over, () => {
+        clearTimeout(waiting);
+      });
+    }
+    return socket;
+  };
 
 /** For questions that somebody waits for: a dead broker is reported after a few seconds. */
 export const PROMPT: RetryOptions = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 };
@@ -46,7 +53,8 @@ export const PROMPT: RetryOptions = { initialRetryTime: 100, maxRetryTime: 1_000
 export const PATIENT: RetryOptions = { initialRetryTime: 100, maxRetryTime: 2_000, retries: 30, restartOnFailure: async () => false };
 
 /** One client; consumers with one client share a cache of offsets, so each gets its own. The library's messages go to the logger. */
-export const createKafka = ({ brokers, clientId, ssl, sasl, socketFactory }: KafkaConnection, logger: Logger, retry: RetryOptions): Kafka => {
+export const createKafka = (connection: KafkaConnection, logger: Logger, retry: RetryOptions): Kafka => {
+  const { brokers, clientId, ssl, sasl, socketFactory, connectTimeoutMs = CONNECT_MS, requestTimeoutMs = REQUEST_MS } = connection;
   correctKafkajs();
   registerCodecs();
   return new Kafka({
@@ -54,9 +62,10 @@ export const createKafka = ({ brokers, clientId, ssl, sasl, socketFactory }: Kaf
     clientId,
     ...(ssl === undefined ? {} : { ssl }),
     ...(sasl === undefined ? {} : { sasl }),
-    socketFactory: socketFactory ?? connectSocket,
-    connectionTimeout: CONNECT_MS,
-    requestTimeout: 10_000,
+    socketFactory: socketFactory ?? connectSocket(connectTimeoutMs),
+    connectionTimeout: connectTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    authenticationTimeout: requestTimeoutMs,
     retry,
     logLevel: logLevel.WARN,
     // What the library calls an error it mostly tries again; what remains comes back to us as an error.

@@ -146,10 +146,7 @@ export class KafkaSubscription extends InboxSubscription {
         return;
       } catch (error) {
         const beyond = isRefoldError(error) && Number(error.facts['offset']) > Number(error.facts['stable']);
-        const added = isRefoldError(error, 'log.unknown-partition');
-        if (added) {
-          this.source.topics.renew(); // the group may know of a partition earlier than whoever is asked here
-        }
+        const added = isRefoldError(error, 'log.unknown-partition'); // the group may know of a partition earlier than the broker asked here
         if (!(beyond || added) || look === LOOKS || this.stopped) {
           throw error;
         }

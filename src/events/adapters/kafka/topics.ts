@@ -9,6 +9,10 @@ import { isSettling, untilSettled } from './settling';
 import { configOf, settingsOf } from './topic-config';
 import { KEPT_FOR_EVER, type AlterableSettings, type TopicAdmin, type TopicSpec, type TopicState } from '../../topic';
 
+/** A broker may hear later than others of a topic that was just made, so one that is missing is looked for so often. */
+const LOOKS = 4;
+const LOOK_AGAIN_MS = 200;
+
 /** Topics, their partitions and heads, by the library's admin client. */
 export class Topics implements TopicAdmin {
   readonly #counts = new Map<string, number>();
@@ -134,11 +138,6 @@ export class Topics implements TopicAdmin {
     );
   }
 
-  /** The next question is asked over a connection that knows of partitions which were added meanwhile. */
-  renew(): void {
-    this.#giveUp(this.#admin);
-  }
-
   async close(): Promise<void> {
     this.#giveUp(this.#admin);
     await Promise.all(this.#leaving);
@@ -161,8 +160,15 @@ export class Topics implements TopicAdmin {
   }
 
   async #requireExisting(admin: Admin, topics: readonly string[]): Promise<void> {
-    const existing = new Set(await admin.listTopics());
-    const missing = topics.find((topic) => !existing.has(topic));
+    const absent = async (): Promise<string | undefined> => {
+      const existing = new Set(await admin.listTopics());
+      return topics.find((topic) => !existing.has(topic));
+    };
+    let missing = await absent();
+    for (let look = 1; missing !== undefined && look < LOOKS; look += 1) {
+      await this.clock.sleep(LOOK_AGAIN_MS);
+      missing = await absent();
+    }
     if (missing !== undefined) {
       this.#counts.delete(missing);
       throw new RefoldError('log.unknown-topic', `there is no topic ${missing}`, { facts: { topic: missing } });
@@ -185,7 +191,7 @@ export class Topics implements TopicAdmin {
       return await question(connected);
     } catch (error) {
       if (isSettling(error)) {
-        this.#giveUp(admin); // it would go on asking those who led before
+        this.#giveUp(admin); // it would go on asking a broker that hangs
       }
       throw error;
     }

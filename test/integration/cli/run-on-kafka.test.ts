@@ -1,0 +1,39 @@
+import { cli, startCli, type CliOptions } from '../../support/cli';
+import { until } from '../../support/harness';
+import { describeWithKafka, freshDatabase, kafkaBrokers, type TestDatabase } from '../../support/services';
+
+describeWithKafka('refold run on Kafka', () => {
+  let database: TestDatabase;
+  let options: CliOptions;
+  beforeAll(async () => {
+    database = await freshDatabase('run-on-kafka');
+    options = { env: { REFOLD_POSTGRES_URL: database.url, REFOLD_KAFKA_BROKERS: (await kafkaBrokers()).join(',') } };
+  });
+  afterAll(() => database.drop());
+
+  it('tells on /livez when log and database were last heard of', async () => {
+    expect((await cli(['migrate', '--app', 'kafka.config.ts'], options)).code).toBe(0);
+    const worker = startCli(['run', '--app', 'kafka.config.ts', '--health-port', '0'], options);
+    await until(() => /partitions assigned/.test(worker.stderr()), 'the worker has its partitions');
+    const url = /"health":"([^"]+)"/.exec(worker.stderr())![1]!;
+    const answer = await fetch(url);
+    expect(answer.status).toBe(200);
+    const said = (await answer.json()) as { readonly following: readonly { readonly silentMs: number }[] };
+    expect(said).toMatchObject({ alive: true, following: [{ generation: expect.stringContaining('seen') as string }] });
+    expect(said.following[0]!.silentMs).toBeLessThan(10_000);
+    expect((await fetch(url.replace('/livez', '/other'))).status).toBe(404);
+    expect((await fetch(url, { method: 'POST' })).status).toBe(405);
+    await until(() => /readers see it/.test(worker.stderr()), 'the first generation is active');
+    worker.interrupt();
+    expect((await worker.ended).code).toBe(0);
+    await expect(fetch(url)).rejects.toThrow();
+  });
+
+  it('starts a consumer that crashed again so often, and then ends with exit code 1', async () => {
+    const { code, stderr } = await cli(['run', '--app', 'short-session.config.ts'], options);
+    expect(code).toBe(1);
+    expect(stderr.match(/folding failed; trying again/g)).toHaveLength(2);
+    expect(stderr).toContain('folding failed; the worker stops');
+    expect(stderr).toMatch(/^error \[log\.consumer-crashed\]/m);
+  });
+});

@@ -9,9 +9,11 @@ import { PostgresPool } from '../platform/postgres/pool';
 import { AvroSerde } from '../events/adapters/avro/serde';
 import { ConfluentSchemaRegistry } from '../events/adapters/confluent/schema-registry';
 import { KafkaEventLog, type KafkaEventLogOptions } from '../events/adapters/kafka/kafka-event-log';
+import { PostgresErrata } from '../events/adapters/postgres/errata';
 import { PostgresEventLog } from '../events/adapters/postgres/postgres-event-log';
 import { PostgresSchemaPins } from '../events/adapters/postgres/schema-pins';
 import { PostgresSchemaRegistry } from '../events/adapters/postgres/schema-registry';
+import type { ErrataBook } from '../events/errata';
 import type { EventLog } from '../events/event-log';
 import type { EventSerde } from '../events/event-serde';
 import { PinnedSchemaRegistry } from '../events/schema-pins';
@@ -61,6 +63,7 @@ export const TOKENS = {
   log: token<EventLog>('log'),
   registry: token<SchemaRegistry>('registry'),
   serde: token<EventSerde>('serde'),
+  errata: token<ErrataBook>('errata'),
   journal: token<CommandJournal>('journal'),
   outbox: token<Outbox>('outbox'),
   /** Wraps every command, the first outermost. */
@@ -90,6 +93,7 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   });
   part(TOKENS.registry, (c) => registryOf(app, configuration, c.resolve(TOKENS.pool)));
   part(TOKENS.serde, (c) => new AvroSerde({ types: app.events, registry: c.resolve(TOKENS.registry), source: app.name, clock: c.resolve(TOKENS.clock) }));
+  part(TOKENS.errata, (c) => new PostgresErrata({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.journal, (c) => new PostgresJournal({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.outbox, (c) => outboxOf(app, c));
   part(TOKENS.middleware, () => []);
@@ -152,6 +156,9 @@ const outboxOf = (app: App, c: DependencyContainer): Outbox => {
   });
 };
 
+/** Who decides, where nobody is named. */
+export const OPERATOR = `${userInfo().username}@${hostname()}`;
+
 const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: DependencyContainer): ReplayCoordinator => {
   const pool = c.resolve(TOKENS.pool);
   return new ReplayCoordinator({
@@ -165,7 +172,8 @@ const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: Depend
     log: c.resolve(TOKENS.log),
     definitions: app.projections,
     clock: c.resolve(TOKENS.clock),
-    by: `${userInfo().username}@${hostname()}`,
+    errata: c.resolve(TOKENS.errata),
+    by: OPERATOR,
     observe: c.resolve(TOKENS.replayObserver),
     options: { retireDelayMs: durationMs(configuration.retireDelay) },
   });

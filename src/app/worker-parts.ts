@@ -1,6 +1,7 @@
 import type { Clock } from '../kernel/clock';
 import { messageOf } from '../kernel/errors';
 import type { Logger } from '../kernel/logger';
+import type { ErrataBook } from '../events/errata';
 import type { EventLog } from '../events/event-log';
 import type { EventSerde } from '../events/event-serde';
 import type { Relay } from '../commands/relay';
@@ -27,6 +28,7 @@ export interface WorkerParts {
   readonly stores: ReadonlyMap<StoreKind, ReadModelStore>;
   readonly log: EventLog;
   readonly serde: EventSerde;
+  readonly errata: ErrataBook;
   readonly first: FirstGenerations;
   /** Drops the tables of retired generations whose time has come; answers what could not be dropped. */
   readonly dropRetired: () => Promise<readonly DropFailure[]>;

@@ -198,13 +198,14 @@ export class Worker {
   }
 
   #start(generation: Generation, definition: ProjectionDefinition): void {
-    const { log, serde, stores, clock, logger, options, observe } = this.#parts;
+    const { log, serde, errata, stores, clock, logger, options, observe } = this.#parts;
     const runner = new Runner({
       generation,
       definition,
       log,
       decoder: serde.decoder(definition.events),
       store: stores.get(generation.store)!,
+      errata,
       worker: this.name,
       clock,
       logger,

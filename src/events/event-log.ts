@@ -11,6 +11,8 @@ export interface LogRecord extends Position {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: Headers;
+  /** Not from the log: version of the erratum that put this value in the place of another. */
+  readonly erratum?: number;
 }
 
 /** A record to be appended. The partition follows from the key (murmur2, as Java's default partitioner does) unless given. */

@@ -1,5 +1,5 @@
 import { types, type Type } from 'avsc';
-import { Decimal } from '../../../kernel/decimal';
+import { Decimal, pow10 } from '../../../kernel/decimal';
 import { parseRfc3339 } from '../../cloudevents';
 import { DecimalType, TimestampType } from './logical';
 import type { RecordType } from './types';
@@ -92,13 +92,17 @@ const jsonOf = (type: Type, value: unknown): unknown => {
     const sorted = Object.entries(value as Fields).sort(([a], [b]) => (a < b ? -1 : 1));
     return Object.fromEntries(sorted.map(([key, item]) => [key, jsonOf(type.valuesType as Type, item)]));
   }
+  if (type instanceof DecimalType && value instanceof Decimal) {
+    const shift = type.scale - value.scale; // below zero only by digits that are 0, since the value fits
+    return new Decimal(shift >= 0 ? value.unscaled * pow10(shift) : value.unscaled / pow10(-shift), type.scale).toString();
+  }
   if (value instanceof Date) {
     return value.toISOString();
   }
   if (value instanceof Uint8Array) {
     return Buffer.from(value).toString('base64');
   }
-  return value instanceof Decimal || typeof value === 'bigint' ? value.toString() : value;
+  return typeof value === 'bigint' ? value.toString() : value;
 };
 
 /** The inverse of {@link eventFromJson}: fields in the order of the schema, keys of maps sorted, so equal events have equal texts. */

@@ -248,7 +248,7 @@ const workerOf = (
   return new Worker({
     ready: async () => {
       await assertMigrated(container.resolve(TOKENS.pool));
-      await warnOfLoss(container.resolve(TOKENS.log), app.topics, container.resolve(TOKENS.logger));
+      await warnOfLoss(container.resolve(TOKENS.log), app.events.topics(), container.resolve(TOKENS.logger));
     },
     definitions: app.projections,
     catalog: container.resolve(TOKENS.catalog),

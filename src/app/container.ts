@@ -16,6 +16,7 @@ import { PostgresSchemaRegistry } from '../events/adapters/postgres/schema-regis
 import type { ErrataBook } from '../events/errata';
 import type { EventLog } from '../events/event-log';
 import type { EventSerde } from '../events/event-serde';
+import { ForeignSerde } from '../events/foreign-serde';
 import { PinnedSchemaRegistry } from '../events/schema-pins';
 import type { SchemaRegistry } from '../events/schema-registry';
 import { PostgresJournal } from '../commands/adapters/postgres/journal';
@@ -92,7 +93,10 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
       : new PostgresEventLog({ ...shared, pool: c.resolve(TOKENS.pool), app: app.name });
   });
   part(TOKENS.registry, (c) => registryOf(app, configuration, c.resolve(TOKENS.pool)));
-  part(TOKENS.serde, (c) => new AvroSerde({ types: app.events, registry: c.resolve(TOKENS.registry), source: app.name, clock: c.resolve(TOKENS.clock) }));
+  part(TOKENS.serde, (c) => {
+    const serde = new AvroSerde({ types: app.events, registry: c.resolve(TOKENS.registry), source: app.name, clock: c.resolve(TOKENS.clock) });
+    return app.foreign.size === 0 ? serde : new ForeignSerde(serde, app.foreign, app.events);
+  });
   part(TOKENS.errata, (c) => new PostgresErrata({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.journal, (c) => new PostgresJournal({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.outbox, (c) => outboxOf(app, c));

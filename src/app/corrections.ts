@@ -13,6 +13,7 @@ export const correctionsOf = (app: App, container: DependencyContainer, ready: (
     decoder: serde.decoder(app.events.all().map((type) => type.class)),
     book: container.resolve(TOKENS.errata),
     topics: app.events.topics(),
+    foreign: new Set(app.foreign.keys()),
     by: OPERATOR,
   });
 };

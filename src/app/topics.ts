@@ -25,8 +25,7 @@ const countOf = async (log: EventLog, topic: string): Promise<number | undefined
 };
 
 /** Topics as they are; those that do not exist are left out. */
-export const topicStates = async (log: EventLog, specs: readonly TopicSpec[]): Promise<readonly TopicState[]> => {
-  const topics = specs.map(({ topic }) => topic);
+export const topicStates = async (log: EventLog, topics: readonly string[]): Promise<readonly TopicState[]> => {
   if (log.topicAdmin !== undefined) {
     return log.topicAdmin.describe(topics);
   }
@@ -35,9 +34,9 @@ export const topicStates = async (log: EventLog, specs: readonly TopicSpec[]): P
 };
 
 /** Writes a warning for each topic of which a replay from offset zero will not find everything. Never rejects: a role that may not look may work. */
-export const warnOfLoss = async (log: EventLog, specs: readonly TopicSpec[], logger: Logger): Promise<void> => {
+export const warnOfLoss = async (log: EventLog, topics: readonly string[], logger: Logger): Promise<void> => {
   try {
-    for (const { topic, settings } of await topicStates(log, specs)) {
+    for (const { topic, settings } of await topicStates(log, topics)) {
       const because = lossOf(settings);
       if (because !== undefined) {
         logger.log('warn', 'a replay from offset zero will not find everything in this topic; see `refold topics plan`', { topic, because });
@@ -54,7 +53,8 @@ const SETTLING = { looks: 50, pauseMs: 100 };
 const settled = (plans: readonly TopicPlan[]): boolean => plans.every(({ differences }) => differences.every(({ refused }) => refused !== undefined));
 
 export const appTopics = (log: EventLog, specs: readonly TopicSpec[], clock: Clock): AppTopics => {
-  const plan = async (): Promise<readonly TopicPlan[]> => planTopics(specs, await topicStates(log, specs), log.topicAdmin !== undefined);
+  const topics = specs.map(({ topic }) => topic);
+  const plan = async (): Promise<readonly TopicPlan[]> => planTopics(specs, await topicStates(log, topics), log.topicAdmin !== undefined);
   return {
     plan,
     apply: async () => {

@@ -15,6 +15,8 @@ export interface CorrectionParts {
   readonly decoder: EventDecoder;
   readonly book: ErrataBook;
   readonly topics: readonly string[];
+  /** Those of the topics that others write: headers and keys of their records mean what others say. */
+  readonly foreign?: ReadonlySet<string>;
   /** Who decides where nobody is named. */
   readonly by: string;
   /** Most records that a search by id reads. @defaultValue 10,000,000 */
@@ -96,7 +98,8 @@ export class Corrections {
       ...{ topic, partition, offset, timestamp },
       id: record.headers[CE.id] ?? '',
       key: record.key?.toString(),
-      events: 'events' in read ? read.events.map(({ type, time, event: e }) => ({ type, time, fields: JSON.parse(this.parts.serde.toJson(e)) as unknown })) : [],
+      events:
+        'events' in read ? read.events.map(({ type, time, event: e }) => ({ type, time, fields: JSON.parse(this.parts.serde.toJson(e)) as unknown })) : [],
       error: 'error' in read ? read.error.message : undefined,
       erratum: erratumAt(overlayOf(await this.parts.book.list()), record),
     };
@@ -159,12 +162,13 @@ export class Corrections {
     await this.parts.ready();
     const original = await this.#read(record);
     const before = 'events' in original ? original.events : [];
-    const type = given ?? record.headers[CE.type] ?? before[0]?.type;
+    const ours = this.parts.foreign?.has(record.topic) !== true;
+    const type = given ?? (ours ? record.headers[CE.type] : undefined) ?? before[0]?.type;
     if (type === undefined) {
       throw new RefoldError('errata.invalid', 'the record does not say its event type: name the type of the replacement', { facts: positionOf(record) });
     }
     const written = this.parts.serde.fromJson(type, fields);
-    requireSameKey(record, before, written);
+    requireSameKey(record, before, written, ours);
     const { time = this.parts.decoder.facts(record).time ?? record.timestamp, json } = written;
     return { type, event: json, value: written.record.value!, time };
   }
@@ -173,15 +177,14 @@ export class Corrections {
 const positionOf = ({ topic, partition, offset }: Position) => ({ topic, partition, offset });
 
 /** Rows of one key are built from one partition in log order, so an event cannot go over to another key. */
-const requireSameKey = (record: LogRecord, before: readonly DecodedEvent[], { record: written }: WrittenEvent): void => {
+const requireSameKey = (record: LogRecord, before: readonly DecodedEvent[], { record: written }: WrittenEvent, ours: boolean): void => {
   const facts = positionOf(record);
   if (written.topic !== record.topic) {
     throw new RefoldError('errata.invalid', `events of this type belong to topic ${written.topic}`, { facts });
   }
   const [stream, key] = [written.headers[CE.subject], written.key.toString()];
-  const wasStream = record.headers[CE.subject] ?? before[0]?.key;
-  const ours = record.headers[CE.type] !== undefined;
-  if (ours && record.key !== null && record.key.toString() !== key) {
+  const wasStream = before[0]?.key ?? (ours ? record.headers[CE.subject] : undefined);
+  if (ours && record.headers[CE.type] !== undefined && record.key !== null && record.key.toString() !== key) {
     throw keyChanged(record.key.toString(), key, facts);
   }
   if (stream !== undefined && wasStream !== undefined && wasStream !== stream) {

@@ -60,6 +60,19 @@ export interface EventDecoder {
   decode(record: LogRecord): readonly DecodedEvent[];
 }
 
+/** Reads what others wrote, for mappers. */
+export interface ForeignReading {
+  /** Fetches the schemas these records need; an unknown id is said by `fields`. @throws RefoldError `schema.unreachable` */
+  prepare(records: readonly LogRecord[]): Promise<void>;
+  /**
+   * The fields of a record in the Confluent wire format, as its writer's schema has them. Synchronous, after `prepare`.
+   * @throws RefoldError `event.wrong-magic-byte`, `event.unknown-schema-id`, `event.undecodable`, `schema.id-changed`
+   */
+  fields(record: LogRecord): Readonly<Record<string, unknown>>;
+  /** Why an event that was made of a record does not fit its schema; `undefined`: it does. @throws RefoldError `event.not-registered` */
+  faultOf(event: object): string | undefined;
+}
+
 /** Port between event objects and records. */
 export interface EventSerde {
   /**
@@ -84,6 +97,8 @@ export interface EventSerde {
   fromJson(type: string, json: unknown): WrittenEvent;
   /** The fields of an event as one text of JSON, as `fromJson` reads it. @throws RefoldError `event.not-registered` */
   toJson(event: object): string;
+  /** For records that are no events of ours. */
+  foreignReading(): ForeignReading;
   /** @throws RefoldError `event.not-registered` */
   decoder(types: readonly EventClass[]): EventDecoder;
 }

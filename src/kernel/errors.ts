@@ -45,6 +45,10 @@ export const ERROR_CODES = {
     'An event does not fit its schema, its key is empty or its time is not a date.',
     'Correct the event before it is appended; nothing was written.',
   ),
+  'event.foreign-topic': entry(
+    'An event belongs to a topic that others write; nothing was written.',
+    'Append it to a topic of your own: give the event type another topic.',
+  ),
   'command.unknown': entry('No aggregate decides a command of this class.', 'Add the aggregate that decides it to the aggregates of defineApp.'),
   'command.invalid': entry('A command does not fit its schema, or names no stream.', 'Correct the command; nothing was written.'),
   'command.id-reused': entry(

@@ -61,7 +61,5 @@ export const addErrataCommands = (program: Command, perform: (flags: Flags, acti
     .addArgument(version())
     .addOption(reason())
     .addOption(by())
-    .action((given: number, flags: ErrataWithdrawFlags, command: Command) =>
-      perform(command.optsWithGlobals<Flags>(), errataWithdrawAction(given, flags)),
-    );
+    .action((given: number, flags: ErrataWithdrawFlags, command: Command) => perform(command.optsWithGlobals<Flags>(), errataWithdrawAction(given, flags)));
 };

@@ -11,8 +11,7 @@ const dropText = ({ id, dropsAt }: Pick<ReplayStatus, 'id' | 'dropsAt'>): readon
   dropsAt === undefined ? [] : [`dropped after ${timeText(dropsAt)}, at once by: refold replay retire ${String(id)} --now`];
 
 /** By which errata a side reads the log is said where there are some. */
-const sideText = ({ generation, status, errata }: SideStatus): string =>
-  `${generation} ${status}${errata === 0 ? '' : `, errata ${String(errata)}`}`;
+const sideText = ({ generation, status, errata }: SideStatus): string => `${generation} ${status}${errata === 0 ? '' : `, errata ${String(errata)}`}`;
 
 const progressText = ({ generation, done, total, share, ratePerSecond, secondsLeft, lag, stopped }: GenerationProgress): readonly string[] => {
   const facts = [

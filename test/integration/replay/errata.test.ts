@@ -32,7 +32,11 @@ describeWithPostgres('a wrong event', () => {
     const wrong = { id: await idOf('o7') };
     const { events } = await errata.look(wrong);
     const fields = { ...(events[0]!.fields as object), amount: '4711.50' };
-    expect(await errata.add({ event: wrong, read: { fields }, reason: 'the till was wrong', by: 'ann' })).toMatchObject({ version: 1, by: 'ann', fullReplay: false });
+    expect(await errata.add({ event: wrong, read: { fields }, reason: 'the till was wrong', by: 'ann' })).toMatchObject({
+      version: 1,
+      by: 'ann',
+      fullReplay: false,
+    });
     expect(await errata.add({ event: { id: await idOf('o8') }, read: 'skip', reason: 'a test order' })).toMatchObject({ version: 2, action: 'skip' });
     expect((await errata.list()).map(({ version, reason, by, at }) => [version, reason, by === 'ann', at > 0])).toEqual([
       [1, 'the till was wrong', true, true],

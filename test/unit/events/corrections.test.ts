@@ -92,7 +92,11 @@ describe('corrections', () => {
   it('say when the event time is another', async () => {
     const fields = { ...RIGHT, placedAt: '2026-03-02T12:00:00Z' };
     expect(await corrections.add({ event: { id: 'first' }, read: { fields }, reason: 'wrong day' })).toMatchObject({ fullReplay: true });
-    const untimed = await corrections.add({ event: { id: 'second' }, read: { fields: { orderId: 'a' } }, reason: 'a type without a time keeps that of the event' });
+    const untimed = await corrections.add({
+      event: { id: 'second' },
+      read: { fields: { orderId: 'a' } },
+      reason: 'a type without a time keeps that of the event',
+    });
     const { timestamp } = await corrections.look({ id: 'second' });
     expect(untimed.fullReplay).toBe(false);
     expect(timestamp).toBe(5_000);

@@ -25,18 +25,24 @@ const schema = {
       name: 'lines',
       type: {
         type: 'array',
-        items: { type: 'record', name: 'Line', fields: [{ name: 'price', type: ['null', { type: 'bytes', logicalType: 'decimal', precision: 12, scale: 2 }] }] },
+        items: {
+          type: 'record',
+          name: 'Line',
+          fields: [{ name: 'price', type: ['null', { type: 'bytes', logicalType: 'decimal', precision: 12, scale: 2 }] }],
+        },
       },
     },
   ],
 } as const;
 type Fields = FromAvro<typeof schema>;
 
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the fields of the schema, set in the constructor
 class Everything {
   constructor(fields: Fields) {
     Object.assign(this, fields);
   }
 }
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- as above
 interface Everything extends Fields {}
 defineEventType(Everything, { name: 'json.Everything', version: 1, topic: 'json', key: (e) => e.id, time: (e) => e.at, schema });
 
@@ -55,7 +61,10 @@ const fields: fc.Arbitrary<Fields> = fc.record({
   status: fc.constantFrom('placed' as const, 'shipped' as const),
   counts: fc.dictionary(fc.stringMatching(/^[a-z]{1,5}$/), int64),
   maybe: fc.option(int64),
-  either: fc.oneof(fc.string(), fc.double({ noNaN: true, noDefaultInfinity: true }).map((n) => (Object.is(n, -0) ? 0 : n))),
+  either: fc.oneof(
+    fc.string(),
+    fc.double({ noNaN: true, noDefaultInfinity: true }).map((n) => (Object.is(n, -0) ? 0 : n)),
+  ),
   lines: fc.array(fc.record({ price: fc.option(decimalOf(12, 2)) }), { maxLength: 3 }),
 });
 

@@ -1,5 +1,5 @@
 import { types, type Type } from 'avsc';
-import { Decimal, pow10 } from '../../../kernel/decimal';
+import { Decimal } from '../../../kernel/decimal';
 import { parseRfc3339 } from '../../cloudevents';
 import { DecimalType, TimestampType } from './logical';
 import type { RecordType } from './types';
@@ -93,8 +93,7 @@ const jsonOf = (type: Type, value: unknown): unknown => {
     return Object.fromEntries(sorted.map(([key, item]) => [key, jsonOf(type.valuesType as Type, item)]));
   }
   if (type instanceof DecimalType && value instanceof Decimal) {
-    const shift = type.scale - value.scale; // below zero only by digits that are 0, since the value fits
-    return new Decimal(shift >= 0 ? value.unscaled * pow10(shift) : value.unscaled / pow10(-shift), type.scale).toString();
+    return value.withScale(type.scale).toString();
   }
   if (value instanceof Date) {
     return value.toISOString();

@@ -3,7 +3,7 @@ import { systemClock, type Clock } from '../../../kernel/clock';
 import { RefoldError, messageOf } from '../../../kernel/errors';
 import { cloudEventHeaders, isRfc3339Time } from '../../cloudevents';
 import type { NewRecord } from '../../event-log';
-import type { EventDecoder, EventMetadata, EventSerde, WrittenEvent } from '../../event-serde';
+import type { EventDecoder, EventMetadata, EventSerde, ForeignReading, WrittenEvent } from '../../event-serde';
 import type { EventClass, EventTypeDefinition } from '../../event-type';
 import type { EventTypes } from '../../event-types';
 import type { SchemaRegistry } from '../../schema-registry';
@@ -11,6 +11,7 @@ import type { SchemaRegistration, SchemaVerdict } from '../../schema-verdict';
 import { AvroDecoder } from './decoder';
 import { EventCodec } from './event-codec';
 import { eventFromJson, eventToJson } from './event-json';
+import { AvroForeignReading } from './foreign-reading';
 import { Registration } from './registration';
 import { SchemaCache } from './schema-cache';
 import type { RecordType } from './types';
@@ -103,6 +104,10 @@ export class AvroSerde implements EventSerde {
 
   toJson(event: object): string {
     return eventToJson(this.#codecs.get(this.#options.types.of(event).name)?.type as RecordType, event);
+  }
+
+  foreignReading(): ForeignReading {
+    return new AvroForeignReading(this.#schemas, (event) => (this.#codecs.get(this.#options.types.of(event).name) as EventCodec).faultOf(event));
   }
 
   decoder(types: readonly EventClass[]): EventDecoder {

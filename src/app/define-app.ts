@@ -19,7 +19,7 @@ export interface TopicOptions {
   readonly partitions: number;
   /** Copies of each partition on Kafka. @defaultValue the broker's default */
   readonly replication?: number;
-  /** For how long Kafka keeps records; then a replay from offset zero does not find everything. @defaultValue for ever */
+  /** For how long records are kept; then a replay from offset zero does not find everything. @defaultValue for ever */
   readonly retention?: Duration;
   /** @defaultValue `delete`, which with unlimited retention keeps everything */
   readonly cleanup?: 'delete' | 'compact' | 'compact,delete';

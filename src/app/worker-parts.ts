@@ -3,6 +3,7 @@ import { messageOf } from '../kernel/errors';
 import type { Logger } from '../kernel/logger';
 import type { ErrataBook } from '../events/errata';
 import type { EventLog } from '../events/event-log';
+import type { Position } from '../events/position';
 import type { EventSerde } from '../events/event-serde';
 import type { Relay } from '../commands/relay';
 import type { ProjectionDefinition } from '../projections/definition';
@@ -32,6 +33,8 @@ export interface WorkerParts {
   readonly first: FirstGenerations;
   /** Drops the tables of retired generations whose time has come; answers what could not be dropped. */
   readonly dropRetired: () => Promise<readonly DropFailure[]>;
+  /** Deletes records older than the retention of their topic; answers the new starts. */
+  readonly retain: () => Promise<readonly Position[] | undefined>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly options: WorkerOptions;
@@ -42,15 +45,16 @@ export interface WorkerParts {
   readonly observe?: ((generation: Generation, event: RunnerEvent) => void) | undefined;
 }
 
-/** On a timer of its own (`announceMs`), until the signal: a worker that is busy, or waits for the log, is alive all the same. */
+/** On a timer of its own, until the signal: a worker that is busy, or waits for the log, is alive all the same. */
 export const repeatedly = async (
-  { clock, logger, options }: Pick<WorkerParts, 'clock' | 'logger' | 'options'>,
+  { clock, logger }: Pick<WorkerParts, 'clock' | 'logger'>,
+  everyMs: number,
   signal: AbortSignal,
   failed: string,
   work: () => Promise<void>,
 ): Promise<void> => {
   for (;;) {
-    await clock.sleep(options.announceMs, signal);
+    await clock.sleep(everyMs, signal);
     if (signal.aborted) {
       return;
     }

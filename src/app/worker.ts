@@ -56,9 +56,11 @@ export class Worker {
       });
       await this.#announce();
       const { signal } = this.#abort;
+      const { announceMs, retainEveryMs } = this.#parts.options;
       aside = Promise.all([
-        repeatedly(this.#parts, signal, 'the worker could not announce itself; trying again', () => this.#announce()),
-        repeatedly(this.#parts, signal, 'retired tables could not be looked for; trying again', () => this.#dropRetired()),
+        repeatedly(this.#parts, announceMs, signal, 'the worker could not announce itself; trying again', () => this.#announce()),
+        repeatedly(this.#parts, announceMs, signal, 'retired tables could not be looked for; trying again', () => this.#dropRetired()),
+        repeatedly(this.#parts, retainEveryMs, signal, 'old records could not be deleted; trying again', () => this.#retain()),
         this.#relay(),
       ]);
       let failures = 0;
@@ -138,6 +140,12 @@ export class Worker {
   async #dropRetired(): Promise<void> {
     for (const { generation, error } of await this.#parts.dropRetired()) {
       this.#sayOnce(`the table of ${generation} could not be dropped; it is tried again`, error);
+    }
+  }
+
+  async #retain(): Promise<void> {
+    for (const { topic, partition, offset } of (await this.#parts.retain()) ?? []) {
+      this.#parts.logger.log('info', 'records older than the retention of their topic were deleted', { topic, partition, start: offset });
     }
   }
 

@@ -123,8 +123,8 @@ export interface EventLog {
   readonly kind: string;
   /** Creates topics that do not exist. @throws `log.topic-mismatch` if one exists with another number of partitions. */
   createTopics(specs: readonly TopicSpec[]): Promise<void>;
-  /** How topics are kept. A log without it keeps every record for ever. */
-  readonly topicAdmin?: TopicAdmin;
+  /** How topics are kept, and who reads them. */
+  readonly topicAdmin: TopicAdmin;
   /** The partitions of each topic. @throws `log.unknown-topic` */
   partitions(topics: readonly string[]): Promise<readonly TopicPartition[]>;
   /**

@@ -71,7 +71,7 @@ export const readModelStoreSuite = (make: () => Promise<StoreUnderTest>): void =
     await until(async () => stopped().length > 0 && (await subject.rows(generation, summary)).length === 4, 'one partition is folded, the other one stopped');
     await running.stop();
     expect(stopped()).toMatchObject([{ offset: 1, error: { code: 'key.moved', facts: { key: 'moved', offset: 1 } } }]);
-    const [{ partition }] = stopped() as [{ readonly partition: number }];
+    const { partition } = stopped()[0]!;
     const stops = (await subject.catalog.checkpoints(generation.id)).map((checkpoint) => [checkpoint.next, checkpoint.stoppedBy?.code]);
     expect(stops[partition]).toEqual([1, 'key.moved']);
     expect(stops[1 - partition]).toEqual([3, undefined]);

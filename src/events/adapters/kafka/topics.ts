@@ -3,8 +3,10 @@ import type { Clock } from '../../../kernel/clock';
 import { RefoldError } from '../../../kernel/errors';
 import { retry } from '../../../kernel/retry';
 import type { PartitionHead } from '../../event-log';
+import type { GroupState } from '../../groups';
 import type { Position } from '../../position';
 import { asLogError, protocolError } from './client';
+import { readGroups } from './groups';
 import { configOf, settingsOf } from './topic-config';
 import { KEPT_FOR_EVER, type AlterableSettings, type TopicAdmin, type TopicSpec, type TopicState } from '../../topic';
 
@@ -13,6 +15,7 @@ const UNSETTLED = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE',
 
 /** Topics, their partitions and heads, by the library's admin client. */
 export class Topics implements TopicAdmin {
+  readonly alterable = ['retentionMs', 'retentionBytes', 'cleanup'] as const;
   readonly #counts = new Map<string, number>();
   #admin: Promise<Admin> | undefined;
 
@@ -77,6 +80,10 @@ export class Topics implements TopicAdmin {
         });
       }
     }
+  }
+
+  groups(prefix: string, topics: readonly string[]): Promise<readonly GroupState[]> {
+    return this.#ask((admin) => readGroups(admin, prefix, topics));
   }
 
   async describe(topics: readonly string[]): Promise<readonly TopicState[]> {

@@ -65,3 +65,10 @@ export const repeatedly = async (
     }
   }
 };
+
+/** Deletes what the retention of topics no longer keeps, and says so. */
+export const deleteOld = async ({ retain, logger }: Pick<WorkerParts, 'retain' | 'logger'>): Promise<void> => {
+  for (const { topic, partition, offset } of (await retain()) ?? []) {
+    logger.log('info', 'records older than the retention of their topic were deleted', { topic, partition, start: offset });
+  }
+};

@@ -5,7 +5,7 @@ import { backoffMs } from '../kernel/retry';
 import { projectionKey, type ProjectionDefinition } from '../projections/definition';
 import { assertSameDefinition, Runner } from '../projections/engine/runner';
 import { FOLLOWING, generationLabel, type Generation, type GenerationStatus } from '../projections/generations';
-import { repeatedly, type WorkerParts } from './worker-parts';
+import { deleteOld, repeatedly, type WorkerParts } from './worker-parts';
 
 interface Running {
   readonly runner: Runner;
@@ -60,7 +60,7 @@ export class Worker {
       aside = Promise.all([
         repeatedly(this.#parts, announceMs, signal, 'the worker could not announce itself; trying again', () => this.#announce()),
         repeatedly(this.#parts, announceMs, signal, 'retired tables could not be looked for; trying again', () => this.#dropRetired()),
-        repeatedly(this.#parts, retainEveryMs, signal, 'old records could not be deleted; trying again', () => this.#retain()),
+        repeatedly(this.#parts, retainEveryMs, signal, 'old records could not be deleted; trying again', () => deleteOld(this.#parts)),
         this.#relay(),
       ]);
       let failures = 0;
@@ -140,12 +140,6 @@ export class Worker {
   async #dropRetired(): Promise<void> {
     for (const { generation, error } of await this.#parts.dropRetired()) {
       this.#sayOnce(`the table of ${generation} could not be dropped; it is tried again`, error);
-    }
-  }
-
-  async #retain(): Promise<void> {
-    for (const { topic, partition, offset } of (await this.#parts.retain()) ?? []) {
-      this.#parts.logger.log('info', 'records older than the retention of their topic were deleted', { topic, partition, start: offset });
     }
   }
 

@@ -79,7 +79,7 @@ describeWithPostgres('a topic that others write', () => {
 
   beforeAll(async () => {
     database = await freshDatabase('foreign');
-    connection = (await connect(app, { configuration: { postgresUrl: database.url }, environment: {} })) as unknown as ConnectedApp;
+    connection = await connect(app, { configuration: { postgresUrl: database.url }, environment: {} });
     await connection.migrate();
     await connection.log.createTopics([{ topic: 'tills', partitions: 2 }]);
     await write(0, [line('a', '1.00'), line('b', '2.00')], null, [line('a', '3.00', 2)]);

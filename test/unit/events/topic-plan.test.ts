@@ -1,4 +1,5 @@
-import { planText } from '../../../src/app/cli/topics-commands';
+import { groupsText, planText } from '../../../src/app/cli/topics-commands';
+import { groupLags } from '../../../src/events/groups';
 import { configOf, settingsOf } from '../../../src/events/adapters/kafka/topic-config';
 import { alterationOf, planTopics } from '../../../src/events/topic-plan';
 import { KEPT_FOR_EVER, type TopicSettings } from '../../../src/events/topic';
@@ -87,4 +88,36 @@ describe("settings in Kafka's words", () => {
   it('know both orders of two policies', () => {
     expect(settingsOf([{ configName: 'cleanup.policy', configValue: 'delete,compact' }], 1).cleanup).toBe('compact,delete');
   });
+});
+
+it('groups are shown with what they committed and how far behind they are', () => {
+  const groups = [
+    {
+      group: 'shop.a',
+      members: 2,
+      committed: [
+        { topic: 'orders', partition: 0, offset: 7 },
+        { topic: 'gone', partition: 1, offset: 3 },
+      ],
+    },
+    { group: 'shop.b', members: 0, committed: [] },
+    { group: 'shop.c', members: 0, committed: [{ topic: 'orders', partition: 0, offset: 12 }] },
+  ];
+  const lags = groupLags(groups, [{ topic: 'orders', partition: 0, start: 0, stable: 1_010, end: 1_010 }]);
+  expect(lags[0]!.committed.map(({ head, lag }) => [head, lag])).toEqual([
+    [1_010, 1_003],
+    [undefined, undefined],
+  ]);
+  expect(
+    groupsText(lags)
+      .split('\n')
+      .map((line) => line.split(/ {2,}/).join('|')),
+  ).toEqual([
+    'GROUP|MEMBERS|TOPIC|PARTITION|COMMITTED|HEAD|BEHIND',
+    'shop.a|2|orders|0|7|1,010|1,003',
+    'shop.a|2|gone|1|3|?|?',
+    'shop.b|0|nothing committed',
+    'shop.c|0|orders|0|12|1,010|998',
+  ]);
+  expect(groupsText([])).toContain('no group');
 });

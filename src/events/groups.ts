@@ -1,14 +1,6 @@
 import type { PartitionHead } from './event-log';
 import { partitionId, type Position } from './position';
-
-/** A group of readers, as outside tools see it. */
-export interface GroupState {
-  readonly group: string;
-  /** Live ones. */
-  readonly members: number;
-  /** What it has committed, by topic and partition: the next offset of each. refold itself reads on from its checkpoints. */
-  readonly committed: readonly Position[];
-}
+import type { GroupState } from './topic';
 
 export interface GroupPosition extends Position {
   /** Head of the partition; `undefined` if it is not known any more. */

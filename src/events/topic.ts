@@ -1,4 +1,3 @@
-import type { GroupState } from './groups';
 import type { Position } from './position';
 
 /** How a topic is kept. */
@@ -33,6 +32,15 @@ export interface TopicSpec {
 
 /** What of a topic can be changed while it holds records. */
 export type AlterableSettings = Pick<TopicSettings, 'retentionMs' | 'retentionBytes' | 'cleanup'>;
+
+/** A group of readers, as outside tools see it. */
+export interface GroupState {
+  readonly group: string;
+  /** Live ones. */
+  readonly members: number;
+  /** What it has committed, by topic and partition: the next offset of each. refold itself reads on from its checkpoints. */
+  readonly committed: readonly Position[];
+}
 
 /** Port to how topics are kept and who reads them. */
 export interface TopicAdmin {

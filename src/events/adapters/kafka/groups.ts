@@ -1,6 +1,6 @@
 import type { Admin } from 'kafkajs';
-import type { GroupState } from '../../groups';
 import { comparePartitions } from '../../position';
+import type { GroupState } from '../../topic';
 
 /** The groups whose names begin with `prefix`, and what they committed for the topics. */
 export const readGroups = async (admin: Admin, prefix: string, topics: readonly string[]): Promise<readonly GroupState[]> => {

@@ -3,12 +3,11 @@ import type { Clock } from '../../../kernel/clock';
 import { RefoldError } from '../../../kernel/errors';
 import { retry } from '../../../kernel/retry';
 import type { PartitionHead } from '../../event-log';
-import type { GroupState } from '../../groups';
 import type { Position } from '../../position';
 import { asLogError, protocolError } from './client';
 import { readGroups } from './groups';
 import { configOf, settingsOf } from './topic-config';
-import { KEPT_FOR_EVER, type AlterableSettings, type TopicAdmin, type TopicSpec, type TopicState } from '../../topic';
+import { KEPT_FOR_EVER, type AlterableSettings, type GroupState, type TopicAdmin, type TopicSpec, type TopicState } from '../../topic';
 
 /** Answers of a cluster that does not agree with itself yet about a topic that was just made. */
 const UNSETTLED = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION']);

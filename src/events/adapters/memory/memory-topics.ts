@@ -1,7 +1,6 @@
 import { RefoldError } from '../../../kernel/errors';
-import type { GroupState } from '../../groups';
 import { comparePartitions, type Position } from '../../position';
-import { KEPT_FOR_EVER, type AlterableSettings, type TopicAdmin, type TopicState } from '../../topic';
+import { KEPT_FOR_EVER, type AlterableSettings, type GroupState, type TopicAdmin, type TopicState } from '../../topic';
 import type { MemoryGroup } from './memory-group';
 import type { MemoryPartition } from './memory-partition';
 

@@ -1,6 +1,6 @@
 import type { Sql } from '../../../platform/postgres/pool';
-import type { GroupState } from '../../groups';
 import type { Position } from '../../position';
+import type { GroupState } from '../../topic';
 
 /** The groups whose names begin with `prefix`: who lives by the database's clock, and what they committed for the topics. */
 export const readGroups = async (sql: Sql, app: string, prefix: string, topics: readonly string[]): Promise<readonly GroupState[]> => {

@@ -1,7 +1,6 @@
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
-import type { GroupState } from '../../groups';
 import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../position';
-import { KEPT_FOR_EVER, type AlterableSettings, type TopicAdmin, type TopicState } from '../../topic';
+import { KEPT_FOR_EVER, type AlterableSettings, type GroupState, type TopicAdmin, type TopicState } from '../../topic';
 import { readGroups } from './groups';
 import { readHeads } from './heads';
 import { inLogTerms } from './log-errors';

@@ -82,6 +82,21 @@ const replaced = (record: LogRecord, { version, replacement }: Erratum): LogReco
   return { ...record, value, headers: { ...record.headers, [CE.type]: type, [CE.time]: new Date(time).toISOString() }, erratum: version };
 };
 
+/**
+ * A topic that was made anew has other events at the positions of the old one.
+ * @throws RefoldError `errata.event-changed` if the record is not the one that the erratum at its position was recorded for
+ */
+export const requireSameEvent = (overlay: ErrataOverlay, record: LogRecord): void => {
+  const erratum = erratumAt(overlay, record);
+  const id = record.headers[CE.id] ?? '';
+  if (erratum !== undefined && erratum.eventId !== id) {
+    const { topic, partition, offset, version } = erratum;
+    throw new RefoldError('errata.event-changed', `erratum ${String(version)} was recorded for event ${erratum.eventId}, the log holds ${id}`, {
+      facts: { topic, partition, offset, version },
+    });
+  }
+};
+
 /** Pure: the batch with replaced events in the place of wrong ones. Skipped ones stay: they are counted. */
 export const withReplacements = (batch: LogBatch, overlay: ErrataOverlay): LogBatch => {
   const offsets = overlay.get(partitionId(batch));

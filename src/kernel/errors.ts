@@ -207,6 +207,10 @@ export const ERROR_CODES = {
     'A replacement has another key than the event it replaces.',
     'Skip the event, and append the right one: the order of events holds per key only.',
   ),
+  'errata.event-changed': entry(
+    'The log holds another event at the position of an erratum than the one it was recorded for.',
+    'The topic was recreated or rewound. Restore it; or withdraw the errata of its old events (`refold errata list`) and start a replay.',
+  ),
   'errata.unknown': entry('There is no erratum of this version.', '`refold errata list` shows the errata.'),
   'errata.not-in-force': entry(
     'An erratum that is to be withdrawn was replaced by a newer one, or is withdrawn already.',

@@ -1,4 +1,4 @@
-import { erratumAt, withReplacements, type ErrataOverlay } from '../../events/errata';
+import { erratumAt, requireSameEvent, withReplacements, type ErrataOverlay } from '../../events/errata';
 import type { LogBatch, LogRecord } from '../../events/event-log';
 import type { DecodedEvent, EventDecoder } from '../../events/event-serde';
 import type { TopicPartition } from '../../events/position';
@@ -60,6 +60,7 @@ const decodeCorrected = (batch: LogBatch, decoder: EventDecoder, rulings: Ruling
   const records: DecodedRecord[] = [];
   for (const record of batch.records) {
     try {
+      requireSameEvent(rulings.errata, record);
       records.push(decodeRecord(record, decoder, aside(record.offset)));
     } catch (error) {
       const { offset } = record;

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
+import { Kafka, logLevel } from 'kafkajs';
 import { connect, type ConnectedApp } from '../../../src/app/connect';
 import { defineApp } from '../../../src/app/define-app';
-import { EventType } from '../../../src/events/event-type';
+import { defineEventType, EventType } from '../../../src/events/event-type';
 import { foreignTopic } from '../../../src/events/foreign';
 import { Decimal } from '../../../src/kernel/decimal';
 import { count, decimal, sum, text, windowStart } from '../../../src/projections/columns';
@@ -8,7 +10,7 @@ import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
 import { tumbling } from '../../../src/projections/windows/tumbling';
 import { until } from '../../support/harness';
-import { describeWithPostgres, freshDatabase, type TestDatabase } from '../../support/services';
+import { describeWithKafka, describeWithPostgres, freshDatabase, kafkaBrokers, type TestDatabase } from '../../support/services';
 import { coordinatorOver, startWorker, type WorkerHandle } from '../replay/world';
 
 @EventType({
@@ -144,5 +146,63 @@ describeWithPostgres('a topic that others write', () => {
   it('stops at what its mapper cannot read', async () => {
     await connection.log.append([{ topic: 'tills', partition: 0, key: Buffer.from('k'), value: Buffer.from('{"no":"list"}'), headers: {} }]);
     await until(async () => (await stops('daily-sales'))[0] === 'event.undecodable', 'the partition has stopped');
+  });
+});
+
+describeWithKafka('a topic of Kafka that others write', () => {
+  it('is read whatever keys its records have, or none', async () => {
+    const topic = `tills-${randomBytes(4).toString('hex')}`;
+    class Counted {
+      constructor(readonly till: string) {}
+    }
+    defineEventType(Counted, {
+      name: 'tills.Counted',
+      version: 1,
+      topic,
+      key: (e) => e.till,
+      schema: { type: 'record', fields: [{ name: 'till', type: 'string' }] },
+    });
+    const counts = readModel('till_counts', { till: text().key(), n: count() });
+    const database = await freshDatabase('foreign-kafka');
+    const brokers = await kafkaBrokers();
+    const kafka = new Kafka({ brokers: [...brokers], clientId: 'somebody-else', logLevel: logLevel.NOTHING });
+    const [admin, producer] = [kafka.admin(), kafka.producer()];
+    await Promise.all([admin.connect(), producer.connect()]);
+    const connection = await connect(
+      defineApp({
+        name: 'tills',
+        events: [Counted],
+        projections: [projection({ name: 'counts', version: 1, into: counts }).on(Counted, ({ till }) => counts.contribution({ till }, { n: 1 }))],
+        foreign: [foreignTopic({ topic, version: 1, format: 'json', map: ({ value }) => (value as readonly string[]).map((till) => new Counted(till)) })],
+      }),
+      { configuration: { postgresUrl: database.url, kafka: { brokers }, log: 'kafka' }, environment: {} },
+    );
+    try {
+      await admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true });
+      const messages = [
+        { partition: 0, key: null, value: '["a","b"]' },
+        { partition: 1, key: null, value: '["a"]' },
+        { partition: 1, key: 'else', value: '[]' },
+      ];
+      await producer.send({ topic, messages });
+      await connection.migrate();
+      const worker = connection.worker({ options: { pollMs: 20 } });
+      const ended = worker.run();
+      const seen = async () => (await connection.query('till_counts').catch(() => [])).map(({ till, n }) => [till, n]);
+      await until(async () => (await seen()).length === 2, 'the model is built');
+      expect(await seen()).toEqual([
+        ['a', 2n],
+        ['b', 1n],
+      ]);
+      await until(
+        async () => (await connection.topics.groups()).some(({ committed }) => committed.every(({ lag }) => lag === 0) && committed.length === 2),
+        'offsets are committed',
+      );
+      worker.stop();
+      await ended;
+    } finally {
+      await Promise.all([admin.disconnect(), producer.disconnect(), connection.close()]);
+      await database.drop();
+    }
   });
 });

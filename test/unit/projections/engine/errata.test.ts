@@ -113,6 +113,18 @@ describe('a generation and the errata', () => {
     expect(amounts(generation)).toEqual({ b: '5.00' });
   });
 
+  it('stops at an event that is not the one its erratum was recorded for', async () => {
+    await bench.append([placed('b', '5.00'), placed('a', '1.00')]);
+    const erratum = await corrections.add({ event: { topic: 'orders', partition: 0, offset: 1 }, read: 'skip', reason: 'r' });
+    await book.add({ ...erratum, eventId: 'of another topic of that name' });
+    const generation = await build(1);
+    const runner = startRunner(bench, store, generation, summary, { errata: book });
+    await until(() => runner.events.some(({ kind }) => kind === 'stopped'), 'the partition has stopped');
+    await runner.stop();
+    expect((await catalog.checkpoints(generation.id))[0]).toMatchObject({ next: 1, stoppedBy: { code: 'errata.event-changed', offset: 1 } });
+    expect(amounts(generation)).toEqual({ b: '5.00' });
+  });
+
   it('folds a batch in doubt once more by the same version', async () => {
     await bench.append([placed('a', '1.00'), placed('b', '5.00')]);
     await replaceFirst();

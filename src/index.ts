@@ -64,4 +64,5 @@ export { foreignTopic, type ForeignMapper, type ForeignRecord, type ForeignTopic
 export type { Correction, Corrections, EventView, Withdrawal } from './events/corrections';
 export type { ErrataBook, Erratum, NewErratum, Replacement } from './events/errata';
 export type { EventReference } from './events/find-event';
+export type { GroupLag, GroupPosition } from './events/groups';
 export type { TopicSettings, TopicSpec } from './events/topic';

@@ -65,7 +65,7 @@ describe('a generation and the errata', () => {
     await corrections.withdraw({ version: 1, reason: 'after it was made' });
     await fold(rebuilt);
     expect(amounts(rebuilt)).toEqual({ a: '2.00', c: '7.00' });
-    expect(totals(await catalog.checkpoints(rebuilt.id))).toMatchObject({ read: 3, applied: 2, errata: 1, discarded: 0 });
+    expect(totals(await catalog.checkpoints(rebuilt.id))).toMatchObject({ read: 3, applied: 2, errata: 1, discarded: 0, control: 0 });
 
     const third = await build(3);
     await fold(third);

@@ -60,4 +60,9 @@ export { type CommandBus, type CommandMiddleware, type ExecuteOptions, type Rece
 export type { ImportOptions, ImportReceipt } from './commands/import-events';
 export type { CommandContext } from './commands/command-context';
 export { type Relay, type RelayOptions } from './commands/relay';
+export { foreignTopic, type ForeignMapper, type ForeignRecord, type ForeignTopic } from './events/foreign';
+export type { Correction, Corrections, EventView, Withdrawal } from './events/corrections';
+export type { ErrataBook, Erratum, NewErratum, Replacement } from './events/errata';
+export type { EventReference } from './events/find-event';
+export type { GroupLag, GroupPosition } from './events/groups';
 export type { TopicSettings, TopicSpec } from './events/topic';

@@ -11,13 +11,22 @@ export interface WorkerOptions extends RunnerOptions {
   readonly pollMs: number;
   /** How often the worker says that it lives, in milliseconds. */
   readonly announceMs: number;
+  /** How often records older than the retention of their topic are deleted, in milliseconds; Kafka does so by itself. */
+  readonly retainEveryMs: number;
   /** How often in a row a failed runner is started again before the worker gives up. */
   readonly restarts: number;
   /** A worker that heard nothing of log or database for so long, in milliseconds, does not count as alive. */
   readonly silenceMs: number;
 }
 
-export const WORKER_DEFAULTS: WorkerOptions = { ...RUNNER_DEFAULTS, pollMs: 250, announceMs: 1_000, restarts: 8, silenceMs: 120_000 };
+export const WORKER_DEFAULTS: WorkerOptions = {
+  ...RUNNER_DEFAULTS,
+  pollMs: 250,
+  announceMs: 1_000,
+  retainEveryMs: 60_000,
+  restarts: 8,
+  silenceMs: 120_000,
+};
 
 export interface Configuration {
   /** `postgres://…` of the database with control schema and read models; empty: an embedded one is started. */
@@ -79,7 +88,7 @@ const fromEnvironment = (environment: Environment): Partial<Configuration> => {
 };
 
 /** Zero would fold nothing. */
-const AT_LEAST_ONE: readonly string[] = ['replayBatch', 'liveBatch', 'sessionTimeoutMs', 'batch', 'leaseMs'] satisfies readonly (
+const AT_LEAST_ONE: readonly string[] = ['replayBatch', 'liveBatch', 'sessionTimeoutMs', 'batch', 'leaseMs', 'retainEveryMs'] satisfies readonly (
   keyof WorkerOptions | keyof RelayOptions
 )[];
 

@@ -3,6 +3,7 @@ import { Releasers } from '../kernel/lifecycle';
 import type { Logger } from '../kernel/logger';
 import { assertMigrated, migrate } from '../platform/postgres/migrate';
 import type { PostgresPool } from '../platform/postgres/pool';
+import type { Corrections } from '../events/corrections';
 import type { EventLog } from '../events/event-log';
 import type { EventMetadata, EventSerde } from '../events/event-serde';
 import type { Position } from '../events/position';
@@ -15,6 +16,7 @@ import { openReader, type Database, type Reader, type ReadOnly } from '../projec
 import type { ReplayCoordinator } from '../replay/coordinator';
 import { resolveConfiguration, WORKER_DEFAULTS, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './configuration';
 import { createContainer, TOKENS, type Addresses } from './container';
+import { correctionsOf } from './corrections';
 import { caughtUp, queryModel, type CaughtUpOptions, type Written } from './reading';
 import type { App } from './define-app';
 import { acquireServices } from './services/services';
@@ -80,6 +82,8 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   worker(settings?: WorkerSettings): Worker;
   /** Replays, cutovers, rollbacks. */
   readonly replays: ReplayCoordinator;
+  /** What in the log is wrong, and how generations that are built from now on read it instead. */
+  readonly errata: Corrections;
   /** All generations with their checkpoints. */
   generations(): Promise<readonly GenerationState[]>;
   /** The parts, for tools and tests. */
@@ -173,8 +177,9 @@ const assemble = <P extends readonly AnyProjection[]>(
     relay: relays.make,
     container,
     schemas: serde,
-    topics: appTopics(log, app.topics, container.resolve(TOKENS.clock)),
+    topics: appTopics(log, app, container.resolve(TOKENS.clock)),
     replays: container.resolve(TOKENS.coordinator),
+    errata: correctionsOf(app, container, ready),
     query: (model, of) => queryModel(app, configuration, container, model, of?.store),
     caughtUp: (model, written, of) => caughtUp(app, container, model, written, of),
     migrate: async () => {
@@ -243,13 +248,14 @@ const workerOf = (
   return new Worker({
     ready: async () => {
       await assertMigrated(container.resolve(TOKENS.pool));
-      await warnOfLoss(container.resolve(TOKENS.log), app.topics, container.resolve(TOKENS.logger));
+      await warnOfLoss(container.resolve(TOKENS.log), app.events.topics(), container.resolve(TOKENS.logger));
     },
     definitions: app.projections,
     catalog: container.resolve(TOKENS.catalog),
     stores: container.resolve(TOKENS.stores),
     log: container.resolve(TOKENS.log),
     serde: container.resolve(TOKENS.serde),
+    errata: container.resolve(TOKENS.errata),
     first: {
       ensure: async () => void (await coordinator.ensureFirstGenerations()),
       activate: async (generation) => {
@@ -259,6 +265,7 @@ const workerOf = (
       },
     },
     dropRetired: () => coordinator.dropRetired(),
+    retain: () => appTopics(container.resolve(TOKENS.log), app, container.resolve(TOKENS.clock)).retain(),
     clock: container.resolve(TOKENS.clock),
     logger,
     options: { ...WORKER_DEFAULTS, ...configuration.worker, ...settings.options },

@@ -9,11 +9,14 @@ import { PostgresPool } from '../platform/postgres/pool';
 import { AvroSerde } from '../events/adapters/avro/serde';
 import { ConfluentSchemaRegistry } from '../events/adapters/confluent/schema-registry';
 import { KafkaEventLog } from '../events/adapters/kafka/kafka-event-log';
+import { PostgresErrata } from '../events/adapters/postgres/errata';
 import { PostgresEventLog } from '../events/adapters/postgres/postgres-event-log';
 import { PostgresSchemaPins } from '../events/adapters/postgres/schema-pins';
 import { PostgresSchemaRegistry } from '../events/adapters/postgres/schema-registry';
+import type { ErrataBook } from '../events/errata';
 import type { EventLog } from '../events/event-log';
 import type { EventSerde } from '../events/event-serde';
+import { ForeignSerde } from '../events/foreign-serde';
 import { PinnedSchemaRegistry } from '../events/schema-pins';
 import type { SchemaRegistry } from '../events/schema-registry';
 import { PostgresJournal } from '../commands/adapters/postgres/journal';
@@ -61,6 +64,7 @@ export const TOKENS = {
   log: token<EventLog>('log'),
   registry: token<SchemaRegistry>('registry'),
   serde: token<EventSerde>('serde'),
+  errata: token<ErrataBook>('errata'),
   journal: token<CommandJournal>('journal'),
   outbox: token<Outbox>('outbox'),
   /** Wraps every command, the first outermost. */
@@ -94,7 +98,11 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
       : new PostgresEventLog({ ...shared, pool: c.resolve(TOKENS.pool), app: app.name });
   });
   part(TOKENS.registry, (c) => registryOf(app, configuration, c.resolve(TOKENS.pool)));
-  part(TOKENS.serde, (c) => new AvroSerde({ types: app.events, registry: c.resolve(TOKENS.registry), source: app.name, clock: c.resolve(TOKENS.clock) }));
+  part(TOKENS.serde, (c) => {
+    const serde = new AvroSerde({ types: app.events, registry: c.resolve(TOKENS.registry), source: app.name, clock: c.resolve(TOKENS.clock) });
+    return app.foreign.size === 0 ? serde : new ForeignSerde(serde, app.foreign, app.events);
+  });
+  part(TOKENS.errata, (c) => new PostgresErrata({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.journal, (c) => new PostgresJournal({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.outbox, (c) => outboxOf(app, c));
   part(TOKENS.middleware, () => []);
@@ -151,6 +159,9 @@ const outboxOf = (app: App, c: DependencyContainer): Outbox => {
   });
 };
 
+/** Who decides, where nobody is named. */
+export const OPERATOR = `${userInfo().username}@${hostname()}`;
+
 const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: DependencyContainer): ReplayCoordinator => {
   const pool = c.resolve(TOKENS.pool);
   return new ReplayCoordinator({
@@ -164,7 +175,8 @@ const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: Depend
     log: c.resolve(TOKENS.log),
     definitions: app.projections,
     clock: c.resolve(TOKENS.clock),
-    by: `${userInfo().username}@${hostname()}`,
+    errata: c.resolve(TOKENS.errata),
+    by: OPERATOR,
     observe: c.resolve(TOKENS.replayObserver),
     options: { retireDelayMs: durationMs(configuration.retireDelay) },
   });

@@ -2,8 +2,9 @@ import { RefoldError, isRefoldError, messageOf } from '../kernel/errors';
 import { durationMs, type Duration } from '../kernel/duration';
 import { EventCodec } from '../events/adapters/avro/event-codec';
 import { findEventType, type EventClass, type EventTypeDefinition } from '../events/event-type';
+import type { ForeignTopic, ForeignTopics } from '../events/foreign';
 import { EventTypes } from '../events/event-types';
-import { aggregateSource, type AnyAggregate } from '../commands/aggregate';
+import { aggregateSource, type AggregateSource, type AnyAggregate } from '../commands/aggregate';
 import { aggregateDefinition, aggregateFaults, aggregatesFaults, type AggregateDefinition } from '../commands/definition';
 import { projectionDefinition, projectionFaults, projectionKey, type ProjectionDefinition } from '../projections/definition';
 import { projectionSource, type AnyProjection, type ProjectionSource } from '../projections/projection';
@@ -18,7 +19,7 @@ export interface TopicOptions {
   readonly partitions: number;
   /** Copies of each partition on Kafka. @defaultValue the broker's default */
   readonly replication?: number;
-  /** For how long Kafka keeps records; then a replay from offset zero does not find everything. @defaultValue for ever */
+  /** For how long records are kept; then a replay from offset zero does not find everything. @defaultValue for ever */
   readonly retention?: Duration;
   /** @defaultValue `delete`, which with unlimited retention keeps everything */
   readonly cleanup?: 'delete' | 'compact' | 'compact,delete';
@@ -31,6 +32,8 @@ export interface AppOptions<P extends readonly AnyProjection[]> {
   readonly projections: P;
   /** Who decides commands; none where events come from elsewhere. */
   readonly aggregates?: readonly AnyAggregate[];
+  /** Topics that others write, read through mappers; nothing is ever written there. */
+  readonly foreign?: readonly ForeignTopic[];
   /** Settings of topics; topics of event types that are not named here get 4 partitions. */
   readonly topics?: Readonly<Record<string, TopicOptions>>;
 }
@@ -43,7 +46,9 @@ export interface App<P extends readonly AnyProjection[] = readonly AnyProjection
   readonly events: EventTypes;
   readonly projections: readonly ProjectionDefinition[];
   readonly aggregates: readonly AggregateDefinition[];
+  /** Those to be made; a topic of others only if `topics` names it. */
   readonly topics: readonly TopicSpec[];
+  readonly foreign: ForeignTopics;
   readonly [projections]?: P;
 }
 
@@ -136,6 +141,25 @@ const topicFaults = (topics: Readonly<Record<string, TopicOptions>>, used: reado
   ...Object.entries(topics).flatMap(retentionFaults),
 ];
 
+const foreignFaults = (foreign: readonly ForeignTopic[], used: readonly string[], aggregates: readonly AggregateSource[]): readonly string[] => {
+  const topics = foreign.map(({ topic }) => topic);
+  return [
+    ...duplicates(topics).map((topic) => `foreign topic ${topic} is there twice: every topic has one mapper`),
+    ...foreign.filter(({ version }) => !isWhole(version)).map(({ topic }) => `foreign topic ${topic}: its version must be a whole number from 1`),
+    ...foreign
+      .filter(({ format, map }) => !['json', 'avro'].includes(format) || typeof map !== 'function')
+      .map(({ topic }) => `foreign topic ${topic}: it needs the format json or avro, and a function that maps its records`),
+    ...topics
+      .filter((topic) => !used.includes(topic))
+      .map((topic) => `foreign topic ${topic} is not the topic of any event type: let those that its mapper makes name it`),
+    ...aggregates.flatMap(({ name, evolves }) =>
+      evolves
+        .filter(({ event }) => topics.includes(findEventType(event)?.topic ?? ''))
+        .map(({ event }) => `aggregate ${name} would write ${event.name} to a topic of others: give the event type a topic of its own`),
+    ),
+  ];
+};
+
 /**
  * Puts an application together from its classes and values, and checks it: everything wrong is reported at once.
  * @throws RefoldError `definition.invalid` with all faults, each with its remedy
@@ -145,6 +169,7 @@ export const defineApp = <const P extends readonly AnyProjection[]>(options: App
   const aggregates = sourcesOf(options.aggregates ?? [], aggregateSource);
   const registered = new Set(options.events);
   const used = [...new Set(options.events.flatMap((event) => findEventType(event)?.topic ?? []))].sort();
+  const foreign = new Map((options.foreign ?? []).map((one) => [one.topic, one]));
   const faults = [
     ...(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(options.name) ? [] : [`the name ${JSON.stringify(options.name)} must be lower-case words joined by -`]),
     ...eventFaults(options.events),
@@ -156,6 +181,7 @@ export const defineApp = <const P extends readonly AnyProjection[]>(options: App
     ...aggregatesFaults(aggregates.sources),
     ...aggregates.sources.flatMap((source) => aggregateFaults(source, registered)),
     ...topicFaults(options.topics ?? {}, used),
+    ...foreignFaults(options.foreign ?? [], used, aggregates.sources),
   ];
   if (faults.length > 0) {
     throw new RefoldError('definition.invalid', `application ${options.name}:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
@@ -163,8 +189,9 @@ export const defineApp = <const P extends readonly AnyProjection[]>(options: App
   return {
     name: options.name,
     events: new EventTypes(options.events),
-    projections: sources.map(projectionDefinition),
+    projections: sources.map((source) => projectionDefinition(source, foreign)),
     aggregates: aggregates.sources.map(aggregateDefinition),
-    topics: used.map((topic) => specOf(topic, options.topics?.[topic])),
+    topics: used.filter((topic) => !foreign.has(topic) || options.topics?.[topic] !== undefined).map((topic) => specOf(topic, options.topics?.[topic])),
+    foreign,
   };
 };

@@ -1,6 +1,7 @@
 import { AvroSerde } from '../events/adapters/avro/serde';
 import { MemoryEventLog } from '../events/adapters/memory/memory-event-log';
 import { MemorySchemaRegistry } from '../events/adapters/memory/schema-registry';
+import { NO_ERRATA } from '../events/errata';
 import { EventTypes } from '../events/event-types';
 import type { EventClass } from '../events/event-type';
 import { partitionId } from '../events/position';
@@ -8,7 +9,7 @@ import { RefoldError } from '../kernel/errors';
 import { MemoryCatalog } from '../projections/adapters/memory/control';
 import { MemoryReadModelStore } from '../projections/adapters/memory/store';
 import { projectionDefinition, projectionFaults } from '../projections/definition';
-import { decodeBatch } from '../projections/engine/decoded';
+import { decodeBatches } from '../projections/engine/decoded';
 import { foldBatches, touchedKeys } from '../projections/engine/fold';
 import type { AnyProjection } from '../projections/projection';
 import type { ReadModel, Row } from '../projections/read-model';
@@ -54,8 +55,7 @@ export const foldEvents = async <P extends AnyProjection>(given: P, events: read
   const checkpoints = await opened.claim(begin, 'test');
   const decoder = serde.decoder(definition.events);
   const batches = await Promise.all(begin.map((position) => log.read(position, { maxRecords: Math.max(1, events.length) })));
-  await decoder.prepare(batches.flatMap(({ records }) => records));
-  const decoded = batches.map((batch) => decodeBatch(batch, decoder, []));
+  const decoded = await decodeBatches(batches, decoder, { decisions: [], errata: NO_ERRATA });
   const standings = new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), checkpoint]));
   const folding = decoded.map((result) => result.decoded);
   const folded = foldBatches(definition, generation.storage, folding, standings, await opened.load(touchedKeys(definition, folding)));

@@ -1,7 +1,9 @@
 import type { Clock } from '../kernel/clock';
 import { messageOf } from '../kernel/errors';
 import type { Logger } from '../kernel/logger';
+import type { ErrataBook } from '../events/errata';
 import type { EventLog } from '../events/event-log';
+import type { Position } from '../events/position';
 import type { EventSerde } from '../events/event-serde';
 import type { Relay } from '../commands/relay';
 import type { ProjectionDefinition } from '../projections/definition';
@@ -27,9 +29,12 @@ export interface WorkerParts {
   readonly stores: ReadonlyMap<StoreKind, ReadModelStore>;
   readonly log: EventLog;
   readonly serde: EventSerde;
+  readonly errata: ErrataBook;
   readonly first: FirstGenerations;
   /** Drops the tables of retired generations whose time has come; answers what could not be dropped. */
   readonly dropRetired: () => Promise<readonly DropFailure[]>;
+  /** Deletes records older than the retention of their topic; answers the new starts. */
+  readonly retain: () => Promise<readonly Position[] | undefined>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly options: WorkerOptions;
@@ -40,15 +45,16 @@ export interface WorkerParts {
   readonly observe?: ((generation: Generation, event: RunnerEvent) => void) | undefined;
 }
 
-/** On a timer of its own (`announceMs`), until the signal: a worker that is busy, or waits for the log, is alive all the same. */
+/** On a timer of its own, until the signal: a worker that is busy, or waits for the log, is alive all the same. */
 export const repeatedly = async (
-  { clock, logger, options }: Pick<WorkerParts, 'clock' | 'logger' | 'options'>,
+  { clock, logger }: Pick<WorkerParts, 'clock' | 'logger'>,
+  everyMs: number,
   signal: AbortSignal,
   failed: string,
   work: () => Promise<void>,
 ): Promise<void> => {
   for (;;) {
-    await clock.sleep(options.announceMs, signal);
+    await clock.sleep(everyMs, signal);
     if (signal.aborted) {
       return;
     }
@@ -57,5 +63,12 @@ export const repeatedly = async (
     } catch (error) {
       logger.log('warn', failed, { error: messageOf(error) });
     }
+  }
+};
+
+/** Deletes what the retention of topics no longer keeps, and says so. */
+export const deleteOld = async ({ retain, logger }: Pick<WorkerParts, 'retain' | 'logger'>): Promise<void> => {
+  for (const { topic, partition, offset } of (await retain()) ?? []) {
+    logger.log('info', 'records older than the retention of their topic were deleted', { topic, partition, start: offset });
   }
 };

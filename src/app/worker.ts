@@ -3,16 +3,11 @@ import { hostname } from 'node:os';
 import { RefoldError, isRefoldError, messageOf } from '../kernel/errors';
 import { backoffMs } from '../kernel/retry';
 import { projectionKey, type ProjectionDefinition } from '../projections/definition';
-import { assertSameDefinition, Runner } from '../projections/engine/runner';
-import { FOLLOWING, generationLabel, type Generation, type GenerationStatus } from '../projections/generations';
+import { assertSameDefinition } from '../projections/engine/runner';
+import { FOLLOWING, generationLabel, type Generation } from '../projections/generations';
+import { HostedRunners } from './hosted-runners';
 import { livenessOf, type Liveness } from './liveness';
-import { repeatedly, type WorkerParts } from './worker-parts';
-
-interface Running {
-  readonly generation: Generation;
-  readonly runner: Runner;
-  readonly ended: Promise<void>;
-}
+import { deleteOld, repeatedly, type WorkerParts } from './worker-parts';
 
 /**
  * Hosts a runner for every generation that is to be followed and whose definition its code matches. What is to be
@@ -22,12 +17,8 @@ export class Worker {
   readonly name: string;
   readonly #parts: WorkerParts;
   readonly #definitions: ReadonlyMap<string, ProjectionDefinition>;
-  readonly #running = new Map<number, Running>();
-  readonly #refused = new Set<number>();
-  readonly #failures = new Map<number, number>();
+  readonly #runners: HostedRunners;
   readonly #abort = new AbortController();
-  /** Generations that readers do not see and whose folding failed for good here. */
-  readonly #givenUp = new Set<number>();
   readonly #said = new Set<string>();
   #fatal: unknown;
   #stateAt: number | undefined;
@@ -36,6 +27,9 @@ export class Worker {
   constructor(parts: WorkerParts) {
     this.#parts = parts;
     this.name = parts.name ?? `${hostname()}:${String(process.pid)}:${randomBytes(3).toString('hex')}`;
+    this.#runners = new HostedRunners(parts, this.name, this.#abort.signal, (error) => {
+      this.#stopWith(error);
+    });
     this.#definitions = new Map(parts.definitions.map((definition) => [projectionKey(definition), definition]));
   }
 
@@ -59,9 +53,11 @@ export class Worker {
       });
       await this.#announce();
       const { signal } = this.#abort;
+      const { announceMs, retainEveryMs } = this.#parts.options;
       aside = Promise.all([
-        repeatedly(this.#parts, signal, 'the worker could not announce itself; trying again', () => this.#announce()),
-        repeatedly(this.#parts, signal, 'retired tables could not be looked for; trying again', () => this.#dropRetired()),
+        repeatedly(this.#parts, announceMs, signal, 'the worker could not announce itself; trying again', () => this.#announce()),
+        repeatedly(this.#parts, announceMs, signal, 'retired tables could not be looked for; trying again', () => this.#dropRetired()),
+        repeatedly(this.#parts, retainEveryMs, signal, 'old records could not be deleted; trying again', () => deleteOld(this.#parts)),
         this.#relay(),
       ]);
       let failures = 0;
@@ -91,8 +87,7 @@ export class Worker {
 
   /** By what was heard of log and database; a worker that has not begun, or has stopped, is not alive. */
   liveness(): Liveness {
-    const following = [...this.#running.values()].map(({ generation, runner }) => ({ generation: generationLabel(generation), heardAt: runner.heardAt }));
-    return livenessOf({ ...this.#parts, stateAt: this.#abort.signal.aborted ? undefined : this.#stateAt, following });
+    return livenessOf({ ...this.#parts, stateAt: this.#abort.signal.aborted ? undefined : this.#stateAt, following: this.#runners.heard() });
   }
 
   /** Ends `run` after the batches in work; leaves the groups, so that others take over at once. */
@@ -127,17 +122,12 @@ export class Worker {
     await this.#unlessRefused('a first generation could not be made', () => first.ensure());
     const following = await this.#following();
     for (const { generation, definition } of following) {
-      this.#follow(generation, definition);
+      this.#runners.follow(generation, definition);
       if (generation.firstBuild && generation.status === 'candidate') {
         await this.#unlessRefused(`${generationLabel(generation)} could not become active`, () => first.activate(generation));
       }
     }
-    const wanted = new Set(following.map(({ generation }) => generation.id));
-    for (const [id, { runner }] of this.#running) {
-      if (!wanted.has(id)) {
-        runner.stop();
-      }
-    }
+    this.#runners.keepOnly(new Set(following.map(({ generation }) => generation.id)));
   }
 
   async #announce(): Promise<void> {
@@ -179,109 +169,8 @@ export class Worker {
     });
   }
 
-  #follow(generation: Generation, definition: ProjectionDefinition): void {
-    const running = this.#running.get(generation.id);
-    if (running !== undefined) {
-      running.runner.update(generation);
-      return;
-    }
-    if (this.#givenUp.has(generation.id)) {
-      return;
-    }
-    if (generation.definitionHash !== definition.hash) {
-      // Another build of the application made this one while we run; that build folds it.
-      if (!this.#refused.has(generation.id)) {
-        this.#refused.add(generation.id);
-        this.#parts.logger.log('error', 'a generation was built by other code and is not folded here', {
-          code: 'generation.definition-changed',
-          generation: generationLabel(generation),
-        });
-      }
-      return;
-    }
-    if (generation.sourceHash !== definition.sourceHash) {
-      this.#parts.logger.log('warn', 'the handlers were compiled to other source than the generation was built with', {
-        generation: generationLabel(generation),
-      });
-    }
-    this.#start(generation, definition);
-  }
-
-  #start(generation: Generation, definition: ProjectionDefinition): void {
-    const { log, serde, stores, clock, logger, options, observe } = this.#parts;
-    const runner = new Runner({
-      generation,
-      definition,
-      log,
-      decoder: serde.decoder(definition.events),
-      store: stores.get(generation.store)!,
-      worker: this.name,
-      clock,
-      logger,
-      options,
-      observe: (event) => {
-        if (event.kind === 'committed') {
-          this.#failures.delete(generation.id);
-        }
-        observe?.(generation, event);
-      },
-    });
-    this.#running.set(generation.id, { generation, runner, ended: this.#supervise(generation, runner) });
-  }
-
-  /** Never rejects: what ends the worker is kept in `#fatal`. */
-  async #supervise(generation: Generation, runner: Runner): Promise<void> {
-    try {
-      await runner.run();
-    } catch (error) {
-      await this.#failed(generation, error);
-    } finally {
-      this.#running.delete(generation.id);
-    }
-  }
-
-  async #failed(generation: Generation, error: unknown): Promise<void> {
-    const { logger, options, clock } = this.#parts;
-    const facts = { generation: generationLabel(generation), error: messageOf(error), code: isRefoldError(error) ? error.code : undefined };
-    if (isRefoldError(error, 'generation.not-running') || !(await this.#isFollowed(generation))) {
-      logger.log('info', 'a generation is not followed any more', facts);
-      return;
-    }
-    if (isRefoldError(error, 'generation.not-provisioned')) {
-      await clock.sleep(options.pollMs, this.#abort.signal); // its table comes with the next step of the replay
-      return;
-    }
-    const failures = (this.#failures.get(generation.id) ?? 0) + 1;
-    this.#failures.set(generation.id, failures);
-    if (isRefoldError(error) && (error.retryable || error.code === 'log.consumer-crashed') && failures <= options.restarts) {
-      logger.log('warn', 'folding failed; trying again', facts);
-      await clock.sleep(backoffMs(failures, 250, 10_000, Math.random), this.#abort.signal);
-      return;
-    }
-    if (!(await this.#isFollowed(generation, ['active']))) {
-      this.#givenUp.add(generation.id);
-      logger.log('error', 'folding failed; this worker goes on without the generation, which readers do not see', facts);
-      return;
-    }
-    logger.log('error', 'folding failed; the worker stops', facts);
-    this.#stopWith(error);
-  }
-
-  /** A generation may be retired, and its table dropped, between two looks at the desired state. */
-  async #isFollowed({ id }: Generation, statuses: readonly GenerationStatus[] = FOLLOWING): Promise<boolean> {
-    try {
-      return (await this.#parts.catalog.list()).some((g) => g.id === id && statuses.includes(g.status));
-    } catch (error) {
-      this.#parts.logger.log('warn', 'the status of a failed generation could not be read', { error: messageOf(error) });
-      return true;
-    }
-  }
-
   async #end(): Promise<void> {
-    for (const { runner } of this.#running.values()) {
-      runner.stop();
-    }
-    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+    await this.#runners.end();
     try {
       await this.#parts.catalog.withdraw(this.name);
     } catch (error) {

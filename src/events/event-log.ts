@@ -11,6 +11,8 @@ export interface LogRecord extends Position {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: Headers;
+  /** Not from the log: version of the erratum that put this value in the place of another. */
+  readonly erratum?: number;
 }
 
 /** A record to be appended. The partition follows from the key (murmur2, as Java's default partitioner does) unless given. */
@@ -129,8 +131,8 @@ export interface EventLog {
   readonly kind: string;
   /** Creates topics that do not exist. @throws `log.topic-mismatch` if one exists with another number of partitions. */
   createTopics(specs: readonly TopicSpec[]): Promise<void>;
-  /** How topics are kept. A log without it keeps every record for ever. */
-  readonly topicAdmin?: TopicAdmin;
+  /** How topics are kept, and who reads them. */
+  readonly topicAdmin: TopicAdmin;
   /** The partitions of each topic. @throws `log.unknown-topic` */
   partitions(topics: readonly string[]): Promise<readonly TopicPartition[]>;
   /**

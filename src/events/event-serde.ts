@@ -13,6 +13,15 @@ export interface EventMetadata {
   readonly journalIncarnation?: string;
 }
 
+/** An event that somebody wrote down as JSON. */
+export interface WrittenEvent {
+  readonly record: NewRecord;
+  /** Event time, milliseconds since the epoch; `undefined` where its type does not say one. */
+  readonly time: number | undefined;
+  /** The fields as one text, equal for equal events. */
+  readonly json: string;
+}
+
 /** One event decoded from a record; a record decodes to none, one or several (upcasters split and drop). */
 export interface DecodedEvent {
   /** Registered name of the event type. */
@@ -29,8 +38,11 @@ export interface DecodedEvent {
 
 /** A record after reading its headers: what is known of it without decoding the body. */
 export interface RecordFacts {
-  /** `ce_time` if there is one, else the record's timestamp; milliseconds since the epoch. */
-  readonly time: number;
+  /**
+   * `ce_time` if there is one, else the record's timestamp; milliseconds since the epoch. `undefined`: only the body could
+   * tell, and tells none.
+   */
+  readonly time: number | undefined;
   /** `undefined` where a foreign producer wrote no `ce_type`; then the writer's schema tells. */
   readonly type: string | undefined;
 }
@@ -46,6 +58,19 @@ export interface EventDecoder {
    * `schema.id-changed`, with the position.
    */
   decode(record: LogRecord): readonly DecodedEvent[];
+}
+
+/** Reads what others wrote, for mappers. */
+export interface ForeignReading {
+  /** Fetches the schemas these records need; an unknown id is said by `fields`. @throws RefoldError `schema.unreachable` */
+  prepare(records: readonly LogRecord[]): Promise<void>;
+  /**
+   * The fields of a record in the Confluent wire format, as its writer's schema has them. Synchronous, after `prepare`.
+   * @throws RefoldError `event.wrong-magic-byte`, `event.unknown-schema-id`, `event.undecodable`, `schema.id-changed`
+   */
+  fields(record: LogRecord): Readonly<Record<string, unknown>>;
+  /** Why an event that was made of a record does not fit its schema; `undefined`: it does. @throws RefoldError `event.not-registered` */
+  faultOf(event: object): string | undefined;
 }
 
 /** Port between event objects and records. */
@@ -65,6 +90,15 @@ export interface EventSerde {
   check(): Promise<readonly SchemaVerdict[]>;
   /** @throws RefoldError `event.not-registered`, `event.invalid` */
   encode(event: object, metadata?: EventMetadata): NewRecord;
+  /**
+   * An event from its fields in JSON: times as RFC 3339 text, decimals and 64-bit integers as text or number, bytes as Base64.
+   * @throws RefoldError `event.not-registered`, `event.invalid`
+   */
+  fromJson(type: string, json: unknown): WrittenEvent;
+  /** The fields of an event as one text of JSON, as `fromJson` reads it. @throws RefoldError `event.not-registered` */
+  toJson(event: object): string;
+  /** For records that are no events of ours. */
+  foreignReading(): ForeignReading;
   /** @throws RefoldError `event.not-registered` */
   decoder(types: readonly EventClass[]): EventDecoder;
 }

@@ -29,14 +29,16 @@ export const lossOf = ({ retentionMs, retentionBytes, cleanup }: TopicSettings):
   return reasons.length === 0 ? undefined : reasons.join('; ');
 };
 
-const settingRefused = (setting: keyof TopicSettings, alterable: boolean): string | undefined => {
-  if (!alterable) {
-    return 'this log keeps everything and has no such setting';
+type Alterable = readonly (keyof AlterableSettings)[];
+
+const settingRefused = (setting: keyof TopicSettings, alterable: Alterable): string | undefined => {
+  if (setting === 'replication') {
+    return "the number of copies is changed by the cluster's own tools (kafka-reassign-partitions)";
   }
-  return setting === 'replication' ? "the number of copies is changed by the cluster's own tools (kafka-reassign-partitions)" : undefined;
+  return alterable.includes(setting) ? undefined : 'this log has no such setting';
 };
 
-const differencesOf = (spec: TopicSpec, state: TopicState, alterable: boolean): readonly TopicDifference[] => {
+const differencesOf = (spec: TopicSpec, state: TopicState, alterable: Alterable): readonly TopicDifference[] => {
   const declared = { ...KEPT_FOR_EVER, ...spec.settings };
   const partitions: readonly TopicDifference[] =
     state.partitions === spec.partitions
@@ -51,7 +53,7 @@ const differencesOf = (spec: TopicSpec, state: TopicState, alterable: boolean): 
         ];
   const settings = (['replication', 'retentionMs', 'retentionBytes', 'cleanup'] as const)
     .filter((setting) => declared[setting] !== undefined && declared[setting] !== state.settings[setting])
-    .filter((setting) => alterable || setting !== 'replication')
+    .filter((setting) => setting !== 'replication' || state.settings.replication !== undefined) // a log without copies
     .map((setting) => ({
       setting,
       found: shown(state.settings[setting]),
@@ -61,20 +63,26 @@ const differencesOf = (spec: TopicSpec, state: TopicState, alterable: boolean): 
   return [...partitions, ...settings];
 };
 
+/** What is declared of the settings that a log has. */
+const declaredIn = ({ settings = {} }: TopicSpec, alterable: Alterable): TopicSettings => ({
+  ...KEPT_FOR_EVER,
+  ...Object.fromEntries(alterable.flatMap((setting) => (settings[setting] === undefined ? [] : [[setting, settings[setting]]]))),
+});
+
 /**
  * Pure: what lies between the topics that are declared and those there are. Nothing is ever deleted.
- * @param alterable whether the log knows settings at all
+ * @param alterable the settings that the log has
  */
-export const planTopics = (specs: readonly TopicSpec[], states: readonly TopicState[], alterable: boolean): readonly TopicPlan[] => {
+export const planTopics = (specs: readonly TopicSpec[], states: readonly TopicState[], alterable: Alterable): readonly TopicPlan[] => {
   const found = new Map(states.map((state) => [state.topic, state]));
   return specs.map((spec) => {
     const state = found.get(spec.topic);
-    const declared = { ...KEPT_FOR_EVER, ...spec.settings };
+    const declared = declaredIn(spec, alterable);
     const differences: readonly TopicDifference[] =
       state === undefined
         ? [{ setting: 'topic', found: 'missing', declared: `${String(spec.partitions)} partitions`, refused: undefined }]
         : differencesOf(spec, state, alterable);
-    return { topic: spec.topic, differences, incomplete: lossOf(alterable ? declared : KEPT_FOR_EVER) ?? (state && lossOf(state.settings)) };
+    return { topic: spec.topic, differences, incomplete: lossOf(declared) ?? (state && lossOf(state.settings)) };
   });
 };
 

@@ -45,6 +45,10 @@ export const ERROR_CODES = {
     'An event does not fit its schema, its key is empty or its time is not a date.',
     'Correct the event before it is appended; nothing was written.',
   ),
+  'event.foreign-topic': entry(
+    'An event belongs to a topic that others write; nothing was written.',
+    'Append it to a topic of your own: give the event type another topic.',
+  ),
   'command.unknown': entry('No aggregate decides a command of this class.', 'Add the aggregate that decides it to the aggregates of defineApp.'),
   'command.invalid': entry('A command does not fit its schema, or names no stream.', 'Correct the command; nothing was written.'),
   'command.id-reused': entry(
@@ -202,7 +206,29 @@ export const ERROR_CODES = {
   'row.invalid': entry('A handler returned a value that does not fit its column.', 'Correct the handler.'),
   'key.moved': entry(
     'An event arrived in another partition than the row of its key was built from.',
-    'The number of partitions of the topic was changed. Replay the projection.',
+    'The number of partitions of the topic was changed: replay the projection. Or its producers spread a key over partitions: correct them, or group by measures, which need no order.',
+  ),
+  'errata.invalid': entry('An erratum has no reason, or its replacement cannot stand at its position.', 'Correct the request; nothing was recorded.'),
+  'errata.event-not-found': entry(
+    'The event that an erratum is about is not in the log.',
+    'Check the id or position (topic:partition:offset); nothing was recorded.',
+  ),
+  'errata.event-ambiguous': entry(
+    'Several records of the log have the id that an erratum names.',
+    'Name the event by its position, one of those in the message; give each of them an erratum if all are wrong.',
+  ),
+  'errata.key-changed': entry(
+    'A replacement has another key than the event it replaces.',
+    'Skip the event, and append the right one: the order of events holds per key only.',
+  ),
+  'errata.event-changed': entry(
+    'The log holds another event at the position of an erratum than the one it was recorded for.',
+    'The topic was recreated or rewound. Restore it; or withdraw the errata of its old events (`refold errata list`) and start a replay.',
+  ),
+  'errata.unknown': entry('There is no erratum of this version.', '`refold errata list` shows the errata.'),
+  'errata.not-in-force': entry(
+    'An erratum that is to be withdrawn was replaced by a newer one, or is withdrawn already.',
+    '`refold errata list` shows which is in force.',
   ),
   'handler.failed': entry(
     'A handler threw.',

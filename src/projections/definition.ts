@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { eventTypeOf, findEventType, type EventClass, type EventTypeDefinition } from '../events/event-type';
+import { NO_FOREIGN_TOPICS, type ForeignTopics } from '../events/foreign';
 import type { MeasureStorage, Storage, StoreKind } from './generations';
 import { eventName, type HandlerSource, type OnOptions, type ProjectionSource } from './projection';
 import type { ReadModelDefinition } from './read-model';
@@ -121,7 +122,12 @@ const sha256 = (value: unknown): string => createHash('sha256').update(JSON.stri
 const handled = (handlers: readonly HandlerSource[]): readonly Handler[] =>
   handlers.map(({ event, missing, fold }) => ({ type: eventTypeOf(event), missing, fold })).sort((a, b) => (a.type.name < b.type.name ? -1 : 1));
 
-const describeDefinition = ({ into, window, storage, ...source }: ProjectionSource): unknown => ({
+const mapperOf = (foreign: ForeignTopics, topic: string): object => {
+  const found = foreign.get(topic);
+  return found === undefined ? {} : { mapper: { format: found.format, version: found.version } };
+};
+
+const describeDefinition = ({ into, window, storage, ...source }: ProjectionSource, foreign: ForeignTopics): unknown => ({
   format: ENGINE_FORMAT,
   model: into.definition.name,
   columns: into.definition.columns,
@@ -134,14 +140,16 @@ const describeDefinition = ({ into, window, storage, ...source }: ProjectionSour
     ...(type.partitionKey === undefined ? {} : { partitionKey: true }), // another source of row keys
     schema: type.schema,
     upcasters: Object.keys(type.upcasters),
+    ...mapperOf(foreign, type.topic),
     missing: missing ?? null,
   })),
 });
 
-/** Call only for a source without faults. */
-export const projectionDefinition = (source: ProjectionSource): ProjectionDefinition => {
+/** Call only for a source without faults. @param foreign topics whose mappers decide what is folded too */
+export const projectionDefinition = (source: ProjectionSource, foreign: ForeignTopics = NO_FOREIGN_TOPICS): ProjectionDefinition => {
   const handlers = handled(source.handlers);
-  const description = describeDefinition(source);
+  const description = describeDefinition(source, foreign);
+  const topics = [...new Set(handlers.map(({ type }) => type.topic))].sort();
   return {
     name: source.name,
     version: source.version,
@@ -152,9 +160,9 @@ export const projectionDefinition = (source: ProjectionSource): ProjectionDefini
     storage: source.storage,
     handlers: new Map(handlers.map((handler) => [handler.type.name, handler])),
     events: handlers.map(({ type }) => type.class),
-    topics: [...new Set(handlers.map(({ type }) => type.topic))].sort(),
+    topics,
     hash: sha256(description),
-    sourceHash: sha256(source.handlers.map((handler) => handler.source)),
+    sourceHash: sha256([...source.handlers.map((handler) => handler.source), ...topics.flatMap((topic) => foreign.get(topic)?.map.toString() ?? [])]),
     description,
   };
 };

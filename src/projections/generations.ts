@@ -40,6 +40,8 @@ export interface Generation {
   readonly topics: readonly string[];
   readonly definitionHash: string;
   readonly sourceHash: string;
+  /** Version of the errata by which it reads the log: the newest when it was created. 0: none. */
+  readonly errataVersion: number;
   /** Built as the first generation of its name: activates itself when it reaches `headsAtStart`. */
   readonly firstBuild: boolean;
   /** Stable heads when the generation was created: `topic/partition` to offset. */

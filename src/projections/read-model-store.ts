@@ -72,7 +72,7 @@ export type CommitResult =
 
 /** A recorded decision that the read path obeys. */
 export interface Decision extends TopicPartition {
-  readonly kind: 'discard' | 'idle-advance' | 'partition-barrier' | 'errata';
+  readonly kind: 'discard' | 'idle-advance' | 'partition-barrier';
   readonly offset: number;
   readonly facts: Readonly<Record<string, unknown>>;
 }

@@ -70,7 +70,9 @@ export class ReplayCoordinator {
       heads: await c.log.heads(topics),
       stores: new Map([...c.switches.keys()].map((kind) => [kind, storeOf(c, kind).viewSchema])),
     });
-    const facts = { projections: projections.map(({ name, version }) => `${name} v${String(version)}`), again };
+    // Each generation pins the newest version when it is made, a moment from now.
+    const errata = await c.errata.version();
+    const facts = { projections: projections.map(({ name, version }) => `${name} v${String(version)}`), again, errata };
     const replay = await c.journal.create({ app: c.app, by: c.by, members, facts });
     await tell(c, replay.id, 'planned', facts);
     return replay;

@@ -1,4 +1,5 @@
 import type { Clock } from '../kernel/clock';
+import type { ErrataBook } from '../events/errata';
 import type { EventLog } from '../events/event-log';
 import type { ProjectionDefinition } from '../projections/definition';
 import type { GenerationCatalog, StoreKind } from '../projections/generations';
@@ -69,6 +70,7 @@ export interface ReplayParts {
   readonly stores: ReadonlyMap<StoreKind, ReadModelStore>;
   readonly switches: ReadonlyMap<StoreKind, StoreSwitch>;
   readonly log: EventLog;
+  readonly errata: Pick<ErrataBook, 'version'>;
   readonly definitions: readonly ProjectionDefinition[];
   readonly clock: Clock;
   /** Who coordinates; written into the history. */

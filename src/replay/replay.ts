@@ -96,7 +96,15 @@ export interface ReplayStatus extends Phase {
 export interface MemberStatus {
   readonly projection: string;
   readonly store: StoreKind;
-  /** Labels and statuses of both sides. */
-  readonly from: { readonly generation: string; readonly status: string };
-  readonly to: { readonly generation: string; readonly status: string } | undefined;
+  readonly from: SideStatus;
+  /** `undefined` until it is provisioned. */
+  readonly to: SideStatus | undefined;
+}
+
+export interface SideStatus {
+  /** `order-summary v2.r1 (postgres)`. */
+  readonly generation: string;
+  readonly status: string;
+  /** Version of the errata by which it reads the log; 0: as it is. */
+  readonly errata: number;
 }

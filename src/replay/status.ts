@@ -24,7 +24,7 @@ export class Measurements {
   }
 }
 
-const sideStatus = (g: Generation): MemberStatus['from'] => ({ generation: generationLabel(g), status: g.status });
+const sideStatus = (g: Generation): MemberStatus['from'] => ({ generation: generationLabel(g), status: g.status, errata: g.errataVersion });
 
 const legalNow = (replay: Replay, members: readonly ResolvedMember[]): readonly ReplayCommand[] => {
   if (replay.state === 'done') {

@@ -3,6 +3,7 @@ import { isRefoldError, type ErrorCode } from '../../src/kernel/errors';
 import type { Assignment, EventLog, LogRecord, NewRecord, SubscribeOptions, Subscription } from '../../src/events/event-log';
 import { partitionOfKey } from '../../src/events/partitioner';
 import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../src/events/position';
+import { KEPT_FOR_EVER } from '../../src/events/topic';
 import { Reader, drain, until } from './support/reader';
 
 /** What a log's test file provides beside the log itself. */
@@ -102,6 +103,59 @@ export const eventLogSuite = (start: () => Promise<EventLogHarness>): void => {
       expect(await codeOf(log.heads([topic]))).toBe('log.unknown-topic');
       expect(await codeOf(log.append([record(topic, 'a', 'b')]))).toBe('log.unknown-topic');
       expect(await codeOf(log.subscribe({ group: 'g', topics: [topic], positions: async () => new Map() }))).toBe('log.unknown-topic');
+    });
+  });
+
+  describe('how topics are kept', () => {
+    it('is as they were created, and can be changed', async () => {
+      const [kept, limited] = [`t-${randomUUID()}`, `t-${randomUUID()}`];
+      await log.createTopics([
+        { topic: kept, partitions: 1 },
+        { topic: limited, partitions: 2, settings: { retentionMs: 3_600_000 } },
+      ]);
+      const { topicAdmin } = await open(); // another process sees the same
+      const described = async () =>
+        (await topicAdmin.describe([kept, limited, 'missing'])).map(({ topic, partitions, settings }) => [topic, partitions, settings.retentionMs]);
+      expect(new Set(await described())).toEqual(
+        new Set([
+          [kept, 1, null],
+          [limited, 2, 3_600_000],
+        ]),
+      );
+      await log.topicAdmin.alter(kept, { ...KEPT_FOR_EVER, retentionMs: 86_400_000 });
+      await log.topicAdmin.alter(limited, KEPT_FOR_EVER);
+      await until(async () => (await described()).every(([topic, , retention]) => retention === (topic === kept ? 86_400_000 : null)));
+      expect(await codeOf(log.topicAdmin.alter(`missing-${randomUUID()}`, KEPT_FOR_EVER))).toBe('log.unknown-topic');
+    });
+
+    it('deletes whole old beginnings of partitions, and readers of them are told', async () => {
+      const { topicAdmin } = log;
+      if (topicAdmin.retain === undefined) {
+        expect(log.kind).toBe('kafka'); // which does so by itself
+        return;
+      }
+      const topic = `t-${randomUUID()}`;
+      const now = Date.now();
+      await log.createTopics([{ topic, partitions: 3, settings: { retentionMs: 3_600_000 } }]);
+      const aged = (count: number, partition: number, age: number) => numbered(topic, count, { partition, timestamp: now - age });
+      await log.append([...aged(3, 0, 7_200_000), ...aged(1, 0, 60_000), ...aged(2, 0, 7_200_000), ...aged(2, 1, 7_200_000), ...aged(2, 2, 1_000)]);
+      const behind = await reader(topic, { maxQueuedRecords: 1 });
+      await behind.pollUntil(() => behind.offsetsOf(0).includes(0), { maxRecords: 1 });
+      expect((await topicAdmin.retain(now)).filter((start) => start.topic === topic)).toEqual([
+        { topic, partition: 0, offset: 3 },
+        { topic, partition: 1, offset: 2 },
+      ]);
+      expect((await log.heads([topic])).map(({ start, stable }) => [start, stable])).toEqual([
+        [3, 6],
+        [2, 2],
+        [0, 2],
+      ]);
+      expect((await topicAdmin.retain(now)).filter((start) => start.topic === topic)).toEqual([]);
+      expect(await codeOf(log.read({ topic, partition: 0, offset: 2 }, { maxRecords: 1 }))).toBe('log.truncated');
+      expect((await log.read({ topic, partition: 0, offset: 3 }, { maxRecords: 9 })).records.map(({ offset }) => offset)).toEqual([3, 4, 5]);
+      expect((await log.offsetsForTime(topic, 0)).map(({ offset }) => offset)).toEqual([3, 2, 0]);
+      expect(await codeOf(behind.pollUntil(() => false))).toBe('log.truncated');
+      expect(await log.append(numbered(topic, 1, { partition: 1 }))).toEqual([{ topic, partition: 1, offset: 2 }]);
     });
   });
 
@@ -352,6 +406,25 @@ export const eventLogSuite = (start: () => Promise<EventLogHarness>): void => {
   });
 
   describe('a group', () => {
+    it('is listed with its live members and what it committed', async () => {
+      const topic = await newTopic(2);
+      const prefix = `app-${randomUUID()}.`;
+      const group = `${prefix}v1`;
+      const listed = () => log.topicAdmin.groups(prefix, [topic]);
+      expect(await listed()).toEqual([]);
+      await log.append(numbered(topic, 10, { partition: 1 }));
+      const one = await reader(topic, { group });
+      await one.pollUntil(() => one.records.length === 10);
+      await one.subscription.commit([{ topic, partition: 1, offset: 7 }]);
+      const committed = [{ topic, partition: 1, offset: 7 }];
+      await until(async () => (await listed())[0]?.committed.length === 1);
+      expect(await listed()).toEqual([{ group, members: 1, committed }]);
+      expect(await log.topicAdmin.groups(`${prefix}other`, [topic])).toEqual([]);
+      await one.subscription.close();
+      await until(async () => (await listed())[0]?.members === 0);
+      expect(await listed()).toEqual([{ group, members: 0, committed }]);
+    });
+
     const owned = (...readers: Reader[]): TopicPartition[] => readers.flatMap(({ assignment }) => [...assignment.partitions]);
 
     it('shares the partitions, each with one member, and each record arrives once per assignment', async () => {

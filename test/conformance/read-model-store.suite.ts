@@ -62,6 +62,21 @@ export const readModelStoreSuite = (make: () => Promise<StoreUnderTest>): void =
     expect(await subject.catalog.list()).toEqual([first]);
   });
 
+  it.each([1, 100])('stops a partition that brings a key of another one, whichever comes first, in batches of %d', async (replayBatch) => {
+    const placed = (key: string, partition: number) => ({ ...bench.serde.encode(new OrderPlaced(key, 'ann', dec('1.00'), day(1))), partition });
+    await bench.log.append([placed('a', 0), placed('moved', 0), placed('b', 0), placed('c', 1), placed('moved', 1), placed('d', 1)]);
+    const generation = await provisioned(summary);
+    const running = startRunner(bench, subject.store, generation, summary, { replayBatch });
+    const stopped = () => running.events.flatMap((event) => (event.kind === 'stopped' ? [event.failure] : []));
+    await until(async () => stopped().length > 0 && (await subject.rows(generation, summary)).length === 4, 'one partition is folded, the other one stopped');
+    await running.stop();
+    expect(stopped()).toMatchObject([{ offset: 1, error: { code: 'key.moved', facts: { key: 'moved', offset: 1 } } }]);
+    const { partition } = stopped()[0]!;
+    const stops = (await subject.catalog.checkpoints(generation.id)).map((checkpoint) => [checkpoint.next, checkpoint.stoppedBy?.code]);
+    expect(stops[partition]).toEqual([1, 'key.moved']);
+    expect(stops[1 - partition]).toEqual([3, undefined]);
+  });
+
   it('folds rows: inserts, changes, deletes, and keeps every value exact', async () => {
     await bench.append([
       new OrderPlaced('a', 'ann', dec('9999999999.99'), day(1)),

@@ -1,8 +1,10 @@
+import { MemoryErrata } from '../../src/events/adapters/memory/errata';
 import { MemoryEventLog } from '../../src/events/adapters/memory/memory-event-log';
 import { MemorySchemaRegistry } from '../../src/events/adapters/memory/schema-registry';
 import { AvroSerde } from '../../src/events/adapters/avro/serde';
 import { EventTypes } from '../../src/events/event-types';
 import type { EventClass } from '../../src/events/event-type';
+import type { ErrataBook } from '../../src/events/errata';
 import type { EventLog } from '../../src/events/event-log';
 import type { EventSerde } from '../../src/events/event-serde';
 import { systemClock } from '../../src/kernel/clock';
@@ -70,16 +72,17 @@ export const startRunner = (
   store: ReadModelStore,
   generation: Generation,
   definition: ProjectionDefinition,
-  options: Partial<RunnerOptions> & { readonly worker?: string } = {},
+  options: Partial<RunnerOptions> & { readonly worker?: string; readonly errata?: Pick<ErrataBook, 'list'> } = {},
 ): RunningRunner => {
   const events: RunnerEvent[] = [];
-  const { worker = 'worker', ...rest } = options;
+  const { worker = 'worker', errata = new MemoryErrata(), ...rest } = options;
   const runner = new Runner({
     generation,
     definition,
     log: bench.log,
     decoder: bench.serde.decoder(definition.events),
     store,
+    errata,
     worker,
     clock: systemClock,
     logger: silentLogger,

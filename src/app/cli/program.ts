@@ -1,6 +1,7 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { brokersOf } from '../services/services';
 import { duration } from './duration-argument';
+import { addErrataCommands } from './errata-program';
 import { addLagCommands, portNumber } from './lag-program';
 import { migrateAction } from './migrate-command';
 import { projectionsListAction } from './projections-command';
@@ -11,6 +12,7 @@ import { addSchemaCommands } from './schemas-commands';
 import { LOG_LEVELS, type Action, type Flags, type OfflineAction } from './session';
 import { addTopicCommands } from './topics-commands';
 import { DEFAULT_COLUMNS, type Terminal } from './terminal';
+import { wholeNumber } from './whole-number';
 
 /** Does an action with the flags that were given; it never rejects. */
 export type Perform = (flags: Flags, action: Action | OfflineAction) => Promise<void>;
@@ -26,13 +28,6 @@ Exit codes:
 Configuration: defaults < application module < environment < flags. Environment: REFOLD_POSTGRES_URL, REFOLD_LOG,
 REFOLD_KAFKA_BROKERS, REFOLD_CLICKHOUSE_URL, REFOLD_REGISTRY_URL, REFOLD_REGISTRY_USER, REFOLD_REGISTRY_PASSWORD,
 REFOLD_LOG_LEVEL.`;
-
-const wholeNumber = (what: string) => (text: string) => {
-  if (!/^[1-9]\d{0,14}$/.test(text)) {
-    throw new InvalidArgumentError(`${what} has to be a whole number from 1.`);
-  }
-  return Number(text);
-};
 
 const brokerList = (text: string): readonly string[] => {
   const brokers = brokersOf(text);
@@ -120,6 +115,7 @@ const addCommands = (program: Command, perform: Perform): void => {
   addTopicCommands(program, perform);
   addSchemaCommands(program, perform);
   addReplayCommands(program, perform);
+  addErrataCommands(program, perform);
   addLagCommands(program, perform);
 };
 

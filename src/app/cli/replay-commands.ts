@@ -1,5 +1,6 @@
 import type { ReplayStatus } from '../../replay/replay';
 import type { ReplayCoordinator } from '../../replay/coordinator';
+import type { ConnectedApp } from '../connect';
 import { TOKENS } from '../container';
 import { diffText } from './diff-text';
 import { EXIT } from './failure';
@@ -23,6 +24,11 @@ const follow = async ({ connected, terminal, json }: Session, id: number): Promi
   }
 };
 
+const errataText = async ({ errata }: ConnectedApp): Promise<string> => {
+  const version = await errata.version();
+  return version === 0 ? '' : `; it reads the log by errata version ${String(version)}`;
+};
+
 /** `refold replay start`: plans, or goes on with the open replay of the same versions, until it is ready. */
 export const startAction = (wanted: readonly WantedProjection[], { again = false }: { readonly again?: boolean }): Action => ({
   work: async (session) => {
@@ -31,7 +37,7 @@ export const startAction = (wanted: readonly WantedProjection[], { again = false
     const open = openReplayOf(await connected.replays.list(), projections);
     const { id } = open ?? (await connected.replays.start({ projections, again }));
     if (!json) {
-      terminal.stderr(`replay ${String(id)} ${open === undefined ? 'started' : `goes on (${open.state})`}\n`);
+      terminal.stderr(`replay ${String(id)} ${open === undefined ? `started${await errataText(connected)}` : `goes on (${open.state})`}\n`);
     }
     const status = await follow(session, id);
     const reached = status.state === 'ready' || status.state === 'done';

@@ -1,4 +1,4 @@
-import type { GenerationProgress, Replay, ReplayStatus } from '../../replay/replay';
+import type { GenerationProgress, Replay, ReplayStatus, SideStatus } from '../../replay/replay';
 import { verdictLine } from './diff-text';
 import { counted, grouped, percent, secondsText, table, timeText } from './text';
 
@@ -9,6 +9,9 @@ const commandsText = ({ id, legal }: Pick<ReplayStatus, 'id' | 'legal'>): string
 /** A table whose time has come waits for a worker or a command to come by. */
 const dropText = ({ id, dropsAt }: Pick<ReplayStatus, 'id' | 'dropsAt'>): readonly string[] =>
   dropsAt === undefined ? [] : [`dropped after ${timeText(dropsAt)}, at once by: refold replay retire ${String(id)} --now`];
+
+/** By which errata a side reads the log is said where there are some. */
+const sideText = ({ generation, status, errata }: SideStatus): string => `${generation} ${status}${errata === 0 ? '' : `, errata ${String(errata)}`}`;
 
 const progressText = ({ generation, done, total, share, ratePerSecond, secondsLeft, lag, stopped }: GenerationProgress): readonly string[] => {
   const facts = [
@@ -34,7 +37,7 @@ const endText = (facts: Readonly<Record<string, unknown>>): string =>
 export const statusText = (status: ReplayStatus): string =>
   [
     `replay ${String(status.id)}: ${status.state}${status.state === 'cutting-over' ? ` (${status.direction})` : ''}`,
-    ...status.members.map(({ from, to }) => `  ${from.generation} ${from.status} → ${to === undefined ? 'not built yet' : `${to.generation} ${to.status}`}`),
+    ...status.members.map(({ from, to }) => `  ${sideText(from)} → ${to === undefined ? 'not built yet' : sideText(to)}`),
     ...status.progress.flatMap(progressText),
     ...(status.verdict === undefined ? [] : [`  compared: ${verdictLine(status.verdict)}`]),
     ...dropText(status).map((text) => `  what it retired is ${text}`),

@@ -1,3 +1,4 @@
+import { erratumAt, requireSameEvent, withReplacements, type ErrataOverlay } from '../../events/errata';
 import type { LogBatch, LogRecord } from '../../events/event-log';
 import type { DecodedEvent, EventDecoder } from '../../events/event-serde';
 import type { TopicPartition } from '../../events/position';
@@ -9,11 +10,18 @@ export interface DecodedRecord {
   readonly timestamp: number;
   /** CloudEvents id, empty where there is none. */
   readonly id: string;
-  /** Event time, milliseconds since the epoch: advances stream time whether or not the record is handled. */
-  readonly time: number;
+  /** Event time, milliseconds since the epoch: advances stream time whether or not the record is handled. `undefined`: it has none. */
+  readonly time: number | undefined;
   readonly key: string;
   readonly events: readonly DecodedEvent[];
-  readonly discarded: boolean;
+  /** Not folded because somebody decided so: `discarded` by one projection, `errata` where an erratum says that the event is none. */
+  readonly aside: 'discarded' | 'errata' | undefined;
+}
+
+/** What was decided about records and is not in the log: the same for a generation whenever it reads. */
+export interface Rulings {
+  readonly decisions: readonly Decision[];
+  readonly errata: ErrataOverlay;
 }
 
 /** An error at one offset: everything before it is good, nothing from it on has been folded. */
@@ -29,34 +37,50 @@ export interface DecodedBatch extends TopicPartition {
   readonly records: readonly DecodedRecord[];
 }
 
-const decodeRecord = (record: LogRecord, decoder: EventDecoder, discarded: boolean): DecodedRecord => ({
+/** An event that never was has no time either. */
+const decodeRecord = (record: LogRecord, decoder: EventDecoder, aside: DecodedRecord['aside']): DecodedRecord => ({
   offset: record.offset,
   timestamp: record.timestamp,
   id: record.headers['ce_id'] ?? '',
-  time: decoder.facts(record).time,
+  time: aside === 'errata' ? undefined : decoder.facts(record).time,
   key: record.key?.toString('utf8') ?? '',
-  events: discarded ? [] : decoder.decode(record),
-  discarded,
+  events: aside === undefined ? decoder.decode(record) : [],
+  aside,
 });
 
-/** Decodes a batch up to the first record that fails. `decoder.prepare` has run. */
-export const decodeBatch = (
-  batch: LogBatch,
-  decoder: EventDecoder,
-  decisions: readonly Decision[],
-): { readonly decoded: DecodedBatch; readonly failure: Failure | undefined } => {
+const asideOf = ({ decisions, errata }: Rulings, { topic, partition }: TopicPartition): ((offset: number) => DecodedRecord['aside']) => {
+  const discarded = new Set(decisions.filter((d) => d.kind === 'discard' && d.topic === topic && d.partition === partition).map(({ offset }) => offset));
+  return (offset) => (erratumAt(errata, { topic, partition, offset })?.action === 'skip' ? 'errata' : discarded.has(offset) ? 'discarded' : undefined);
+};
+
+/** Decodes a batch whose wrong events are replaced up to the first record that fails. `decoder.prepare` has run. */
+const decodeCorrected = (batch: LogBatch, decoder: EventDecoder, rulings: Rulings): Decoding => {
   const { topic, partition, from } = batch;
-  const discarded = new Set(decisions.filter((d) => d.kind === 'discard' && d.topic === topic && d.partition === partition).map((decision) => decision.offset));
+  const aside = asideOf(rulings, batch);
   const records: DecodedRecord[] = [];
   for (const record of batch.records) {
     try {
-      records.push(decodeRecord(record, decoder, discarded.has(record.offset)));
+      requireSameEvent(rulings.errata, record);
+      records.push(decodeRecord(record, decoder, aside(record.offset)));
     } catch (error) {
       const { offset } = record;
       return { decoded: { topic, partition, from, next: offset, records }, failure: { topic, partition, offset, error } };
     }
   }
   return { decoded: { topic, partition, from, next: batch.next, records }, failure: undefined };
+};
+
+/** A batch up to the first record that fails, and that failure. */
+export interface Decoding {
+  readonly decoded: DecodedBatch;
+  readonly failure: Failure | undefined;
+}
+
+/** Decodes batches as their generation is to read them. @throws RefoldError `schema.unreachable` */
+export const decodeBatches = async (batches: readonly LogBatch[], decoder: EventDecoder, rulings: Rulings): Promise<readonly Decoding[]> => {
+  const corrected = batches.map((batch) => withReplacements(batch, rulings.errata));
+  await decoder.prepare(corrected.flatMap(({ records }) => records));
+  return corrected.map((batch) => decodeCorrected(batch, decoder, rulings));
 };
 
 /** The part of a batch before an offset. */

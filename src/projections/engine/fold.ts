@@ -28,7 +28,7 @@ interface Tally {
 
 const advanceOf = (batch: DecodedBatch, next: number, epoch: number, { counts, streamTime, last }: Tally): Advance => {
   const read = next - batch.from;
-  const recorded = counts.applied + counts.filtered + counts.late + counts.discarded;
+  const recorded = counts.applied + counts.filtered + counts.late + counts.discarded + counts.errata;
   return {
     topic: batch.topic,
     partition: batch.partition,
@@ -41,13 +41,15 @@ const advanceOf = (batch: DecodedBatch, next: number, epoch: number, { counts, s
   };
 };
 
+const laterOf = (a: number | undefined, b: number | undefined): number | undefined => (a === undefined || b === undefined ? (a ?? b) : Math.max(a, b));
+
 const foldPartition = (fold: Fold, batch: DecodedBatch, standing: Standing): { readonly advance: Advance; readonly failure: Failure | undefined } => {
   const { topic, partition } = batch;
   const tally: Tally = { counts: { ...NO_COUNTS }, streamTime: standing.streamTime, last: undefined };
   for (const record of batch.records) {
-    const streamTime = Math.max(tally.streamTime ?? record.time, record.time);
+    const streamTime = laterOf(tally.streamTime, record.time);
     try {
-      const fate = record.discarded ? 'discarded' : fold.record(record, { topic, partition, offset: record.offset, streamTime });
+      const fate = record.aside ?? fold.record(record, { topic, partition, offset: record.offset, streamTime: streamTime ?? Number.NEGATIVE_INFINITY });
       tally.counts[fate] += 1;
     } catch (error) {
       const { offset } = record;

@@ -1,8 +1,8 @@
 import { partitionId } from '../../events/position';
 import type { LogBatch, LogRecord } from '../../events/event-log';
 import type { Checkpoint } from '../generations';
-import type { Advance, Decision, GenerationStore } from '../read-model-store';
-import { cutBatch, decodeBatch } from './decoded';
+import type { Advance, GenerationStore } from '../read-model-store';
+import { cutBatch, decodeBatches, type Rulings } from './decoded';
 import { foldBatches, touchedKeys } from './fold';
 import type { RunnerParts } from './runner-parts';
 
@@ -29,13 +29,12 @@ export const repeatBatch = async (
   { definition, log, decoder, generation }: Pick<RunnerParts, 'definition' | 'log' | 'decoder' | 'generation'>,
   store: GenerationStore,
   checkpoint: Checkpoint & { readonly repeatTo: number },
-  decisions: readonly Decision[],
+  rulings: Rulings,
 ): Promise<Advance | undefined> => {
   const batch = await readRange(log, checkpoint, checkpoint.repeatTo);
-  await decoder.prepare(batch.records);
-  const { decoded } = decodeBatch(batch, decoder, decisions);
+  const decoded = (await decodeBatches([batch], decoder, rulings)).map((one) => one.decoded);
   const standings = new Map([[partitionId(checkpoint), checkpoint]]);
-  const loaded = await store.load(touchedKeys(definition, [decoded]));
-  const { commit } = foldBatches(definition, generation.storage, [decoded], standings, loaded);
+  const loaded = await store.load(touchedKeys(definition, decoded));
+  const { commit } = foldBatches(definition, generation.storage, decoded, standings, loaded);
   return (await store.commit(commit)).status === 'committed' ? commit.advances[0] : undefined;
 };

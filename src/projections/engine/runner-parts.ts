@@ -1,5 +1,6 @@
 import type { Clock } from '../../kernel/clock';
 import type { Logger } from '../../kernel/logger';
+import type { ErrataBook } from '../../events/errata';
 import type { Assignment, EventLog } from '../../events/event-log';
 import type { EventDecoder } from '../../events/event-serde';
 import type { ProjectionDefinition } from '../definition';
@@ -44,6 +45,7 @@ export interface RunnerParts {
   readonly log: EventLog;
   readonly decoder: EventDecoder;
   readonly store: ReadModelStore;
+  readonly errata: Pick<ErrataBook, 'list'>;
   /** Name of this worker; becomes the owner of the checkpoints. */
   readonly worker: string;
   readonly clock: Clock;

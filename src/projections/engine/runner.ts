@@ -1,12 +1,13 @@
 import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/retry';
+import { overlayOf } from '../../events/errata';
 import type { Assignment, LogBatch, Subscription } from '../../events/event-log';
 import { partitionId, type PartitionId } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
 import { generationLabel, type Checkpoint, type Generation } from '../generations';
-import type { Advance, CommitResult, Decision, GenerationStore } from '../read-model-store';
+import type { Advance, CommitResult, GenerationStore } from '../read-model-store';
 import { checkFingerprints } from './continuity';
-import { decodeBatch, type DecodedBatch, type Failure } from './decoded';
+import { decodeBatches, type DecodedBatch, type Failure, type Rulings } from './decoded';
 import { foldBatches, touchedKeys, type FoldResult, type Standing } from './fold';
 import { GroupOffsets } from './group-offsets';
 import { Pending, halves } from './pending';
@@ -17,7 +18,7 @@ import { RUNNER_DEFAULTS, type RunnerOptions, type RunnerParts } from './runner-
 interface Claim {
   readonly assignment: number;
   readonly standings: Map<PartitionId, Standing>;
-  readonly decisions: readonly Decision[];
+  readonly rulings: Rulings;
   readonly pending: Pending;
 }
 
@@ -99,18 +100,24 @@ export class Runner {
       });
     }
     await checkFingerprints(log, generation, checkpoints);
-    const decisions = await this.#store!.decisions(checkpoints);
-    const settled = await Promise.all(checkpoints.map((checkpoint) => this.#settle(checkpoint, decisions)));
+    const rulings = await this.#rulings(checkpoints);
+    const settled = await Promise.all(checkpoints.map((checkpoint) => this.#settle(checkpoint, rulings)));
     const standings = new Map(settled.map((checkpoint) => [partitionId(checkpoint), { epoch: checkpoint.epoch, streamTime: checkpoint.streamTime }]));
-    this.#claim = { assignment: assignment.number, standings, decisions, pending: new Pending() };
+    this.#claim = { assignment: assignment.number, standings, rulings, pending: new Pending() };
     observe?.({ kind: 'assigned', assignment });
     return new Map(settled.map((checkpoint) => [partitionId(checkpoint), checkpoint.next]));
   }
 
+  async #rulings(checkpoints: readonly Checkpoint[]): Promise<Rulings> {
+    const { errataVersion } = this.#generation;
+    const errata = errataVersion === 0 ? [] : await this.#parts.errata.list(errataVersion);
+    return { decisions: await this.#store!.decisions(checkpoints), errata: overlayOf(errata) };
+  }
+
   /** Commits again what an earlier owner left in doubt; where that is fenced, so is what follows, and all is claimed anew. */
-  async #settle(checkpoint: Checkpoint, decisions: readonly Decision[]): Promise<Checkpoint> {
+  async #settle(checkpoint: Checkpoint, rulings: Rulings): Promise<Checkpoint> {
     const { repeatTo } = checkpoint;
-    const advance = repeatTo === undefined ? undefined : await repeatBatch(this.#parts, this.#store!, { ...checkpoint, repeatTo }, decisions);
+    const advance = repeatTo === undefined ? undefined : await repeatBatch(this.#parts, this.#store!, { ...checkpoint, repeatTo }, rulings);
     return advance === undefined ? checkpoint : { ...checkpoint, next: advance.next, streamTime: advance.streamTime };
   }
 
@@ -142,9 +149,7 @@ export class Runner {
 
   async #takeIn(claim: Claim, batches: readonly LogBatch[]): Promise<void> {
     const { decoder } = this.#parts;
-    await decoder.prepare(batches.flatMap(({ records }) => records));
-    for (const batch of batches) {
-      const { decoded, failure } = decodeBatch(batch, decoder, claim.decisions);
+    for (const { decoded, failure } of await decodeBatches(batches, decoder, claim.rulings)) {
       claim.pending.add(decoded, failure);
     }
   }

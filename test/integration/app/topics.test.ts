@@ -52,8 +52,29 @@ describeWithPostgres('a topic of the log in Postgres', () => {
       const connection = await open({ partitions: 3, retention: '1 day' }, topic);
       await connection.migrate();
       const [plan] = await connection.topics.plan();
-      expect(plan).toMatchObject({ incomplete: undefined, differences: [{ setting: 'retentionMs', refused: expect.stringContaining('keeps everything') }] });
+      expect(plan).toEqual({ topic, incomplete: 'records are deleted after 86400000 ms', differences: [] });
       expect(planText([plan!])).toContain(topic);
+      const shorter = await open({ partitions: 3, retention: '1 hour' }, topic);
+      expect((await shorter.topics.plan())[0]!.differences).toMatchObject([{ setting: 'retentionMs', found: '86400000', refused: undefined }]);
+      expect((await shorter.topics.apply())[0]!.differences).toEqual([]);
+      const compacted = await open({ partitions: 3, retention: '1 hour', cleanup: 'compact' }, topic);
+      expect((await compacted.topics.apply())[0]!.differences).toMatchObject([{ setting: 'cleanup', refused: 'this log has no such setting' }]);
+
+      const old = Date.now() - 7_200_000;
+      const note = { topic, partition: 1, key: Buffer.from('o'), value: null, headers: {} };
+      await connection.log.append([{ ...note, timestamp: old }, { ...note, timestamp: old }, note]);
+      const deleted: unknown[] = [];
+      const logger: Logger = { log: (_, message, facts) => void (message.includes('were deleted') && deleted.push(facts)), child: () => logger };
+      const watched = await open({ partitions: 3, retention: '1 hour' }, topic, logger);
+      const worker = watched.worker({ options: { pollMs: 20, retainEveryMs: 20 } });
+      const ended = worker.run();
+      await until(() => deleted.length > 0, 'the worker has deleted what is old');
+      worker.stop();
+      await ended;
+      expect(deleted).toEqual([{ topic, partition: 1, start: 2 }]);
+      expect((await connection.log.heads([topic]))[1]).toMatchObject({ start: 2, stable: 3 });
+      expect(await connection.topics.retain()).toEqual([]);
+      expect(await connection.topics.groups()).toEqual([]);
       const more = await open({ partitions: 5 }, topic);
       expect((await more.topics.apply())[0]!.differences).toMatchObject([{ setting: 'partitions', found: '3', declared: '5' }]);
     },

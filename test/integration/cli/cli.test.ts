@@ -51,6 +51,13 @@ describeWithPostgres('the command line over a real database', () => {
     expect(second).toEqual({ code: 0, stdout: 'the control schema is up to date\ntopics: orders (2 partitions)\n', stderr: '' });
   });
 
+  it('lists groups and deletes what is old', async () => {
+    expect((await run('topics groups')).stdout).toBe('no group reads the topics of this application\n');
+    expect(answerOf(await run('topics groups --json'))).toEqual({ groups: [] });
+    expect((await run('topics retain')).stdout).toBe('nothing is old enough\n');
+    expect(answerOf(await run('topics retain --json'))).toEqual({ byItself: false, starts: [] });
+  });
+
   it('says that a broker does not answer', async () => {
     const { code, stdout, stderr } = await run(`migrate --brokers 127.0.0.1:${String(await closedPort())}`);
     expect({ code, stdout }).toEqual({ code: 3, stdout: '' });

@@ -7,7 +7,7 @@ import { readView } from '../../../src/projections/adapters/postgres/reader';
 import { PostgresReadModelStore } from '../../../src/projections/adapters/postgres/store';
 import { Decimal } from '../../../src/kernel/decimal';
 import { decimal, sum, text } from '../../../src/projections/columns';
-import { partialsTable } from '../../../src/projections/generations';
+import { NO_COUNTS, partialsTable } from '../../../src/projections/generations';
 import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
 import { OrderPlaced, OrderSummary } from '../../support/shop';
@@ -60,6 +60,38 @@ describeWithPostgres('read models in Postgres', () => {
   readModelStoreSuite(make);
   describe('as partials', () => {
     partialsSuite(make, { storages: ['merged', 'partials'], runs: 15 });
+  });
+
+  it('refuses the batch of a worker whose key the worker of another partition has written meanwhile', async () => {
+    const bench = await memoryBench(2);
+    const definition = definitionOf(OrderSummary);
+    const [catalog, store] = [new PostgresCatalog({ pool, app: 'moved' }), new PostgresReadModelStore({ pool })];
+    const generation = await buildGeneration(catalog, store, bench.log, definition);
+    const commitAt = async (partition: number, amount: string) => {
+      const opened = await store.open(generation, definition);
+      const [claimed] = await opened.claim([{ topic: 'orders', partition }], `worker-${String(partition)}`);
+      expect(await opened.load(['a'])).toEqual(new Map());
+      const row = { order_id: 'a', customer_id: 'ann', status: 'placed', amount: Decimal.parse(amount), changed_at: new Date(0) };
+      const advance = { topic: 'orders', partition, from: 0, next: 1, epoch: claimed!.epoch, streamTime: 0, fingerprint: undefined };
+      const counters = { ...NO_COUNTS, read: 1, applied: 1 };
+      return () =>
+        opened.commit({
+          advances: [{ ...advance, counters }],
+          upserts: [{ row, stamp: { topic: 'orders', partition, offset: 0 } }],
+          deletes: [],
+          merges: [],
+          late: [],
+        });
+    };
+    const commits = [await commitAt(0, '1.00'), await commitAt(1, '2.00')]; // both have loaded nothing
+    const results = await Promise.all(commits.map((commit) => commit()));
+    expect(results.map(({ status }) => status).sort()).toEqual(['committed', 'fenced']);
+    const won = results.findIndex(({ status }) => status === 'committed');
+    expect((await catalog.checkpoints(generation.id)).map(({ next }) => next)).toEqual(won === 0 ? [1, 0] : [0, 1]);
+    expect(await readView(pool, 'public', { ...definition.model, name: generation.table })).toMatchObject([
+      { amount: Decimal.parse(won === 0 ? '1.00' : '2.00') },
+    ]);
+    await dropTables();
   });
 
   it('names the column in which a table drifted from its model', async () => {

@@ -72,6 +72,7 @@ export const coordinatorOver = (connection: ConnectedApp, settings: CoordinatorS
     stores: container.resolve(TOKENS.stores),
     switches: new Map([...container.resolve(TOKENS.switches)].map(([kind, store]) => [kind, mortal(store, death)])),
     log: container.resolve(TOKENS.log),
+    errata: container.resolve(TOKENS.errata),
     definitions: settings.definitions ?? app.projections,
     clock: systemClock,
     by: settings.by ?? 'test',

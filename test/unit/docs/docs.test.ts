@@ -90,6 +90,7 @@ it('the code of README, tutorial and the page on testing compiles', () => {
   expect(readme).toHaveLength(1);
   const [testing] = codeIn('docs/how-to/test-projections.md');
   const commands = codeIn('docs/how-to/give-commands.md');
+  const foreign = codeIn('docs/how-to/read-foreign-topics.md');
   const folder = mkdtempSync(path.join(ROOT, 'test', '.docs-'));
   try {
     const groups = [
@@ -97,6 +98,7 @@ it('the code of README, tutorial and the page on testing compiles', () => {
       tutorialFiles(0),
       new Map([...tutorialFiles(1), ['folding.ts', testing!]]),
       new Map([['commands.ts', commands.join('\n')]]),
+      new Map([['foreign.ts', foreign[0]!]]),
     ];
     expect(groups[2]!.size).toBe(8);
     expect(errorsIn(folder, groups)).toEqual([]);

@@ -33,6 +33,7 @@ export const generationOf = (more: Partial<Generation> = {}): Generation => ({
   app: 'shop',
   projection: 'order-summary',
   store: 'postgres',
+  errataVersion: 0,
   version: 2,
   run: 1,
   status: 'active',

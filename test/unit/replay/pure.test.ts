@@ -15,6 +15,7 @@ const generation = (more: Partial<Generation> = {}): Generation => ({
   app: 'shop',
   projection: 'customer-daily',
   store: 'postgres',
+  errataVersion: 0,
   version: 1,
   run: 1,
   status: 'active',

@@ -64,6 +64,11 @@ export class EventCodec {
     return value;
   }
 
+  /** Why an event does not fit; `undefined`: it does. */
+  faultOf(event: object): string | undefined {
+    return this.#faultOf(event)?.reason;
+  }
+
   /** A reader of what was written with this schema. @throws Error if Avro cannot resolve it */
   reader(writer: WriterSchema): Read {
     const { version, upcasters } = this.definition;
@@ -147,7 +152,7 @@ const refuseAccessors = (definition: EventTypeDefinition, type: RecordType): voi
 };
 
 /** Nested records decode to plain objects. */
-const plainPrototypes = (type: Type, seen: Set<Type>): void => {
+export const plainPrototypes = (type: Type, seen: Set<Type>): void => {
   if (seen.has(type)) {
     return;
   }

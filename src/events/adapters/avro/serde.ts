@@ -3,15 +3,18 @@ import { systemClock, type Clock } from '../../../kernel/clock';
 import { RefoldError, messageOf } from '../../../kernel/errors';
 import { cloudEventHeaders, isRfc3339Time } from '../../cloudevents';
 import type { NewRecord } from '../../event-log';
-import type { EventDecoder, EventMetadata, EventSerde } from '../../event-serde';
+import type { EventDecoder, EventMetadata, EventSerde, ForeignReading, WrittenEvent } from '../../event-serde';
 import type { EventClass, EventTypeDefinition } from '../../event-type';
 import type { EventTypes } from '../../event-types';
 import type { SchemaRegistry } from '../../schema-registry';
 import type { SchemaRegistration, SchemaVerdict } from '../../schema-verdict';
 import { AvroDecoder } from './decoder';
 import { EventCodec } from './event-codec';
+import { eventFromJson, eventToJson } from './event-json';
+import { AvroForeignReading } from './foreign-reading';
 import { Registration } from './registration';
 import { SchemaCache } from './schema-cache';
+import type { RecordType } from './types';
 
 export interface AvroSerdeOptions {
   readonly types: EventTypes;
@@ -80,6 +83,31 @@ export class AvroSerde implements EventSerde {
       journalIncarnation: metadata.journalIncarnation,
     });
     return { topic: definition.topic, key: Buffer.from(key), value, headers };
+  }
+
+  fromJson(name: string, json: unknown): WrittenEvent {
+    const definition = this.#options.types.byName(name);
+    if (definition === undefined) {
+      throw new RefoldError('event.not-registered', `event type ${name} is not registered`, { facts: { type: name } });
+    }
+    const type = this.#codecs.get(name)?.type as RecordType;
+    let event: object;
+    try {
+      event = eventFromJson(type, json);
+    } catch (error) {
+      throw invalid(definition, messageOf(error), error);
+    }
+    const record = this.encode(event); // which checks it
+    const time = definition.time === undefined ? undefined : this.#timeOf(definition, event).getTime();
+    return { record, time, json: eventToJson(type, event) };
+  }
+
+  toJson(event: object): string {
+    return eventToJson(this.#codecs.get(this.#options.types.of(event).name)?.type as RecordType, event);
+  }
+
+  foreignReading(): ForeignReading {
+    return new AvroForeignReading(this.#schemas, (event) => (this.#codecs.get(this.#options.types.of(event).name) as EventCodec).faultOf(event));
   }
 
   decoder(types: readonly EventClass[]): EventDecoder {

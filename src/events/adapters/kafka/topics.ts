@@ -5,9 +5,10 @@ import { retry } from '../../../kernel/retry';
 import type { PartitionHead } from '../../event-log';
 import type { Position } from '../../position';
 import { asLogError, protocolError } from './client';
+import { readGroups } from './groups';
 import { isSettling, untilSettled } from './settling';
 import { configOf, settingsOf } from './topic-config';
-import { KEPT_FOR_EVER, type AlterableSettings, type TopicAdmin, type TopicSpec, type TopicState } from '../../topic';
+import { KEPT_FOR_EVER, type AlterableSettings, type GroupState, type TopicAdmin, type TopicSpec, type TopicState } from '../../topic';
 
 /** A broker may hear later than others of a topic that was just made, so one that is missing is looked for so often. */
 const LOOKS = 4;
@@ -15,6 +16,7 @@ const LOOK_AGAIN_MS = 200;
 
 /** Topics, their partitions and heads, by the library's admin client. */
 export class Topics implements TopicAdmin {
+  readonly alterable = ['retentionMs', 'retentionBytes', 'cleanup'] as const;
   readonly #counts = new Map<string, number>();
   #admin: Promise<Admin> | undefined;
   /** Clients that were given up and are not closed yet. */
@@ -79,6 +81,10 @@ export class Topics implements TopicAdmin {
         });
       }
     }
+  }
+
+  groups(prefix: string, topics: readonly string[]): Promise<readonly GroupState[]> {
+    return this.#ask((admin) => readGroups(admin, prefix, topics));
   }
 
   async describe(topics: readonly string[]): Promise<readonly TopicState[]> {

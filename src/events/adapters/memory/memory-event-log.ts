@@ -7,7 +7,8 @@ import { checkPositions } from '../../subscription-inbox';
 import { MemoryPartition } from './memory-partition';
 import { MemoryGroup } from './memory-group';
 import type { MemorySubscription } from './memory-subscription';
-import type { TopicSpec } from '../../topic';
+import { MemoryTopics, type MemoryTopic } from './memory-topics';
+import type { TopicAdmin, TopicSpec } from '../../topic';
 
 export interface MemoryEventLogOptions {
   /** @defaultValue the system's clock */
@@ -18,8 +19,9 @@ export interface MemoryEventLogOptions {
 export class MemoryEventLog implements EventLog {
   readonly kind = 'memory';
   readonly #clock: Clock;
-  readonly #topics = new Map<string, MemoryPartition[]>();
+  readonly #topics = new Map<string, MemoryTopic>();
   readonly #groups = new Map<string, MemoryGroup>();
+  readonly topicAdmin: TopicAdmin = new MemoryTopics(this.#topics, this.#groups);
   #closed = false;
 
   constructor(options: MemoryEventLogOptions = {}) {
@@ -28,16 +30,18 @@ export class MemoryEventLog implements EventLog {
 
   async createTopics(specs: readonly TopicSpec[]): Promise<void> {
     this.#ensureOpen();
-    for (const { topic, partitions } of specs) {
+    for (const { topic, partitions, settings } of specs) {
       const existing = this.#topics.get(topic);
       if (existing === undefined) {
-        this.#topics.set(
-          topic,
-          Array.from({ length: partitions }, (_, partition) => new MemoryPartition({ topic, partition })),
-        );
-      } else if (existing.length !== partitions) {
-        const facts = { topic, declared: partitions, found: existing.length };
-        throw new RefoldError('log.topic-mismatch', `topic ${topic} has ${existing.length} partitions, not ${partitions}`, { facts });
+        this.#topics.set(topic, {
+          partitions: Array.from({ length: partitions }, (_, partition) => new MemoryPartition({ topic, partition })),
+          retentionMs: settings?.retentionMs ?? null,
+        });
+      } else if (existing.partitions.length !== partitions) {
+        const found = existing.partitions.length;
+        throw new RefoldError('log.topic-mismatch', `topic ${topic} has ${found} partitions, not ${partitions}`, {
+          facts: { topic, declared: partitions, found },
+        });
       }
     }
   }
@@ -49,7 +53,7 @@ export class MemoryEventLog implements EventLog {
   async append(records: readonly NewRecord[]): Promise<readonly Position[]> {
     this.#ensureOpen();
     const positions: Position[] = new Array<Position>(records.length);
-    for (const group of groupByPartition(records, (topic) => this.#topics.get(topic)?.length)) {
+    for (const group of groupByPartition(records, (topic) => this.#topics.get(topic)?.partitions.length)) {
       const partition = this.#partition(group);
       group.records.forEach((record, i) => (positions[group.indexes[i]!] = partition.append(record, this.#clock.now())));
     }
@@ -114,7 +118,7 @@ export class MemoryEventLog implements EventLog {
     this.#ensureOpen();
     return [...new Set(topics)]
       .flatMap((topic) => {
-        const partitions = this.#topics.get(topic);
+        const partitions = this.#topics.get(topic)?.partitions;
         if (partitions === undefined) {
           throw new RefoldError('log.unknown-topic', `there is no topic ${topic}`, { facts: { topic } });
         }
@@ -124,7 +128,7 @@ export class MemoryEventLog implements EventLog {
   }
 
   #partition({ topic, partition }: TopicPartition): MemoryPartition {
-    const found = this.#topics.get(topic)?.[partition];
+    const found = this.#topics.get(topic)?.partitions[partition];
     if (found === undefined) {
       throw new RefoldError('log.unknown-partition', `there is no partition ${partitionId({ topic, partition })}`, { facts: { topic, partition } });
     }

@@ -31,6 +31,11 @@ export class MemoryGroup {
     return member;
   }
 
+  /** Members that read one of the topics. */
+  size(topics: readonly string[]): number {
+    return [...this.#members.values()].filter((member) => member.topics.some((topic) => topics.includes(topic))).length;
+  }
+
   committed(): readonly Position[] {
     return [...this.#committed.values()];
   }

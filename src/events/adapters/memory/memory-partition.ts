@@ -34,6 +34,17 @@ export class MemoryPartition {
     this.#next = Math.max(this.#next, offset);
   }
 
+  /** Forgets the oldest records up to the first that was appended at `before` or later; answers the new start if there is one. */
+  retain(before: number): Position | undefined {
+    const young = this.#records.findIndex(({ timestamp }) => timestamp >= before);
+    const start = young < 0 ? this.#next : this.#records[young]!.offset;
+    if (this.#records.length === 0 || start <= this.#start) {
+      return undefined;
+    }
+    this.truncateBefore(start);
+    return { ...this.id, offset: start };
+  }
+
   /** `from` has to lie in the log. At least one record is answered, if there is one, however large it is. */
   read(from: number, maxRecords: number, maxBytes = Infinity): LogBatch {
     const index = this.#indexOf(from);

@@ -13,7 +13,8 @@ import { asLogError, inLogTerms } from './log-errors';
 import { Notifications, channelOf } from './notifications';
 import { PostgresSubscription } from './postgres-subscription';
 import { readRecords } from './read';
-import type { TopicSpec } from '../../topic';
+import { PostgresTopics, setRetention } from './topics';
+import type { TopicAdmin, TopicSpec } from '../../topic';
 
 export interface PostgresEventLogOptions {
   /** Belongs to the caller: closing the log leaves it open. */
@@ -34,6 +35,7 @@ INSERT INTO refold.log_partitions (app, topic, partition) SELECT $1, $2, number 
 /** The event log in Postgres, the embedded default: gapless offsets per partition, readers woken by notifications. */
 export class PostgresEventLog implements EventLog {
   readonly kind = 'postgres';
+  readonly topicAdmin: TopicAdmin;
   readonly #pool: PostgresPool;
   readonly #app: string;
   readonly #clock: Clock;
@@ -46,6 +48,7 @@ export class PostgresEventLog implements EventLog {
   constructor(options: PostgresEventLogOptions) {
     this.#pool = options.pool;
     this.#app = options.app;
+    this.topicAdmin = new PostgresTopics(options.pool, options.app);
     this.#clock = options.clock ?? systemClock;
     this.#logger = options.logger ?? silentLogger;
     this.#channel = channelOf(options.app);
@@ -175,7 +178,7 @@ export class PostgresEventLog implements EventLog {
     }
   }
 
-  async #createTopic(sql: Sql, { topic, partitions }: TopicSpec): Promise<void> {
+  async #createTopic(sql: Sql, { topic, partitions, settings }: TopicSpec): Promise<void> {
     const { rows } = await sql.query<{ found: number }>('SELECT count(*)::int AS found FROM refold.log_partitions WHERE app = $1 AND topic = $2', [
       this.#app,
       topic,
@@ -183,6 +186,7 @@ export class PostgresEventLog implements EventLog {
     const found = rows[0]!.found;
     if (found === 0) {
       await sql.query(CREATE, [this.#app, topic, partitions]);
+      await setRetention(sql, this.#app, topic, settings?.retentionMs ?? null);
     } else if (found !== partitions) {
       throw new RefoldError('log.topic-mismatch', `topic ${topic} has ${found} partitions, not ${partitions}`, {
         facts: { topic, declared: partitions, found },

@@ -1,4 +1,5 @@
 import { RefoldError } from '../../../kernel/errors';
+import type { ErrataBook } from '../../../events/errata';
 import { partitionId, type PartitionId } from '../../../events/position';
 import {
   generationNames,
@@ -14,12 +15,14 @@ import {
 /** Generations, checkpoints and workers in memory: for tests of application code. */
 export class MemoryCatalog implements GenerationCatalog {
   readonly #app: string;
+  readonly #errata: Pick<ErrataBook, 'version'> | undefined;
   readonly #generations = new Map<number, Generation>();
   readonly #checkpoints = new Map<number, Map<PartitionId, Checkpoint>>();
   readonly #workers = new Map<string, WorkerAnnouncement>();
 
-  constructor(options: { readonly app: string }) {
+  constructor(options: { readonly app: string; readonly errata?: Pick<ErrataBook, 'version'> }) {
     this.#app = options.app;
+    this.#errata = options.errata;
   }
 
   list(): Promise<readonly Generation[]> {
@@ -28,6 +31,7 @@ export class MemoryCatalog implements GenerationCatalog {
 
   async create(given: NewGeneration): Promise<Generation> {
     const { projection, store } = given;
+    const errataVersion = (await this.#errata?.version()) ?? 0;
     const others = [...this.#generations.values()].filter((g) => g.projection === projection && g.store === store);
     const same = others.find((g) => g.version === given.version && g.run === given.run);
     if (same !== undefined) {
@@ -42,6 +46,7 @@ export class MemoryCatalog implements GenerationCatalog {
       ...generationNames(this.#app, given.model, given),
       id: this.#generations.size + 1,
       app: this.#app,
+      errataVersion,
       status: 'candidate',
       createdAt: Date.now(),
     };

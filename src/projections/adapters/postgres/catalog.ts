@@ -15,7 +15,7 @@ import { readCheckpoints } from './checkpoints';
 
 /** Named as the fields of a generation. */
 const COLUMNS = `generation_id AS id, app, projection, store, version, run, status, model, view_schema AS "viewSchema", table_name AS "table",
-  storage, columns, consumer_group AS "group", topics, definition_hash AS "definitionHash", source_hash AS "sourceHash", first_build AS "firstBuild",
+  storage, columns, consumer_group AS "group", topics, definition_hash AS "definitionHash", source_hash AS "sourceHash", errata_version AS "errataVersion", first_build AS "firstBuild",
   heads_at_start AS "headsAtStart", ${msOf('created_at')} AS "createdAt",
   CASE WHEN status = 'retired' THEN ${msOf('coalesce(drop_at, retired_at)')} END AS "dropAt", ${msOf('dropped_at')} AS "droppedAt"`;
 
@@ -57,8 +57,9 @@ export class PostgresCatalog implements GenerationCatalog {
     const { table, group } = generationNames(this.#app, generation.model, generation);
     const inserted = await sql.query<NullableRow<Generation>>(
       `INSERT INTO refold.generations (app, projection, store, version, run, status, model, view_schema, table_name, consumer_group, topics,
-         definition_hash, source_hash, definition, first_build, heads_at_start, storage, columns)
-       VALUES ($1, $2, $3, $4, $5, 'candidate', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+         definition_hash, source_hash, definition, first_build, heads_at_start, storage, columns, errata_version)
+       SELECT $1, $2, $3, $4, $5, 'candidate', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, coalesce(max(e.version), 0)
+         FROM refold.errata e WHERE e.app = $1
        ON CONFLICT (app, projection, store, version, run) DO NOTHING RETURNING ${COLUMNS}`,
       [
         this.#app,

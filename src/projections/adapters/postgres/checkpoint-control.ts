@@ -58,15 +58,22 @@ export class PostgresCheckpointControl implements CheckpointControl {
   }
 
   advance(generation: Generation, advances: readonly Advance[], late: readonly LateContribution[]): Promise<CommitResult> {
-    return this.commit(generation, advances, late, () => Promise.resolve());
+    return this.commit(generation, advances, late, () => Promise.resolve(true));
   }
 
-  /** Moves checkpoints, keeps late contributions and does `write`, in one transaction. */
-  commit(generation: Generation, advances: readonly Advance[], late: readonly LateContribution[], write: (sql: Sql) => Promise<void>): Promise<CommitResult> {
+  /** Moves checkpoints, keeps late contributions and does `write`, in one transaction; where `write` answers false nothing is done, and the batch is fenced. */
+  commit(
+    generation: Generation,
+    advances: readonly Advance[],
+    late: readonly LateContribution[],
+    write: (sql: Sql) => Promise<boolean>,
+  ): Promise<CommitResult> {
     return this.#unlessRefused(advances, async (sql) => {
       const result = await moveCheckpoints(sql, generation.id, advances);
       if (result.status === 'committed') {
-        await write(sql);
+        if (!(await write(sql))) {
+          return { status: 'fenced', partitions: advances };
+        }
         await insertLate(sql, generation.id, late);
       }
       return result;

@@ -87,17 +87,22 @@ class PostgresGenerationStore implements GenerationStore {
     return this.#control.recordStop(this.#generation, { ...partition, epoch }, stop);
   }
 
-  async #write(sql: Sql, { upserts, deletes, merges }: BatchCommit): Promise<void> {
+  /** False: the owner of another partition has written one of the keys since; whoever loads it again sees that the key has moved. */
+  async #write(sql: Sql, { upserts, deletes, merges }: BatchCommit): Promise<boolean> {
     if (deletes.length > 0) {
       await sql.query(this.#writes.delete, [deletes.map(({ key }) => key)]);
     }
     if (upserts.length > 0) {
       const key = this.#definition.model.keys[0]!.name;
       const ordered = [...upserts].sort((a, b) => compareText(keyText(a.row[key]), keyText(b.row[key])));
-      await sql.query(this.#writes.upsert.text, this.#writes.upsert.values(ordered));
+      const { rowCount } = await sql.query(this.#writes.upsert.text, this.#writes.upsert.values(ordered));
+      if (rowCount !== ordered.length) {
+        return false;
+      }
     }
     if (merges.length > 0) {
       await sql.query(this.#writes.merge.text, this.#writes.merge.values(merges));
     }
+    return true;
   }
 }

@@ -16,6 +16,7 @@ interface ArrayStatement<T> {
 /** The statements that write one generation's table, made once. */
 export interface Writes {
   readonly load: string;
+  /** Leaves out a row that another partition wrote since it was loaded. */
   readonly upsert: ArrayStatement<StampedRow>;
   readonly merge: ArrayStatement<Merge>;
   readonly delete: string;
@@ -42,8 +43,9 @@ const upsertText = (table: string, definition: ProjectionDefinition): string => 
   const identity = new Set(identityOf(columns));
   const changed = [...names(columns.filter((column) => !identity.has(column))), ...STAMPS];
   const types = [...columns.map(({ type }) => castType(type)), ...STAMP_TYPES];
-  return `INSERT INTO ${table} (${[...names(columns), ...STAMPS].join(', ')}) ${unnest(types)}
-    ON CONFLICT (${names([...identity]).join(', ')}) DO UPDATE SET ${changed.map((name) => `${name} = excluded.${name}`).join(', ')}`;
+  return `INSERT INTO ${table} AS t (${[...names(columns), ...STAMPS].join(', ')}) ${unnest(types)}
+    ON CONFLICT (${names([...identity]).join(', ')}) DO UPDATE SET ${changed.map((name) => `${name} = excluded.${name}`).join(', ')}
+    WHERE t._partition = excluded._partition AND t._topic = excluded._topic`;
 };
 
 const mergeText = (generation: Generation, definition: ProjectionDefinition): string => {

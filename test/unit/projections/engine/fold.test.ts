@@ -28,7 +28,7 @@ const recordOf = (offset: number, time: number, events: readonly object[], key =
   time,
   key,
   events: events.map((event, index) => eventOf(event, key, time, index)),
-  discarded: false,
+  aside: undefined,
 });
 const batchOf = (from: number, next: number, records: readonly DecodedRecord[], partition = 0): DecodedBatch => ({
   topic: 'orders',
@@ -53,7 +53,7 @@ const rowOf = (key: string, partition = 0): StampedRow => ({
 
 describe('folding a batch', () => {
   it('counts every offset of the range once', () => {
-    const records = [recordOf(2, 0, [placed()]), recordOf(3, 0, []), { ...recordOf(5, 0, []), discarded: true }];
+    const records = [recordOf(2, 0, [placed()]), recordOf(3, 0, []), { ...recordOf(5, 0, []), aside: 'discarded' as const }];
     const { advances } = fold(summary, [batchOf(1, 9, records)]).commit;
     expect(advances).toEqual([
       {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { DecodedBatch, DecodedRecord } from '../../../../src/projections/engine/decoded';
 import { halves, Pending } from '../../../../src/projections/engine/pending';
 
-const record = (offset: number): DecodedRecord => ({ offset, timestamp: 0, id: '', time: 0, key: 'k', events: [], discarded: false });
+const record = (offset: number): DecodedRecord => ({ offset, timestamp: 0, id: '', time: 0, key: 'k', events: [], aside: undefined });
 const batch = (from: number, next: number, offsets: readonly number[], partition = 0): DecodedBatch => ({
   topic: 't',
   partition,

@@ -1,0 +1,149 @@
+import { isRefoldError, messageOf } from '../kernel/errors';
+import { backoffMs } from '../kernel/retry';
+import type { ProjectionDefinition } from '../projections/definition';
+import { Runner } from '../projections/engine/runner';
+import { FOLLOWING, generationLabel, type Generation, type GenerationStatus } from '../projections/generations';
+import type { WorkerParts } from './worker-parts';
+
+interface Running {
+  readonly generation: Generation;
+  readonly runner: Runner;
+  readonly ended: Promise<void>;
+}
+
+/** The runners of one worker: one per generation that it follows, started again after what can be retried. */
+export class HostedRunners {
+  readonly #running = new Map<number, Running>();
+  readonly #refused = new Set<number>();
+  readonly #failures = new Map<number, number>();
+  /** Generations that readers do not see and whose folding failed for good here. */
+  readonly #givenUp = new Set<number>();
+
+  /** @param onFatal told when an active generation cannot be folded */
+  constructor(
+    private readonly parts: WorkerParts,
+    private readonly worker: string,
+    private readonly signal: AbortSignal,
+    private readonly onFatal: (error: unknown) => void,
+  ) {}
+
+  /** When each generation last heard of the log. */
+  heard(): { readonly generation: string; readonly heardAt: number | undefined }[] {
+    return [...this.#running.values()].map(({ generation, runner }) => ({ generation: generationLabel(generation), heardAt: runner.heardAt }));
+  }
+
+  /** Stops what runs and is not among these. */
+  keepOnly(wanted: ReadonlySet<number>): void {
+    for (const [id, { runner }] of this.#running) {
+      if (!wanted.has(id)) {
+        runner.stop();
+      }
+    }
+  }
+
+  /** Stops all, and answers when they have ended. */
+  async end(): Promise<void> {
+    this.keepOnly(new Set());
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+  }
+
+  /** Runs a generation, or tells its runner what has changed. */
+  follow(generation: Generation, definition: ProjectionDefinition): void {
+    const running = this.#running.get(generation.id);
+    if (running !== undefined) {
+      running.runner.update(generation);
+      return;
+    }
+    if (this.#givenUp.has(generation.id)) {
+      return;
+    }
+    if (generation.definitionHash !== definition.hash) {
+      // Another build of the application made this one while we run; that build folds it.
+      if (!this.#refused.has(generation.id)) {
+        this.#refused.add(generation.id);
+        this.parts.logger.log('error', 'a generation was built by other code and is not folded here', {
+          code: 'generation.definition-changed',
+          generation: generationLabel(generation),
+        });
+      }
+      return;
+    }
+    if (generation.sourceHash !== definition.sourceHash) {
+      this.parts.logger.log('warn', 'the handlers were compiled to other source than the generation was built with', {
+        generation: generationLabel(generation),
+      });
+    }
+    this.#start(generation, definition);
+  }
+
+  #start(generation: Generation, definition: ProjectionDefinition): void {
+    const { log, serde, errata, stores, clock, logger, options, observe } = this.parts;
+    const runner = new Runner({
+      generation,
+      definition,
+      log,
+      decoder: serde.decoder(definition.events),
+      store: stores.get(generation.store)!,
+      errata,
+      worker: this.worker,
+      clock,
+      logger,
+      options,
+      observe: (event) => {
+        if (event.kind === 'committed') {
+          this.#failures.delete(generation.id);
+        }
+        observe?.(generation, event);
+      },
+    });
+    this.#running.set(generation.id, { generation, runner, ended: this.#supervise(generation, runner) });
+  }
+
+  /** Never rejects. */
+  async #supervise(generation: Generation, runner: Runner): Promise<void> {
+    try {
+      await runner.run();
+    } catch (error) {
+      await this.#failed(generation, error);
+    } finally {
+      this.#running.delete(generation.id);
+    }
+  }
+
+  async #failed(generation: Generation, error: unknown): Promise<void> {
+    const { logger, options, clock } = this.parts;
+    const facts = { generation: generationLabel(generation), error: messageOf(error), code: isRefoldError(error) ? error.code : undefined };
+    if (isRefoldError(error, 'generation.not-running') || !(await this.#isFollowed(generation))) {
+      logger.log('info', 'a generation is not followed any more', facts);
+      return;
+    }
+    if (isRefoldError(error, 'generation.not-provisioned')) {
+      await clock.sleep(options.pollMs, this.signal); // its table comes with the next step of the replay
+      return;
+    }
+    const failures = (this.#failures.get(generation.id) ?? 0) + 1;
+    this.#failures.set(generation.id, failures);
+    if (isRefoldError(error) && (error.retryable || error.code === 'log.consumer-crashed') && failures <= options.restarts) {
+      logger.log('warn', 'folding failed; trying again', facts);
+      await clock.sleep(backoffMs(failures, 250, 10_000, Math.random), this.signal);
+      return;
+    }
+    if (!(await this.#isFollowed(generation, ['active']))) {
+      this.#givenUp.add(generation.id);
+      logger.log('error', 'folding failed; this worker goes on without the generation, which readers do not see', facts);
+      return;
+    }
+    logger.log('error', 'folding failed; the worker stops', facts);
+    this.onFatal(error);
+  }
+
+  /** A generation may be retired, and its table dropped, between two looks at the desired state. */
+  async #isFollowed({ id }: Generation, statuses: readonly GenerationStatus[] = FOLLOWING): Promise<boolean> {
+    try {
+      return (await this.parts.catalog.list()).some((g) => g.id === id && statuses.includes(g.status));
+    } catch (error) {
+      this.parts.logger.log('warn', 'the status of a failed generation could not be read', { error: messageOf(error) });
+      return true;
+    }
+  }
+}

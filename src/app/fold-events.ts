@@ -2,7 +2,7 @@ import { AvroSerde } from '../events/adapters/avro/serde';
 import { MemoryEventLog } from '../events/adapters/memory/memory-event-log';
 import { MemorySchemaRegistry } from '../events/adapters/memory/schema-registry';
 import { EventTypes } from '../events/event-types';
-import type { EventClass } from '../events/event-type';
+import { eventTypeOf, type EventClass } from '../events/event-type';
 import { partitionId } from '../events/position';
 import { RefoldError } from '../kernel/errors';
 import { MemoryCatalog } from '../projections/adapters/memory/control';
@@ -38,7 +38,7 @@ export const foldEvents = async <P extends AnyProjection>(given: P, events: read
   if (faults.length > 0) {
     throw new RefoldError('definition.invalid', faults.join('\n'));
   }
-  const definition = projectionDefinition(source);
+  const definition = projectionDefinition(source, classes.map(eventTypeOf));
   const serde = new AvroSerde({ types: new EventTypes(classes), registry: new MemorySchemaRegistry(), source: 'test' });
   const log = new MemoryEventLog();
   const catalog = new MemoryCatalog({ app: 'test' });
@@ -52,7 +52,7 @@ export const foldEvents = async <P extends AnyProjection>(given: P, events: read
   await store.provision(generation);
   const opened = await store.open(generation, definition);
   const checkpoints = await opened.claim(begin, 'test');
-  const decoder = serde.decoder(definition.events);
+  const decoder = serde.decoder(definition.events, definition.reading);
   const batches = await Promise.all(begin.map((position) => log.read(position, { maxRecords: Math.max(1, events.length) })));
   await decoder.prepare(batches.flatMap(({ records }) => records));
   const decoded = batches.map((batch) => decodeBatch(batch, decoder, []));

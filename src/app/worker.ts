@@ -203,7 +203,7 @@ export class Worker {
       generation,
       definition,
       log,
-      decoder: serde.decoder(definition.events),
+      decoder: serde.decoder(definition.events, definition.reading),
       store: stores.get(generation.store)!,
       worker: this.name,
       clock,

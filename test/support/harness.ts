@@ -78,7 +78,7 @@ export const startRunner = (
     generation,
     definition,
     log: bench.log,
-    decoder: bench.serde.decoder(definition.events),
+    decoder: bench.serde.decoder(definition.events, definition.reading),
     store,
     worker,
     clock: systemClock,

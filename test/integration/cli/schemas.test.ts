@@ -72,7 +72,7 @@ const story = (mode: string, environment: () => Promise<Record<string, string>>)
     for (const line of ['schemas check', 'schemas register', 'migrate']) {
       const { code, stderr } = await refold(fields, line);
       expect({ line, code }).toEqual({ line, code: 1 });
-      expect(stderr).toContain('error [schema.id-changed]');
+      expect(stderr).toContain('error [schema.id-reassigned]');
     }
   });
 };

@@ -77,7 +77,7 @@ describeWithRegistry('a registry with the Confluent API', () => {
       byId: async () => ({ ...(await connect().byId(other))!, id }),
     };
     const pinned = new PinnedSchemaRegistry(restored, pins);
-    const changed = { code: 'schema.id-changed', retryable: false, facts: { schemaId: id } };
+    const changed = { code: 'schema.id-reassigned', retryable: false, facts: { schemaId: id } };
     expect(await errorOf(() => pinned.byId(id))).toMatchObject(changed);
     expect(await errorOf(() => pinned.idOf(`${after}.v1`, recordText(after)))).toMatchObject(changed);
     expect(await errorOf(() => pinned.register(`${after}.v1`, recordText(after)))).toMatchObject(changed);

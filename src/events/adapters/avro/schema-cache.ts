@@ -69,7 +69,7 @@ export class SchemaCache {
         this.#known.set(id, parsed(id, found.schema));
       }
     } catch (error) {
-      if (!isRefoldError(error, 'schema.id-changed')) {
+      if (!isRefoldError(error, 'schema.id-reassigned')) {
         throw error;
       }
       this.#unknown.set(id, { until: this.#clock.now() + UNKNOWN_MS, changed: { broken: error } });

@@ -3,7 +3,7 @@ import { systemClock, type Clock } from '../../../kernel/clock';
 import { RefoldError, messageOf } from '../../../kernel/errors';
 import { cloudEventHeaders, isRfc3339Time } from '../../cloudevents';
 import type { NewRecord } from '../../event-log';
-import type { EventDecoder, EventMetadata, EventSerde } from '../../event-serde';
+import type { DecoderOptions, EventDecoder, EventMetadata, EventSerde } from '../../event-serde';
 import type { EventClass, EventTypeDefinition } from '../../event-type';
 import type { EventTypes } from '../../event-types';
 import type { SchemaRegistry } from '../../schema-registry';
@@ -82,9 +82,9 @@ export class AvroSerde implements EventSerde {
     return { topic: definition.topic, key: Buffer.from(key), value, headers };
   }
 
-  decoder(types: readonly EventClass[]): EventDecoder {
+  decoder(types: readonly EventClass[], options: DecoderOptions = {}): EventDecoder {
     const wanted = new Set(types.map((target) => this.#options.types.byClass(target).name));
-    return new AvroDecoder({ codecs: [...this.#codecs.values()], wanted, schemas: this.#schemas });
+    return new AvroDecoder({ ...options, codecs: [...this.#codecs.values()], wanted, schemas: this.#schemas });
   }
 
   #timeOf(definition: EventTypeDefinition, event: object): Date {

@@ -1,6 +1,6 @@
 import type { LogRecord, NewRecord } from './event-log';
 import type { EventClass } from './event-type';
-import type { SchemaRegistration, SchemaVerdict } from './schema-verdict';
+import type { RegisterOptions, SchemaRegistration, SchemaVerdict } from './schema-verdict';
 
 /** What travels in the headers beside the event; all of it is optional when an event is appended. */
 export interface EventMetadata {
@@ -70,7 +70,7 @@ export interface EventSerde {
    * Registers the schemas of all event types, or none if one of them does not get along with what is there. Idempotent.
    * @throws RefoldError `schema.incompatible`, `schema.id-reassigned`, `schema.unreachable`
    */
-  register(): Promise<readonly SchemaRegistration[]>;
+  register(options?: RegisterOptions): Promise<readonly SchemaRegistration[]>;
   /** What the registry knows of each event type. Changes nothing. @throws RefoldError `schema.id-reassigned`, `schema.unreachable` */
   check(): Promise<readonly SchemaVerdict[]>;
   /** @throws RefoldError `event.not-registered`, `event.invalid` */

@@ -82,6 +82,11 @@ export class PinnedSchemaRegistry implements SchemaRegistry {
     return found;
   }
 
+  get setMode(): SchemaRegistry['setMode'] {
+    const registry = this.#registry;
+    return registry.setMode?.bind(registry);
+  }
+
   async #compare(schemas: readonly RegisteredSchema[]): Promise<void> {
     const held = schemas.length === 0 ? undefined : await this.#pins.find(schemas.map(({ id }) => id));
     for (const { id, schema } of schemas) {

@@ -14,8 +14,9 @@ import type {
   ErrorCode,
   ResultOf,
 } from '../../src/index';
-import type { customerHourly, everyColumn, orderSummary, orderSummaryV2 } from './sample';
-import { PlaceOrder, ShipOrder, type Connected, type OrderErased, type OrderPlaced, type OrderShipped } from './sample';
+import { projection } from '../../src/index';
+import type { customerHourly, everyColumn, orderSummaryV2 } from './sample';
+import { OrderShipped, PlaceOrder, ShipOrder, orderSummary, type Connected, type OrderErased, type OrderPlaced } from './sample';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const is = <T extends true>(): T | undefined => undefined;
@@ -51,6 +52,15 @@ is<Equal<FromAvro<{ type: 'bytes'; logicalType: 'decimal'; precision: 4; scale: 
 is<Equal<typeof orderSummaryV2, ProjectionValue<typeof orderSummary, OrderPlaced | OrderShipped | OrderErased>>>();
 is<EventClass<OrderPlaced> extends abstract new (...args: never[]) => OrderPlaced ? true : false>();
 is<Equal<RefoldError['code'], ErrorCode>>();
+
+export const narrowed = projection({ name: 'narrowed', version: 1, into: orderSummary }).on(
+  OrderShipped,
+  { missing: 'park', fields: ['shippedAt'] },
+  (e, row) => {
+    is<Equal<typeof e, Pick<OrderShipped, 'shippedAt'>>>();
+    return { ...row, changed_at: e.shippedAt };
+  },
+);
 
 export const use = async (shop: Connected): Promise<void> => {
   const rows = await shop.query('order_summary');

@@ -1,6 +1,6 @@
 import { MemorySchemaRegistry } from '../../../src/events/adapters/memory/schema-registry';
 import type { EventClass } from '../../../src/events/event-type';
-import { asEvent, type Fields } from '../../../src/events/upcasting';
+import { asEvent, type Fields, type Upcasters } from '../../../src/events/upcasting';
 import type { DecodedEvent } from '../../../src/events/event-serde';
 import { Decimal } from '../../../src/kernel/decimal';
 import { answering, decodedWith, errorOf, eventClass, recordOf, startedSerde, stored } from './serde-fixture';
@@ -240,7 +240,7 @@ describe('by former names', () => {
   const Old = eventClass({ name: 'Thing', schema: recordOf({ name: 'name', type: 'string' }) });
 
   test.each([1, 2])('a type that was renamed is read under its present name, at version %i', async (version) => {
-    const upcasters = version === 1 ? {} : { 1: (f: Fields) => ({ first: f.name }) };
+    const upcasters: Upcasters = version === 1 ? {} : { 1: (f: Fields) => ({ first: f.name }) };
     const schema = recordOf({ name: version === 1 ? 'name' : 'first', type: 'string' });
     const New = eventClass({ name: 'shop.Renamed', version, formerNames: ['orders.Other', 'Thing'], schema, upcasters });
     const event = new New(version === 1 ? { name: 'a' } : { first: 'a' });

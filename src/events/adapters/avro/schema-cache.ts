@@ -6,6 +6,9 @@ import { parseWriterSchema, type WriterSchema } from './schema';
 /** How long the answers "no such id" and "another schema than before" are believed, in milliseconds: a producer may register it, a registry be restored any moment. */
 const UNKNOWN_MS = 3_000;
 
+/** So many such answers are kept: bytes that are no ids could be billions. The oldest goes first. */
+const MOST_UNKNOWN = 1_000;
+
 /** A registered schema that cannot be used, with the reason. */
 export interface BrokenSchema {
   readonly broken: unknown;
@@ -64,7 +67,7 @@ export class SchemaCache {
     try {
       const found = await this.#registry.byId(id);
       if (found === undefined) {
-        this.#unknown.set(id, { until: this.#clock.now() + UNKNOWN_MS });
+        this.#remember(id);
       } else {
         this.#known.set(id, parsed(id, found.schema));
       }
@@ -72,7 +75,17 @@ export class SchemaCache {
       if (!isRefoldError(error, 'schema.id-reassigned')) {
         throw error;
       }
-      this.#unknown.set(id, { until: this.#clock.now() + UNKNOWN_MS, changed: { broken: error } });
+      this.#remember(id, { broken: error });
+    }
+  }
+
+  #remember(id: number, changed?: BrokenSchema): void {
+    this.#unknown.set(id, { until: this.#clock.now() + UNKNOWN_MS, ...(changed === undefined ? {} : { changed }) });
+    for (const oldest of this.#unknown.keys()) {
+      if (this.#unknown.size <= MOST_UNKNOWN) {
+        return;
+      }
+      this.#unknown.delete(oldest);
     }
   }
 }

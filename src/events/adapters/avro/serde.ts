@@ -7,7 +7,7 @@ import type { DecoderOptions, EventDecoder, EventMetadata, EventSerde } from '..
 import type { EventClass, EventTypeDefinition } from '../../event-type';
 import type { EventTypes } from '../../event-types';
 import type { SchemaRegistry } from '../../schema-registry';
-import type { SchemaRegistration, SchemaVerdict } from '../../schema-verdict';
+import type { RegisterOptions, SchemaRegistration, SchemaVerdict } from '../../schema-verdict';
 import { AvroDecoder } from './decoder';
 import { EventCodec } from './event-codec';
 import { Registration } from './registration';
@@ -50,8 +50,8 @@ export class AvroSerde implements EventSerde {
     ids.forEach((id, name) => this.#ids.set(name, id));
   }
 
-  register(): Promise<readonly SchemaRegistration[]> {
-    return this.#registration.register();
+  register(options?: RegisterOptions): Promise<readonly SchemaRegistration[]> {
+    return this.#registration.register(options);
   }
 
   check(): Promise<readonly SchemaVerdict[]> {

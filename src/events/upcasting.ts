@@ -19,20 +19,24 @@ export interface RecordMetadata {
   readonly appendedAt: Date;
 }
 
+/** In the global registry of symbols: fields can never be mistaken for it, and it holds where the package is loaded twice. */
+const CONVERTED: unique symbol = Symbol.for('refold:converted-event') as never;
+
 /** Part of an old event that is an event of another type today; made by {@link asEvent}. */
-export class ConvertedEvent {
-  constructor(
-    readonly type: string,
-    readonly version: number,
-    readonly fields: Fields,
-  ) {}
+export interface ConvertedEvent {
+  readonly [CONVERTED]: true;
+  readonly type: string;
+  readonly version: number;
+  readonly fields: Fields;
 }
 
 /**
  * For upcasters: fields of the given version of another event type, which that type's own upcasters then take to today's.
  * The version is said once and for all, so raising it later changes nothing here. The type has to stand in `becomes`.
  */
-export const asEvent = (type: string, version: number, fields: Fields): ConvertedEvent => new ConvertedEvent(type, version, fields);
+export const asEvent = (type: string, version: number, fields: Fields): ConvertedEvent => ({ [CONVERTED]: true, type, version, fields });
+
+const isConverted = (made: Fields | ConvertedEvent): made is ConvertedEvent => CONVERTED in made;
 
 type Outcome = Fields | ConvertedEvent;
 
@@ -119,7 +123,7 @@ export const upcast = (
       throw new TypeError(`the upcasters go in circles: ${[...passed, here].join(', ')}`);
     }
     return step(type, version, fields, record).flatMap((made) => {
-      const next = made instanceof ConvertedEvent ? converted(type, made, typeNamed) : { type, version: version + 1, fields: made };
+      const next = isConverted(made) ? converted(type, made, typeNamed) : { type, version: version + 1, fields: made };
       return climb({ ...next, passed: [...passed, here] });
     });
   };

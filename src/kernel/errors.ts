@@ -103,6 +103,10 @@ export const ERROR_CODES = {
     'The schema of an event type is not registered, and an application does not register by itself in this registry.',
     'Run `refold schemas check`, then `refold schemas register` or `refold migrate`.',
   ),
+  'schema.kept-unreadable': entry(
+    'A schema or its samples, kept in the repository, cannot be read.',
+    'Restore the file named from version control; `refold schemas record` writes new ones only.',
+  ),
   'schema.id-reassigned': entry(
     'A schema id means another schema than it did when this application first saw it.',
     'Check that the registry is the one of this log and was not restored from an older backup; restore the newer one. Nothing was decoded with the wrong schema.',

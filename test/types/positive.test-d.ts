@@ -14,7 +14,8 @@ import type {
   ErrorCode,
   ResultOf,
 } from '../../src/index';
-import { projection } from '../../src/index';
+import { EventType, projection } from '../../src/index';
+import { everythingSchema, type EverythingFields } from '../support/avsc/everything.schema';
 import type { customerHourly, everyColumn, orderSummaryV2 } from './sample';
 import { OrderShipped, PlaceOrder, ShipOrder, orderSummary, type Connected, type OrderErased, type OrderPlaced } from './sample';
 
@@ -77,3 +78,21 @@ export const command = async (bus: CommandBus): Promise<void> => {
   const { result: shipped } = await bus.send(new ShipOrder('o', 'c'), { id: 'once' });
   is<Equal<typeof shipped, void>>();
 };
+
+is<Equal<FromAvro<typeof everythingSchema>, EverythingFields>>();
+
+/** A class over a generated module: the compiler holds class and `.avsc` file together. */
+@EventType({ name: 'test.Everything', version: 1, topic: 'test', key: (e) => e.id, time: (e) => e.at, schema: everythingSchema })
+export class Everything implements EverythingFields {
+  constructor(
+    readonly id: string,
+    readonly n: bigint,
+    readonly small: number,
+    readonly raw: Uint8Array | null,
+    readonly amount: Decimal,
+    readonly at: Date,
+    readonly status: 'placed' | 'shipped',
+    readonly counts: Readonly<Record<string, bigint>>,
+    readonly lines: EverythingFields['lines'],
+  ) {}
+}

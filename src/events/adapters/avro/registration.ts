@@ -102,8 +102,9 @@ const aboutOf = (definition: EventTypeDefinition): Pick<SchemaVerdict, 'type' | 
   subject: subjectOf(definition),
 });
 
+/** The event type's own demand only where it is more than reading, which is demanded of all. */
 const modesText = (mode: CompatibilityMode, compatibility: CompatibilityMode): string =>
-  mode === compatibility ? mode : `${mode}, by the code ${compatibility}`;
+  mode === compatibility || !/^(FORWARD|FULL)/.test(compatibility) ? mode : `${mode}, by the code ${compatibility}`;
 
 const incompatible = (refused: readonly SchemaVerdict[]): RefoldError => {
   const told = refused.map(({ subject, mode, compatibility, breaks }) => `${subject} (${modesText(mode, compatibility)}): ${breaks.map(breakText).join('; ')}`);

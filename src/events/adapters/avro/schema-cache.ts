@@ -9,6 +9,9 @@ const UNKNOWN_MS = 3_000;
 /** So many such answers are kept: bytes that are no ids could be billions. The oldest goes first. */
 const MOST_UNKNOWN = 1_000;
 
+/** Requests to the registry at once. */
+const AT_ONCE = 16;
+
 /** A registered schema that cannot be used, with the reason. */
 export interface BrokenSchema {
   readonly broken: unknown;
@@ -46,10 +49,12 @@ export class SchemaCache {
       }
     }
     const missing = [...ids].filter((id) => !this.#known.has(id) && !this.#unknown.has(id));
-    const outcomes = await Promise.allSettled(missing.map((id) => this.#fetchOnce(id)));
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed !== undefined) {
-      throw failed.reason;
+    for (let at = 0; at < missing.length; at += AT_ONCE) {
+      const outcomes = await Promise.allSettled(missing.slice(at, at + AT_ONCE).map((id) => this.#fetchOnce(id)));
+      const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+      if (failed !== undefined) {
+        throw failed.reason;
+      }
     }
   }
 

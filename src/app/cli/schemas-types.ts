@@ -16,11 +16,11 @@ interface Checked {
 /** `order-placed.avsc` → `order-placed.schema.ts`; with `.avsc` in its name Node would load the JSON instead. */
 const moduleOf = (file: string): string => `${file.replace(/\.avsc$/, '')}.schema.ts`;
 
-const read = async (file: string): Promise<string> => {
+const read = async (cwd: string, file: string): Promise<string> => {
   try {
-    return await readFile(file, 'utf8');
+    return await readFile(path.resolve(cwd, file), 'utf8');
   } catch (error) {
-    throw new RefoldError('cli.usage', `${file} cannot be read: ${messageOf(error)}`, { cause: error });
+    throw new RefoldError('cli.usage', `${file} cannot be read: ${messageOf(error)}`, { cause: error, remedy: 'Name .avsc files that exist.' });
   }
 };
 
@@ -28,7 +28,7 @@ const generated = async (
   cwd: string,
   file: string,
 ): Promise<{ readonly module: string; readonly text: string; readonly schema: ReturnType<typeof parseAvsc> }> => {
-  const schema = parseAvsc(file, await read(path.resolve(cwd, file)));
+  const schema = parseAvsc(file, await read(cwd, file));
   return { module: moduleOf(path.resolve(cwd, file)), text: schemaModule(path.basename(file), schema), schema };
 };
 

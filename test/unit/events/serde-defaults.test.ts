@@ -69,7 +69,7 @@ test.each(Object.keys(cases))('a default of %s is exact', async (name) => {
   );
 });
 
-test.each([2 ** 53, -(2 ** 53), 9_223_372_036_854_775_807, 1.5])('a default of a long that a JSON number cannot hold exactly is refused: %p', async (value) => {
+test.each([2 ** 53, -(2 ** 53), 2 ** 63, 1.5])('a default of a long that a JSON number cannot hold exactly is refused: %p', async (value) => {
   expect((await errorOf(() => filled('long', value))).code).toBe('definition.invalid');
 });
 

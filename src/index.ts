@@ -18,7 +18,7 @@ export type { EventMetadata, UnknownEvents } from './events/event-serde';
 export type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, Subscription } from './events/event-log';
 export { partitionId, type PartitionId, type Position, type PositionVector, type TopicPartition } from './events/position';
 export type { CompatibilityMode, RegisteredSchema, RegisteredSubject, SchemaRegistry } from './events/schema-registry';
-export type { SchemaBreak, SchemaRegistration, SchemaVerdict } from './events/schema-verdict';
+export type { RegisterOptions, SchemaBreak, SchemaRegistration, SchemaVerdict } from './events/schema-verdict';
 export {
   bigint,
   boolean,

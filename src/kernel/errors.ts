@@ -89,7 +89,7 @@ export const ERROR_CODES = {
   'schema.unreachable': entry('The schema registry did not answer.', 'Check the address of the registry and that it runs.', true),
   'schema.unauthorized': entry(
     'The schema registry refused the credentials, or what they may do.',
-    'Check user and password (`REFOLD_REGISTRY_USER`, `REFOLD_REGISTRY_PASSWORD`, or in the URL) and what the registry allows them.',
+    'Check user and password (`REFOLD_REGISTRY_USER`, `REFOLD_REGISTRY_PASSWORD`, or in the URL) or token (`REFOLD_REGISTRY_TOKEN`), and what the registry allows them.',
   ),
   'schema.failed': entry(
     'The schema registry refused a request, or does not answer like a Confluent registry.',

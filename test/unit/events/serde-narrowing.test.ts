@@ -61,7 +61,7 @@ test.each([
   ['a partition key', { partitionKey: () => 'p' }, undefined],
   ['no record key', {}, null],
 ])('with %s the stream id comes from the event, declared or not', async (_why, more, key) => {
-  const Type = eventClass({ schema, key: ((e: { id: string }) => `id ${e.id}`), ...more });
+  const Type = eventClass({ schema, key: (e: { id: string }) => `id ${e.id}`, ...more });
   for (const fields of [['n'], ['n', 'id']]) {
     const decoded = await narrowed(Type, fields, new Type(example), key);
     expect(decoded.key).toBe('id a');

@@ -15,7 +15,7 @@ import { eventClass, recordOf } from '../events/serde-fixture';
 
 type Definition = Partial<EventTypeOptions<unknown, never>> & { readonly schema: unknown };
 const id = { name: 'id', type: 'string' };
-const keyed = (definition: Definition) => eventClass({ key: ((e: { id: string }) => e.id), ...definition });
+const keyed = (definition: Definition) => eventClass({ key: (e: { id: string }) => e.id, ...definition });
 const rows = readModel('things', { id: text().key(), n: integer() });
 const counting = (event: EventClass<object>) =>
   projection({ name: 'things', version: 1, into: rows }).on(event, (e, row) => ({ id: (e as { id: string }).id, n: (row?.n ?? 0) + 1 }));

@@ -11,7 +11,7 @@ const id = { name: 'id', type: 'string' };
 const appOf = (...definitions: readonly Definition[]): App =>
   defineApp({
     name: 'shop',
-    events: definitions.map((definition) => eventClass({ compatibility: 'FULL_TRANSITIVE', key: ((e: { id: string }) => e.id), ...definition })),
+    events: definitions.map((definition) => eventClass({ compatibility: 'FULL_TRANSITIVE', key: (e: { id: string }) => e.id, ...definition })),
     projections: [],
   });
 const v1 = { schema: recordOf(id, { name: 'n', type: 'long' }) };

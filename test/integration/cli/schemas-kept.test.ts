@@ -62,6 +62,7 @@ describe('refold schemas without services', () => {
       expect([code, stderr]).toEqual([1, expect.stringContaining('error [schema.kept-unreadable]')]);
       expect(stderr).toContain(golden);
     }
+    expect(answerOf(await refold('schemas check --offline --json'))).toMatchObject({ error: { code: 'schema.kept-unreadable', facts: { file: golden } } });
     rmSync(golden);
     expect((await refold('schemas record')).stderr).toContain('error [schema.kept-unreadable]');
     writeFileSync(path.join(folder, 'file'), '');

@@ -219,6 +219,10 @@ describe('by upcasters', () => {
     expect(await decodedWith(all, registry, record, [Left])).toEqual([]);
     const today = stored((await startedSerde(all, registry)).encode(new Thing({ id: 'y' })));
     expect(await decodedWith(all, registry, today, [Paid])).toEqual([]);
+    const Later = eventClass({ version: 3, schema: recordOf({ name: 'id', type: 'int' }), upcasters: { 1: () => [], 2: () => [] } });
+    const later = stored((await startedSerde([Later], registry)).encode(new Later({ id: 1 })));
+    expect(await decodedWith(all, registry, later, [Paid])).toEqual([]); // none of the old ones that become it
+    expect((await errorOf(() => decodedWith(all, registry, later, [Thing]))).code).toBe('event.newer-version');
   });
 
   test('a field is filled from the record', async () => {

@@ -163,6 +163,10 @@ export class AvroDecoder implements EventDecoder {
   #reader(record: LogRecord, target: Target, id: number): Reader {
     const writer = this.#writer(record, id);
     const { name, version } = target.codec.definition;
+    if (!target.wanted && !target.codec.upcasts(writer)) {
+      target.readers.set(id, SKIPPED);
+      return SKIPPED;
+    }
     if (writer.since > version) {
       throw this.#newer(record, target, writer, 'an upcaster stands between the two');
     }
@@ -207,6 +211,9 @@ export class AvroDecoder implements EventDecoder {
 
 type OneReader = Extract<Reader, { readonly kind: 'one' }>;
 type SeveralReader = Extract<Reader, { readonly kind: 'several' }>;
+
+/** Of a type that is read for what its older records become: this one is none of them. */
+const SKIPPED: OneReader = { kind: 'one', read: () => ({}) };
 
 const isRead = ({ wanted, becomesWanted }: Target): boolean => wanted || becomesWanted;
 

@@ -12,12 +12,13 @@ export { durationMs, type Duration } from './kernel/duration';
 export { ERROR_CODES, RefoldError, isRefoldError, type ErrorCode, type ErrorFacts } from './kernel/errors';
 export { silentLogger, type LogFacts, type Logger, type LogLevel } from './kernel/logger';
 export { systemClock, type Clock } from './kernel/clock';
-export { EventType, defineEventType, type EventClass, type EventTypeOptions, type FromAvro, type Upcaster } from './events/event-type';
-export type { EventMetadata } from './events/event-serde';
+export { EventType, defineEventType, type EventClass, type EventTypeOptions, type FromAvro } from './events/event-type';
+export { asEvent, type ConvertedEvent, type Fields, type RecordMetadata, type Upcaster } from './events/upcasting';
+export type { EventMetadata, UnknownEvents } from './events/event-serde';
 export type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, Subscription } from './events/event-log';
 export { partitionId, type PartitionId, type Position, type PositionVector, type TopicPartition } from './events/position';
 export type { CompatibilityMode, RegisteredSchema, RegisteredSubject, SchemaRegistry } from './events/schema-registry';
-export type { SchemaBreak, SchemaRegistration, SchemaVerdict } from './events/schema-verdict';
+export type { RegisterOptions, SchemaBreak, SchemaRegistration, SchemaVerdict } from './events/schema-verdict';
 export {
   bigint,
   boolean,

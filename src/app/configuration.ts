@@ -42,6 +42,10 @@ export interface Configuration {
   /** Counts more than what the URL says; so does the password. */
   readonly registryUser: string;
   readonly registryPassword: string;
+  /** Sent as `Bearer` instead of user and password; a function is asked before every request, since tokens expire. */
+  readonly registryToken: string | (() => string | Promise<string>);
+  /** Whether applications register their schemas there when they start, and not by command alone. The one in Postgres is registered in by itself. */
+  readonly autoRegister: boolean;
   /** Schema of views and tables. */
   readonly viewSchema: string;
   /** Working folder of embedded services. */
@@ -61,6 +65,8 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
   registryUrl: '',
   registryUser: '',
   registryPassword: '',
+  registryToken: '',
+  autoRegister: false,
   viewSchema: 'public',
   servicesFolder: '.refold',
   retireDelay: '1 day',
@@ -84,6 +90,7 @@ const fromEnvironment = (environment: Environment): Partial<Configuration> => {
     ...(environment['REFOLD_REGISTRY_URL'] ? { registryUrl: environment['REFOLD_REGISTRY_URL'] } : {}),
     ...(environment['REFOLD_REGISTRY_USER'] ? { registryUser: environment['REFOLD_REGISTRY_USER'] } : {}),
     ...(environment['REFOLD_REGISTRY_PASSWORD'] ? { registryPassword: environment['REFOLD_REGISTRY_PASSWORD'] } : {}),
+    ...(environment['REFOLD_REGISTRY_TOKEN'] ? { registryToken: environment['REFOLD_REGISTRY_TOKEN'] } : {}),
   };
 };
 
@@ -130,6 +137,12 @@ const checked = (configuration: Configuration): ResolvedConfiguration => {
     throw new RefoldError('config.invalid', 'the address of ClickHouse must be a URL that begins with http:// or https://');
   }
   requireRetireDelay(configuration.retireDelay);
+  if (configuration.registryToken !== '' && (configuration.registryUser !== '' || configuration.registryPassword !== '')) {
+    throw new RefoldError('config.invalid', 'the schema registry is given a token and a user or password; it can be one of both');
+  }
+  if (typeof configuration.autoRegister !== 'boolean') {
+    throw new RefoldError('config.invalid', `autoRegister is ${JSON.stringify(configuration.autoRegister)}; it can be true or false`);
+  }
   if (configuration.registryUrl !== '' && (!/^https?:\/\//.test(configuration.registryUrl) || !URL.canParse(configuration.registryUrl))) {
     throw new RefoldError('config.invalid', 'the address of the schema registry must be a URL that begins with http:// or https://');
   }

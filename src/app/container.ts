@@ -136,11 +136,17 @@ const clickHouseStore = (c: DependencyContainer): ClickHouseReadModelStore =>
 
 /** The registry of the configuration; what its ids mean in the records of this log is held in the control schema. */
 const registryOf = (app: App, configuration: ResolvedConfiguration, pool: PostgresPool): SchemaRegistry => {
-  const { registryUrl: url, registryUser: user, registryPassword: password } = configuration;
+  const { registryUrl: url, registryUser: user, registryPassword: password, registryToken: token, autoRegister } = configuration;
   const registry =
     url === ''
       ? new PostgresSchemaRegistry({ pool, app: app.name })
-      : new ConfluentSchemaRegistry({ url, ...(user === '' ? {} : { user }), ...(password === '' ? {} : { password }) });
+      : new ConfluentSchemaRegistry({
+          url,
+          ...(user === '' ? {} : { user }),
+          ...(password === '' ? {} : { password }),
+          ...(token === '' ? {} : { token }),
+          autoRegister,
+        });
   return new PinnedSchemaRegistry(registry, new PostgresSchemaPins({ pool, app: app.name, log: configuration.log }));
 };
 

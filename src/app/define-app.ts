@@ -1,7 +1,7 @@
 import { RefoldError, isRefoldError, messageOf } from '../kernel/errors';
 import { durationMs, type Duration } from '../kernel/duration';
-import { EventCodec } from '../events/adapters/avro/event-codec';
-import { findEventType, type EventClass, type EventTypeDefinition } from '../events/event-type';
+import type { UnknownEvents } from '../events/event-serde';
+import { eventTypeOf, findEventType, type EventClass } from '../events/event-type';
 import type { ForeignTopic, ForeignTopics } from '../events/foreign';
 import { EventTypes } from '../events/event-types';
 import { aggregateSource, type AggregateSource, type AnyAggregate } from '../commands/aggregate';
@@ -9,6 +9,7 @@ import { aggregateDefinition, aggregateFaults, aggregatesFaults, type AggregateD
 import { projectionDefinition, projectionFaults, projectionKey, type ProjectionDefinition } from '../projections/definition';
 import { projectionSource, type AnyProjection, type ProjectionSource } from '../projections/projection';
 import type { TopicSettings, TopicSpec } from '../events/topic';
+import { duplicates, eventFaults } from './event-faults';
 
 /** Partitions of a topic that `topics` does not name. */
 const DEFAULT_PARTITIONS = 4;
@@ -36,6 +37,12 @@ export interface AppOptions<P extends readonly AnyProjection[]> {
   readonly foreign?: readonly ForeignTopic[];
   /** Settings of topics; topics of event types that are not named here get 4 partitions. */
   readonly topics?: Readonly<Record<string, TopicOptions>>;
+  /**
+   * What projections do with events of types that `events` does not name, as a newer release may write them; a projection
+   * may say otherwise. `hold` stops the partition until code comes that knows them; `ignore` reads past them.
+   * @defaultValue `hold`
+   */
+  readonly unknownEvents?: UnknownEvents;
 }
 
 declare const projections: unique symbol;
@@ -51,37 +58,6 @@ export interface App<P extends readonly AnyProjection[] = readonly AnyProjection
   readonly foreign: ForeignTopics;
   readonly [projections]?: P;
 }
-
-const duplicates = (names: readonly string[]): readonly string[] => [...new Set(names.filter((name, i) => names.indexOf(name) !== i))];
-
-const schemaFaults = (types: readonly EventTypeDefinition[]): readonly string[] =>
-  types.flatMap((type) => {
-    try {
-      void new EventCodec(type);
-      return [];
-    } catch (error) {
-      return [`event type ${type.name}: ${isRefoldError(error) ? error.summary : messageOf(error)}`];
-    }
-  });
-
-const eventFaults = (events: readonly EventClass[]): readonly string[] => {
-  const undecorated = events
-    .filter((event) => findEventType(event) === undefined)
-    .map((event) => `class ${event.name} is not an event type: decorate it with @EventType`);
-  const types = events.flatMap((event) => findEventType(event) ?? []);
-  const twice = duplicates(types.map(({ name }) => name)).map((name) => `event type ${name} is registered twice: every event type needs a name of its own`);
-  const versions = types
-    .filter(({ version }) => !Number.isInteger(version) || version < 1)
-    .map(({ name }) => `event type ${name}: its version must be a whole number from 1`);
-  const missing = types.flatMap(({ name, version, upcasters }) =>
-    Object.keys(upcasters).length === 0
-      ? []
-      : Array.from({ length: version - 1 }, (_, i) => i + 1)
-          .filter((from) => upcasters[from] === undefined)
-          .map((from) => `event type ${name}: there is no upcaster from version ${String(from)}`),
-  );
-  return [...undecorated, ...twice, ...versions, ...missing, ...schemaFaults(types)];
-};
 
 const sourcesOf = <G, S>(given: readonly G[], sourceOf: (one: G) => S): { readonly sources: readonly S[]; readonly faults: readonly string[] } => {
   const sources: S[] = [];
@@ -186,10 +162,11 @@ export const defineApp = <const P extends readonly AnyProjection[]>(options: App
   if (faults.length > 0) {
     throw new RefoldError('definition.invalid', `application ${options.name}:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
   }
+  const definitions = options.events.map(eventTypeOf);
   return {
     name: options.name,
     events: new EventTypes(options.events),
-    projections: sources.map((source) => projectionDefinition(source, foreign)),
+    projections: sources.map((source) => projectionDefinition(source, { types: definitions, foreign, unknownEvents: options.unknownEvents })),
     aggregates: aggregates.sources.map(aggregateDefinition),
     topics: used.filter((topic) => !foreign.has(topic) || options.topics?.[topic] !== undefined).map((topic) => specOf(topic, options.topics?.[topic])),
     foreign,

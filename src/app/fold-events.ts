@@ -3,7 +3,7 @@ import { MemoryEventLog } from '../events/adapters/memory/memory-event-log';
 import { MemorySchemaRegistry } from '../events/adapters/memory/schema-registry';
 import { NO_ERRATA } from '../events/errata';
 import { EventTypes } from '../events/event-types';
-import type { EventClass } from '../events/event-type';
+import { eventTypeOf, type EventClass } from '../events/event-type';
 import { partitionId } from '../events/position';
 import { RefoldError } from '../kernel/errors';
 import { MemoryCatalog } from '../projections/adapters/memory/control';
@@ -39,7 +39,7 @@ export const foldEvents = async <P extends AnyProjection>(given: P, events: read
   if (faults.length > 0) {
     throw new RefoldError('definition.invalid', faults.join('\n'));
   }
-  const definition = projectionDefinition(source);
+  const definition = projectionDefinition(source, { types: classes.map(eventTypeOf) });
   const serde = new AvroSerde({ types: new EventTypes(classes), registry: new MemorySchemaRegistry(), source: 'test' });
   const log = new MemoryEventLog();
   const catalog = new MemoryCatalog({ app: 'test' });
@@ -53,7 +53,7 @@ export const foldEvents = async <P extends AnyProjection>(given: P, events: read
   await store.provision(generation);
   const opened = await store.open(generation, definition);
   const checkpoints = await opened.claim(begin, 'test');
-  const decoder = serde.decoder(definition.events);
+  const decoder = serde.decoder(definition.events, definition.reading);
   const batches = await Promise.all(begin.map((position) => log.read(position, { maxRecords: Math.max(1, events.length) })));
   const decoded = await decodeBatches(batches, decoder, { decisions: [], errata: NO_ERRATA });
   const standings = new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), checkpoint]));

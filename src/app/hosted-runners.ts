@@ -82,7 +82,7 @@ export class HostedRunners {
       generation,
       definition,
       log,
-      decoder: serde.decoder(definition.events),
+      decoder: serde.decoder(definition.events, definition.reading),
       store: stores.get(generation.store)!,
       errata,
       worker: this.worker,

@@ -1,6 +1,6 @@
 import type { LogRecord, NewRecord } from './event-log';
 import type { EventClass } from './event-type';
-import type { SchemaRegistration, SchemaVerdict } from './schema-verdict';
+import type { RegisterOptions, SchemaRegistration, SchemaVerdict } from './schema-verdict';
 
 /** What travels in the headers beside the event; all of it is optional when an event is appended. */
 export interface EventMetadata {
@@ -47,6 +47,16 @@ export interface RecordFacts {
   readonly type: string | undefined;
 }
 
+/** What becomes of an event of a type that nobody registered, as newer code may write it. `hold`: its partition stops there. */
+export type UnknownEvents = 'hold' | 'ignore';
+
+export interface DecoderOptions {
+  /** @defaultValue `hold` */
+  readonly unknownEvents?: UnknownEvents;
+  /** By name of event type: only these fields are read; the others throw where they are asked for. */
+  readonly fields?: ReadonlyMap<string, readonly string[]>;
+}
+
 /** Decodes for one reader: only the event types it was made for, others are skipped undecoded. */
 export interface EventDecoder {
   facts(record: LogRecord): RecordFacts;
@@ -54,8 +64,8 @@ export interface EventDecoder {
   prepare(records: readonly LogRecord[]): Promise<void>;
   /**
    * Synchronous, after `prepare`. An empty list: no wanted type, a tombstone, or dropped by an upcaster.
-   * @throws RefoldError `event.wrong-magic-byte`, `event.unknown-schema-id`, `event.unknown-type`, `event.undecodable`,
-   * `schema.id-changed`, with the position.
+   * @throws RefoldError `event.wrong-magic-byte`, `event.unknown-schema-id`, `event.unknown-type`, `event.newer-version`, `event.undecodable`,
+   * `schema.id-reassigned`, with the position.
    */
   decode(record: LogRecord): readonly DecodedEvent[];
 }
@@ -66,7 +76,7 @@ export interface ForeignReading {
   prepare(records: readonly LogRecord[]): Promise<void>;
   /**
    * The fields of a record in the Confluent wire format, as its writer's schema has them. Synchronous, after `prepare`.
-   * @throws RefoldError `event.wrong-magic-byte`, `event.unknown-schema-id`, `event.undecodable`, `schema.id-changed`
+   * @throws RefoldError `event.wrong-magic-byte`, `event.unknown-schema-id`, `event.undecodable`, `schema.id-reassigned`
    */
   fields(record: LogRecord): Readonly<Record<string, unknown>>;
   /** Why an event that was made of a record does not fit its schema; `undefined`: it does. @throws RefoldError `event.not-registered` */
@@ -78,15 +88,15 @@ export interface EventSerde {
   /**
    * Learns the schema ids of all event types; registers what is missing where the registry lets applications do so.
    * Called once before `encode`.
-   * @throws RefoldError `schema.unregistered`, `schema.incompatible`, `schema.id-changed`, `schema.unreachable`
+   * @throws RefoldError `schema.unregistered`, `schema.incompatible`, `schema.id-reassigned`, `schema.unreachable`
    */
   start(): Promise<void>;
   /**
    * Registers the schemas of all event types, or none if one of them does not get along with what is there. Idempotent.
-   * @throws RefoldError `schema.incompatible`, `schema.id-changed`, `schema.unreachable`
+   * @throws RefoldError `schema.incompatible`, `schema.id-reassigned`, `schema.unreachable`
    */
-  register(): Promise<readonly SchemaRegistration[]>;
-  /** What the registry knows of each event type. Changes nothing. @throws RefoldError `schema.id-changed`, `schema.unreachable` */
+  register(options?: RegisterOptions): Promise<readonly SchemaRegistration[]>;
+  /** What the registry knows of each event type. Changes nothing. @throws RefoldError `schema.id-reassigned`, `schema.unreachable` */
   check(): Promise<readonly SchemaVerdict[]>;
   /** @throws RefoldError `event.not-registered`, `event.invalid` */
   encode(event: object, metadata?: EventMetadata): NewRecord;
@@ -100,5 +110,5 @@ export interface EventSerde {
   /** For records that are no events of ours. */
   foreignReading(): ForeignReading;
   /** @throws RefoldError `event.not-registered` */
-  decoder(types: readonly EventClass[]): EventDecoder;
+  decoder(types: readonly EventClass[], options?: DecoderOptions): EventDecoder;
 }

@@ -1,6 +1,8 @@
 import 'reflect-metadata';
 import type { Decimal } from '../kernel/decimal';
 import { RefoldError } from '../kernel/errors';
+import type { CompatibilityMode } from './schema-registry';
+import type { Upcasters } from './upcasting';
 
 /** Avro schema literal to the type its decoded value has (the subset that refold supports). */
 export type FromAvro<S> = S extends { readonly logicalType: 'timestamp-millis' | 'timestamp-micros' }
@@ -36,9 +38,6 @@ export type FromAvro<S> = S extends { readonly logicalType: 'timestamp-millis' |
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a class of any constructor; only the instance type is used
 export type EventClass<E extends object = any> = abstract new (...args: any[]) => E;
 
-/** Turns the fields of version n into those of version n + 1: one, or none (drops the event), or several. Pure. */
-export type Upcaster = (fields: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>> | readonly Readonly<Record<string, unknown>>[];
-
 export interface EventTypeOptions<S, E> {
   /** Full name, `orders.OrderPlaced`; also the name of the Avro record and the CloudEvents type. */
   readonly name: string;
@@ -57,7 +56,18 @@ export interface EventTypeOptions<S, E> {
   /** Event time; default: the time of appending. */
   readonly time?: (event: E) => Date;
   /** `{ 1: up }` turns the fields of version 1 into those of version 2, and so on. */
-  readonly upcasters?: Readonly<Record<number, Upcaster>>;
+  readonly upcasters?: Upcasters;
+  /** Names of other event types of the same topic that the upcasters make of old records with `asEvent`. */
+  readonly becomes?: readonly string[];
+  /** Full names that the type had before: records under them are read as this type. Their versions count on. */
+  readonly formerNames?: readonly string[];
+  /**
+   * What a changed schema of the same version owes to those before. Whatever is said here, everything written has to stay
+   * readable. @defaultValue `FULL_TRANSITIVE`: code of yesterday reads what is written today, too
+   */
+  readonly compatibility?: CompatibilityMode;
+  /** Events of which `refold schemas record` keeps the bytes. @defaultValue values made up from the schema */
+  readonly samples?: () => readonly E[];
 }
 
 /** An event type as the rest of refold sees it. */
@@ -69,7 +79,11 @@ export interface EventTypeDefinition {
   readonly key: (event: object) => string;
   readonly partitionKey: ((event: object) => string) | undefined;
   readonly time: ((event: object) => Date) | undefined;
-  readonly upcasters: Readonly<Record<number, Upcaster>>;
+  readonly upcasters: Upcasters;
+  readonly becomes: readonly string[];
+  readonly formerNames: readonly string[];
+  readonly compatibility: CompatibilityMode;
+  readonly samples: (() => readonly object[]) | undefined;
   readonly class: EventClass;
 }
 
@@ -81,7 +95,7 @@ const EVENT_TYPE = Symbol('refold:event-type');
  */
 export function EventType<const S>(options: EventTypeOptions<S, FromAvro<NoInfer<S>>>): <C extends EventClass<FromAvro<S> & object>>(target: C) => void {
   return (target) => {
-    defineEventType(target, options as EventTypeOptions<S, object>);
+    defineEventType(target, options as unknown as EventTypeOptions<S, object>);
   };
 }
 
@@ -96,6 +110,10 @@ export function defineEventType<S, E extends object>(target: EventClass<E>, opti
     partitionKey: options.partitionKey as ((event: object) => string) | undefined,
     time: options.time as ((event: object) => Date) | undefined,
     upcasters: options.upcasters ?? {},
+    becomes: options.becomes ?? [],
+    formerNames: options.formerNames ?? [],
+    compatibility: options.compatibility ?? 'FULL_TRANSITIVE',
+    samples: options.samples,
     class: target,
   };
   Reflect.defineMetadata(EVENT_TYPE, definition, target);

@@ -21,7 +21,12 @@ interface Mapped {
 }
 
 /** What stands for itself; whatever else went wrong went wrong in the mapper. */
-const OF_THE_RECORD: ReadonlySet<string> = new Set<ErrorCode>(['event.wrong-magic-byte', 'event.unknown-schema-id', 'event.undecodable', 'schema.id-changed']);
+const OF_THE_RECORD: ReadonlySet<string> = new Set<ErrorCode>([
+  'event.wrong-magic-byte',
+  'event.unknown-schema-id',
+  'event.undecodable',
+  'schema.id-reassigned',
+]);
 
 const failed = (record: LogRecord, error: unknown): RefoldError => {
   const { topic, partition, offset, key } = record;

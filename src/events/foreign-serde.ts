@@ -1,11 +1,11 @@
 import { RefoldError } from '../kernel/errors';
 import type { NewRecord } from './event-log';
-import type { EventDecoder, EventMetadata, EventSerde, ForeignReading, WrittenEvent } from './event-serde';
+import type { DecoderOptions, EventDecoder, EventMetadata, EventSerde, ForeignReading, WrittenEvent } from './event-serde';
 import type { EventClass } from './event-type';
 import type { EventTypes } from './event-types';
 import type { ForeignTopics } from './foreign';
 import { ForeignDecoder } from './foreign-decoder';
-import type { SchemaRegistration, SchemaVerdict } from './schema-verdict';
+import type { RegisterOptions, SchemaRegistration, SchemaVerdict } from './schema-verdict';
 
 /** A serde that reads the topics of others too, and never writes to them. */
 export class ForeignSerde implements EventSerde {
@@ -19,8 +19,8 @@ export class ForeignSerde implements EventSerde {
     return this.inner.start();
   }
 
-  register(): Promise<readonly SchemaRegistration[]> {
-    return this.inner.register();
+  register(options?: RegisterOptions): Promise<readonly SchemaRegistration[]> {
+    return this.inner.register(options);
   }
 
   check(): Promise<readonly SchemaVerdict[]> {
@@ -48,8 +48,14 @@ export class ForeignSerde implements EventSerde {
     return this.inner.foreignReading();
   }
 
-  decoder(types: readonly EventClass[]): EventDecoder {
+  decoder(types: readonly EventClass[], options?: DecoderOptions): EventDecoder {
     const wanted = new Set(types.map((target) => this.types.byClass(target).name));
-    return new ForeignDecoder({ inner: this.inner.decoder(types), topics: this.topics, types: this.types, wanted, reading: this.inner.foreignReading() });
+    return new ForeignDecoder({
+      inner: this.inner.decoder(types, options),
+      topics: this.topics,
+      types: this.types,
+      wanted,
+      reading: this.inner.foreignReading(),
+    });
   }
 }

@@ -38,7 +38,7 @@ export const schemaFingerprint = (schema: string): string => {
 /**
  * A registry whose ids may not change their meaning: what an id meant when this application first saw it is kept, and
  * an answer that says otherwise (a registry restored from an older backup, or another registry) is refused.
- * @throws RefoldError `schema.id-changed`
+ * @throws RefoldError `schema.id-reassigned`
  */
 export class PinnedSchemaRegistry implements SchemaRegistry {
   readonly #registry: SchemaRegistry;
@@ -82,6 +82,11 @@ export class PinnedSchemaRegistry implements SchemaRegistry {
     return found;
   }
 
+  get setMode(): SchemaRegistry['setMode'] {
+    const registry = this.#registry;
+    return registry.setMode?.bind(registry);
+  }
+
   async #compare(schemas: readonly RegisteredSchema[]): Promise<void> {
     const held = schemas.length === 0 ? undefined : await this.#pins.find(schemas.map(({ id }) => id));
     for (const { id, schema } of schemas) {
@@ -92,7 +97,7 @@ export class PinnedSchemaRegistry implements SchemaRegistry {
 
 const refuseOther = (id: number, held: string | undefined, found: string): void => {
   if (held !== undefined && held !== found) {
-    throw new RefoldError('schema.id-changed', `schema id ${String(id)} meant another schema before`, {
+    throw new RefoldError('schema.id-reassigned', `schema id ${String(id)} meant another schema before`, {
       facts: { schemaId: id, fingerprintBefore: held, fingerprintNow: found },
     });
   }

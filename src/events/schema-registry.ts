@@ -34,4 +34,6 @@ export interface SchemaRegistry {
   /** `undefined` if the id is not known. */
   byId(id: number): Promise<RegisteredSchema | undefined>;
   subject(subject: string): Promise<RegisteredSubject>;
+  /** Sets the mode of a subject that is there; registries without modes have no such method. The only method that changes a configuration. */
+  setMode?(subject: string, mode: CompatibilityMode): Promise<void>;
 }

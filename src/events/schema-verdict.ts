@@ -23,6 +23,8 @@ export interface SchemaVerdict {
   readonly id?: number;
   /** What the registry demands. Whatever that is, everything registered has to stay readable: a replay reads it all. */
   readonly mode: CompatibilityMode;
+  /** What the event type demands; both count. */
+  readonly compatibility: CompatibilityMode;
   /** How it differs from the schema registered last, in words. */
   readonly changes: readonly string[];
   readonly breaks: readonly SchemaBreak[];
@@ -36,6 +38,13 @@ export interface SchemaRegistration {
   readonly id: number;
   /** False where it had been registered before. */
   readonly added: boolean;
+  /** The mode that the subject was given, where it had another. */
+  readonly modeSet?: CompatibilityMode;
+}
+
+export interface RegisterOptions {
+  /** Gives each subject in the registry the compatibility mode of its event type. @defaultValue false: configurations are left alone */
+  readonly setCompatibility?: boolean;
 }
 
 /** `field amount: string cannot be read as int (schema id 7)`. */

@@ -31,7 +31,14 @@ export const ERROR_CODES = {
   ),
   'duration.invalid': entry('A duration could not be read.', "Write milliseconds as a number or text like '1 day' or '90 seconds'."),
   'event.not-registered': entry('An event class or type name is not registered with the application.', 'Add the class to the events of defineApp.'),
-  'event.unknown-type': entry('A record names an event type that nobody registered.', 'Register the event type, or check which producer wrote to this topic.'),
+  'event.unknown-type': entry(
+    'A record names an event type that nobody registered.',
+    'Deploy the code that knows it; the partition goes on from there and nothing is lost. Or register the event type, or read past such events with `unknownEvents: "ignore"`.',
+  ),
+  'event.newer-version': entry(
+    'A record was written in a version of its event type that this code does not know and cannot read.',
+    'Deploy the newer code to readers too; the partition goes on from there and nothing is lost.',
+  ),
   'event.undecodable': entry('A record could not be decoded.', 'Look at the record at the position named; correct the producer or the reader schema.'),
   'event.wrong-magic-byte': entry(
     'A record does not begin with the byte 0x00 of the Confluent wire format.',
@@ -86,7 +93,7 @@ export const ERROR_CODES = {
   'schema.unreachable': entry('The schema registry did not answer.', 'Check the address of the registry and that it runs.', true),
   'schema.unauthorized': entry(
     'The schema registry refused the credentials, or what they may do.',
-    'Check user and password (`REFOLD_REGISTRY_USER`, `REFOLD_REGISTRY_PASSWORD`, or in the URL) and what the registry allows them.',
+    'Check user and password (`REFOLD_REGISTRY_USER`, `REFOLD_REGISTRY_PASSWORD`, or in the URL) or token (`REFOLD_REGISTRY_TOKEN`), and what the registry allows them.',
   ),
   'schema.failed': entry(
     'The schema registry refused a request, or does not answer like a Confluent registry.',
@@ -100,7 +107,11 @@ export const ERROR_CODES = {
     'The schema of an event type is not registered, and an application does not register by itself in this registry.',
     'Run `refold schemas check`, then `refold schemas register` or `refold migrate`.',
   ),
-  'schema.id-changed': entry(
+  'schema.kept-unreadable': entry(
+    'A schema or its samples, kept in the repository, cannot be read.',
+    'Restore the file named from version control; `refold schemas record` writes new ones only.',
+  ),
+  'schema.id-reassigned': entry(
     'A schema id means another schema than it did when this application first saw it.',
     'Check that the registry is the one of this log and was not restored from an older backup; restore the newer one. Nothing was decoded with the wrong schema.',
   ),

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import type { DecoderOptions, UnknownEvents } from '../events/event-serde';
 import { eventTypeOf, findEventType, type EventClass, type EventTypeDefinition } from '../events/event-type';
 import { NO_FOREIGN_TOPICS, type ForeignTopics } from '../events/foreign';
 import type { MeasureStorage, Storage, StoreKind } from './generations';
-import { eventName, type HandlerSource, type OnOptions, type ProjectionSource } from './projection';
+import { eventName, type HandlerSource, type ProjectionSource } from './projection';
 import type { ReadModelDefinition } from './read-model';
 import type { Window } from './windows/tumbling';
 
@@ -14,7 +15,9 @@ export type ProjectionKind = 'row-fold' | 'merged';
 
 export interface Handler {
   readonly type: EventTypeDefinition;
-  readonly missing: OnOptions['missing'] | undefined;
+  readonly missing: HandlerSource['missing'];
+  /** The fields that it reads; all where nothing is said. */
+  readonly fields: readonly string[] | undefined;
   readonly fold: (event: object, row: object | undefined) => unknown;
 }
 
@@ -31,6 +34,8 @@ export interface ProjectionDefinition {
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly events: readonly EventClass[];
   readonly topics: readonly string[];
+  /** How records are decoded for it. */
+  readonly reading: DecoderOptions;
   /** Of everything that decides what is folded; a worker folds only generations built with the same hash. */
   readonly hash: string;
   /** Of the handlers' compiled source; a difference is only a warning, because builds differ. */
@@ -87,10 +92,13 @@ const storageFaults = ({ storage, stores, into }: ProjectionSource): readonly st
     : [];
 };
 
+const fieldNames = (event: EventClass): readonly string[] =>
+  ((findEventType(event)?.schema as { readonly fields?: readonly { readonly name: string }[] } | undefined)?.fields ?? []).map(({ name }) => name);
+
 const handlerFaults = ({ handlers }: ProjectionSource, registered: ReadonlySet<EventClass>): readonly string[] => {
   const seen = new Set<EventClass>();
   const faults = handlers.length === 0 ? ['it handles no event: add @On(...)'] : [];
-  for (const { event } of handlers) {
+  for (const { event, fields } of handlers) {
     if (!registered.has(event)) {
       faults.push(`it handles ${eventName(event)}, which is not registered: add the class to the events`);
     }
@@ -98,6 +106,8 @@ const handlerFaults = ({ handlers }: ProjectionSource, registered: ReadonlySet<E
       faults.push(`it handles ${eventName(event)} twice`);
     }
     seen.add(event);
+    const unknown = (fields ?? []).filter((name) => !fieldNames(event).includes(name));
+    faults.push(...unknown.map((name) => `its handler of ${eventName(event)} declares the field ${name}, which is not in the schema`));
   }
   return faults;
 };
@@ -120,36 +130,102 @@ export const projectionFaults = (source: ProjectionSource, registered: ReadonlyS
 const sha256 = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
 
 const handled = (handlers: readonly HandlerSource[]): readonly Handler[] =>
-  handlers.map(({ event, missing, fold }) => ({ type: eventTypeOf(event), missing, fold })).sort((a, b) => (a.type.name < b.type.name ? -1 : 1));
+  handlers
+    .map(({ event, missing, fields, fold }) => ({ type: eventTypeOf(event), missing, fields, fold }))
+    .sort((a, b) => (a.type.name < b.type.name ? -1 : 1));
+
+/** Types whose upcasters may, by whatever steps, make events of one that is handled. */
+const sourcesFor = (handlers: readonly Handler[], types: readonly EventTypeDefinition[]): readonly EventTypeDefinition[] => {
+  const found = new Set(handlers.map(({ type }) => type.name));
+  const sources = new Set<EventTypeDefinition>();
+  for (let size = -1; size !== found.size;) {
+    size = found.size;
+    for (const type of types.filter(({ becomes }) => becomes.some((name) => found.has(name)))) {
+      found.add(type.name);
+      sources.add(type);
+    }
+  }
+  return [...sources].sort((a, b) => (a.name < b.name ? -1 : 1));
+};
+
+/** The schema as far as the handler reads it: a field that nobody reads may come and go. */
+const readSchema = ({ type, fields }: Handler): unknown => {
+  const schema = type.schema as { readonly fields?: readonly { readonly name: string }[] };
+  return fields === undefined ? schema : { ...schema, fields: schema.fields?.filter(({ name }) => fields.includes(name)) };
+};
 
 const mapperOf = (foreign: ForeignTopics, topic: string): object => {
   const found = foreign.get(topic);
   return found === undefined ? {} : { mapper: { format: found.format, version: found.version } };
 };
 
-const describeDefinition = ({ into, window, storage, ...source }: ProjectionSource, foreign: ForeignTopics): unknown => ({
+const describeHandler = (handler: Handler, foreign: ForeignTopics): unknown => {
+  const { type, missing, fields } = handler;
+  return {
+    name: type.name,
+    version: type.version,
+    topic: type.topic,
+    ...(type.partitionKey === undefined ? {} : { partitionKey: true }), // another source of row keys
+    schema: readSchema(handler),
+    ...(fields === undefined ? {} : { fields: [...fields].sort() }),
+    upcasters: Object.keys(type.upcasters),
+    ...(type.formerNames.length === 0 ? {} : { formerNames: [...type.formerNames].sort() }),
+    ...mapperOf(foreign, type.topic),
+    missing: missing ?? null,
+  };
+};
+
+/** What of the application decides how a projection reads. */
+export interface Surroundings {
+  /** All event types; those count whose upcasters may make events that the projection handles. */
+  readonly types?: readonly EventTypeDefinition[];
+  /** Topics whose mappers decide what is folded too. */
+  readonly foreign?: ForeignTopics;
+  readonly unknownEvents?: UnknownEvents | undefined;
+}
+
+const describeDefinition = (
+  { into, window, storage }: ProjectionSource,
+  handlers: readonly Handler[],
+  sources: readonly EventTypeDefinition[],
+  foreign: ForeignTopics,
+): unknown => ({
   format: ENGINE_FORMAT,
   model: into.definition.name,
   columns: into.definition.columns,
   window: window ?? null,
   ...(storage === 'partials' ? { storage } : {}), // 'merged' is what it means to say nothing
-  events: handled(source.handlers).map(({ type, missing }) => ({
-    name: type.name,
-    version: type.version,
-    topic: type.topic,
-    ...(type.partitionKey === undefined ? {} : { partitionKey: true }), // another source of row keys
-    schema: type.schema,
-    upcasters: Object.keys(type.upcasters),
-    ...mapperOf(foreign, type.topic),
-    missing: missing ?? null,
-  })),
+  events: handlers.map((handler) => describeHandler(handler, foreign)),
+  ...(sources.length === 0
+    ? {}
+    : {
+        sources: sources.map(({ name, version, becomes, upcasters }) => ({ name, version, becomes: [...becomes].sort(), upcasters: Object.keys(upcasters) })),
+      }),
 });
 
-/** Call only for a source without faults. @param foreign topics whose mappers decide what is folded too */
-export const projectionDefinition = (source: ProjectionSource, foreign: ForeignTopics = NO_FOREIGN_TOPICS): ProjectionDefinition => {
+const topicsOf = (handlers: readonly Handler[]): readonly string[] => [...new Set(handlers.map(({ type }) => type.topic))].sort();
+
+/** Compiled code that decides what is folded and cannot be compared across builds. */
+const sourceOf = (
+  source: ProjectionSource,
+  handlers: readonly Handler[],
+  sources: readonly EventTypeDefinition[],
+  foreign: ForeignTopics,
+): readonly string[] => [
+  ...source.handlers.map((handler) => handler.source),
+  ...[...new Set([...handlers.map(({ type }) => type), ...sources])].flatMap(({ upcasters }) => Object.values(upcasters).map(String)),
+  ...topicsOf(handlers).flatMap((topic) => foreign.get(topic)?.map.toString() ?? []),
+];
+
+/** Call only for a source without faults. */
+export const projectionDefinition = (
+  source: ProjectionSource,
+  { types = [], foreign = NO_FOREIGN_TOPICS, unknownEvents = 'hold' }: Surroundings = {},
+): ProjectionDefinition => {
   const handlers = handled(source.handlers);
-  const description = describeDefinition(source, foreign);
-  const topics = [...new Set(handlers.map(({ type }) => type.topic))].sort();
+  const sources = sourcesFor(handlers, types);
+  const description = describeDefinition(source, handlers, sources, foreign);
+  const declared = handlers.flatMap(({ type, fields }) => (fields === undefined ? [] : [[type.name, fields] as const]));
   return {
     name: source.name,
     version: source.version,
@@ -160,9 +236,10 @@ export const projectionDefinition = (source: ProjectionSource, foreign: ForeignT
     storage: source.storage,
     handlers: new Map(handlers.map((handler) => [handler.type.name, handler])),
     events: handlers.map(({ type }) => type.class),
-    topics,
+    topics: topicsOf(handlers),
+    reading: { unknownEvents: source.unknownEvents ?? unknownEvents, fields: new Map(declared) },
     hash: sha256(description),
-    sourceHash: sha256([...source.handlers.map((handler) => handler.source), ...topics.flatMap((topic) => foreign.get(topic)?.map.toString() ?? [])]),
+    sourceHash: sha256(sourceOf(source, handlers, sources, foreign)),
     description,
   };
 };

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { RefoldError } from '../kernel/errors';
+import type { UnknownEvents } from '../events/event-serde';
 import { findEventType, type EventClass } from '../events/event-type';
 import type { MeasureStorage, StoreKind } from './generations';
 import type { Contribution, IsMergeable, Problem, ReadModel, Row } from './read-model';
@@ -8,11 +9,23 @@ import type { Window } from './windows/tumbling';
 /** What a handler of M may return; undefined deletes the row (row-fold) or adds nothing (mergeable). */
 export type Outcome<M extends ReadModel> = (IsMergeable<M> extends true ? Contribution<M> | readonly Contribution<M>[] : Row<M>) | undefined;
 
-/** `missing` says what happens when the event comes before its row; with it, the handler's row is never undefined. */
-export interface OnOptions {
-  readonly missing: 'skip' | 'park';
+export interface OnOptions<K extends string = string> {
+  /** What happens when the event comes before its row; with it, the handler's row is never undefined. */
+  readonly missing?: 'skip' | 'park';
+  /**
+   * The only fields that the handler reads. Others are skipped in the bytes, and may come and go without a new version of
+   * the projection. @defaultValue all
+   */
+  readonly fields?: readonly K[];
 }
-type RowArg<M extends ReadModel, O> = O extends OnOptions ? Row<M> : Row<M> | undefined;
+type RowArg<M extends ReadModel, O> = O extends { readonly missing: 'skip' | 'park' } ? Row<M> : Row<M> | undefined;
+
+/** Names of the fields of an event, without its methods. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- any method
+export type FieldOf<E> = { [K in keyof E & string]: E[K] extends (...args: any) => any ? never : K }[keyof E & string];
+
+/** The event as a handler sees it that declares `fields`. */
+export type Declared<E, O> = O extends { readonly fields: readonly (infer K)[] } ? Pick<E, K & keyof E> : E;
 
 type Wrong<R, W> =
   | {
@@ -68,6 +81,7 @@ export type Verdict<G, E, M extends ReadModel, O = undefined> =
 export interface HandlerSource {
   readonly event: EventClass;
   readonly missing: OnOptions['missing'] | undefined;
+  readonly fields: readonly string[] | undefined;
   readonly fold: (event: object, row: object | undefined) => unknown;
   /** Compiled text, for the hash that only warns. */
   readonly source: string;
@@ -81,6 +95,7 @@ export interface ProjectionSource {
   readonly into: ReadModel;
   readonly window: Window | undefined;
   readonly storage: MeasureStorage | undefined;
+  readonly unknownEvents: UnknownEvents | undefined;
   readonly handlers: readonly HandlerSource[];
 }
 
@@ -95,6 +110,8 @@ export interface ProjectionOptions {
    * partition, which the reader's view merges. Default `'merged'`, in ClickHouse `'partials'`, which has nothing else.
    */
   readonly storage?: MeasureStorage;
+  /** Counts more than what the application says. */
+  readonly unknownEvents?: UnknownEvents;
 }
 
 // ---- classes: the class says where it folds to (`into`), @On reads that from the prototype's type
@@ -109,17 +126,21 @@ const HANDLERS = Symbol('refold:handlers');
 
 interface Handled {
   readonly event: EventClass;
-  readonly missing: OnOptions['missing'] | undefined;
+  readonly options: OnOptions | undefined;
   readonly method: string;
 }
 
-type OnDecorator<E, O> = <T extends ProjectionShape, G>(target: T, key: string, descriptor: TypedPropertyDescriptor<G> & Verdict<G, E, T['into'], O>) => void;
+type OnDecorator<E, O> = <T extends ProjectionShape, G>(
+  target: T,
+  key: string,
+  descriptor: TypedPropertyDescriptor<G> & Verdict<G, Declared<E, O>, T['into'], O>,
+) => void;
 
 /** Marks a method as the handler of an event type. Only writes metadata. */
-export function On<E extends object, const O extends OnOptions | undefined = undefined>(event: EventClass<E>, options?: O): OnDecorator<E, O> {
+export function On<E extends object, const O extends OnOptions<FieldOf<E>> | undefined = undefined>(event: EventClass<E>, options?: O): OnDecorator<E, O> {
   return (target, key) => {
     const inherited = (Reflect.getMetadata(HANDLERS, target) as readonly Handled[] | undefined) ?? [];
-    Reflect.defineMetadata(HANDLERS, [...inherited, { event, missing: options?.missing, method: key }], target);
+    Reflect.defineMetadata(HANDLERS, [...inherited, { event, options, method: key }], target);
   };
 }
 
@@ -154,6 +175,7 @@ const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, int
   into,
   window: options.window,
   storage: options.storage,
+  unknownEvents: options.unknownEvents,
   handlers,
 });
 
@@ -165,9 +187,9 @@ const fromClass = (target: ProjectionClass): ProjectionSource => {
   const instance = new target();
   const methods = instance as unknown as Record<string, (event: object, row: object | undefined) => unknown>;
   const handled = (Reflect.getMetadata(HANDLERS, target.prototype as object) as readonly Handled[] | undefined) ?? [];
-  const handlers = handled.map(({ event, missing, method }): HandlerSource => {
+  const handlers = handled.map(({ event, options: on, method }): HandlerSource => {
     const fold = methods[method]!;
-    return { event, missing, fold: fold.bind(instance), source: fold.toString() };
+    return { event, missing: on?.missing, fields: on?.fields, fold: fold.bind(instance), source: fold.toString() };
   });
   return sourceOf(options, instance.into, handlers);
 };
@@ -187,10 +209,10 @@ export interface ProjectionValue<M extends ReadModel, E = never> {
   /** What has been said so far; read by `defineApp`. */
   readonly source: ProjectionSource;
   on<F extends object, R extends Outcome<M>>(event: EventClass<F>, handler: (event: F, row: Row<M> | undefined) => R & Exact<R, M>): ProjectionValue<M, E | F>;
-  on<F extends object, R extends Outcome<M>>(
+  on<F extends object, const O extends OnOptions<FieldOf<F>>, R extends Outcome<M>>(
     event: EventClass<F>,
-    options: OnOptions,
-    handler: (event: F, row: Row<M>) => R & Exact<R, M>,
+    options: O,
+    handler: (event: Declared<F, O>, row: RowArg<M, O>) => R & Exact<R, M>,
   ): ProjectionValue<M, E | F>;
 }
 
@@ -199,7 +221,7 @@ type Fold = (event: object, row: object | undefined) => unknown;
 const valueOf = <M extends ReadModel>(into: M, source: ProjectionSource): ProjectionValue<M> => {
   const on = (event: EventClass, second: OnOptions | Fold, third?: Fold): ProjectionValue<M> => {
     const [options, fold] = typeof second === 'function' ? [undefined, second] : [second, third!];
-    const handler: HandlerSource = { event, missing: options?.missing, fold, source: fold.toString() };
+    const handler: HandlerSource = { event, missing: options?.missing, fields: options?.fields, fold, source: fold.toString() };
     return valueOf(into, { ...source, handlers: [...source.handlers, handler] });
   };
   return { into, source, on } as unknown as ProjectionValue<M>;

@@ -80,7 +80,7 @@ export const startRunner = (
     generation,
     definition,
     log: bench.log,
-    decoder: bench.serde.decoder(definition.events),
+    decoder: bench.serde.decoder(definition.events, definition.reading),
     store,
     errata,
     worker,

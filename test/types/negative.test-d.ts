@@ -43,6 +43,10 @@ class P {
   // @ts-expect-error
   @On(OrderPlaced) wrongEvent(e: OrderShipped): OrderRow { return full(e as never); }
   // @ts-expect-error
+  @On(OrderPlaced, { fields: ['orderId'] }) undeclaredField(e: Pick<OrderPlaced, 'orderId' | 'amount'>): OrderRow { return full(e as never); }
+  // @ts-expect-error
+  @On(OrderPlaced, { fields: ['orderid'] }) noSuchField(e: OrderPlaced): OrderRow { return full(e); }
+  // @ts-expect-error
   @On(OrderPlaced) wrongColumnType(e: OrderPlaced) { return { ...full(e), amount: 12.5 }; }
   // @ts-expect-error
   @On(OrderPlaced) missingColumn(e: OrderPlaced) { return { order_id: e.orderId, customer_id: '', status: 'placed' as const, amount: d, note: null }; }

@@ -14,8 +14,10 @@ import type {
   ErrorCode,
   ResultOf,
 } from '../../src/index';
-import type { customerHourly, everyColumn, orderSummary, orderSummaryV2 } from './sample';
-import { PlaceOrder, ShipOrder, type Connected, type OrderErased, type OrderPlaced, type OrderShipped } from './sample';
+import { EventType, projection } from '../../src/index';
+import { everythingSchema, type EverythingFields } from '../support/avsc/everything.schema';
+import type { customerHourly, everyColumn, orderSummaryV2 } from './sample';
+import { OrderShipped, PlaceOrder, ShipOrder, orderSummary, type Connected, type OrderErased, type OrderPlaced } from './sample';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const is = <T extends true>(): T | undefined => undefined;
@@ -52,6 +54,15 @@ is<Equal<typeof orderSummaryV2, ProjectionValue<typeof orderSummary, OrderPlaced
 is<EventClass<OrderPlaced> extends abstract new (...args: never[]) => OrderPlaced ? true : false>();
 is<Equal<RefoldError['code'], ErrorCode>>();
 
+export const narrowed = projection({ name: 'narrowed', version: 1, into: orderSummary }).on(
+  OrderShipped,
+  { missing: 'park', fields: ['shippedAt'] },
+  (e, row) => {
+    is<Equal<typeof e, Pick<OrderShipped, 'shippedAt'>>>();
+    return { ...row, changed_at: e.shippedAt };
+  },
+);
+
 export const use = async (shop: Connected): Promise<void> => {
   const rows = await shop.query('order_summary');
   is<Equal<(typeof rows)[number], Row<typeof orderSummary>>>();
@@ -67,3 +78,21 @@ export const command = async (bus: CommandBus): Promise<void> => {
   const { result: shipped } = await bus.send(new ShipOrder('o', 'c'), { id: 'once' });
   is<Equal<typeof shipped, void>>();
 };
+
+is<Equal<FromAvro<typeof everythingSchema>, EverythingFields>>();
+
+/** A class over a generated module: the compiler holds class and `.avsc` file together. */
+@EventType({ name: 'test.Everything', version: 1, topic: 'test', key: (e) => e.id, time: (e) => e.at, schema: everythingSchema })
+export class Everything implements EverythingFields {
+  constructor(
+    readonly id: string,
+    readonly n: bigint,
+    readonly small: number,
+    readonly raw: Uint8Array | null,
+    readonly amount: Decimal,
+    readonly at: Date,
+    readonly status: 'placed' | 'shipped',
+    readonly counts: Readonly<Record<string, bigint>>,
+    readonly lines: EverythingFields['lines'],
+  ) {}
+}

@@ -9,13 +9,13 @@ import { diffAction, listAction, moveAction, retireAction, startAction, statusAc
 import { parseWanted, type WantedProjection } from './replay-choice';
 import { runAction, type RunFlags } from './run-command';
 import { addSchemaCommands } from './schemas-commands';
-import { LOG_LEVELS, type Action, type Flags, type OfflineAction } from './session';
+import { LOG_LEVELS, type Action, type AnyAction, type Flags } from './session';
 import { addTopicCommands } from './topics-commands';
 import { DEFAULT_COLUMNS, type Terminal } from './terminal';
 import { wholeNumber } from './whole-number';
 
 /** Does an action with the flags that were given; it never rejects. */
-export type Perform = (flags: Flags, action: Action | OfflineAction) => Promise<void>;
+export type Perform = (flags: Flags, action: AnyAction) => Promise<void>;
 
 const EXIT_CODES = `
 Exit codes:

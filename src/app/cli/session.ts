@@ -7,7 +7,7 @@ import { connect, type ConnectedApp } from '../connect';
 import { TOKENS } from '../container';
 import { pinoLogger } from '../pino-logger';
 import type { ExitCode } from './failure';
-import { loadApp } from './load-app';
+import { loadApp, type LoadedApp } from './load-app';
 import { maskSecrets } from './secrets';
 import type { Terminal } from './terminal';
 
@@ -35,6 +35,8 @@ export interface Outcome {
 /** A connected application with what a command needs to talk. */
 export interface Session {
   readonly connected: ConnectedApp;
+  /** The module of the application. */
+  readonly file: string;
   readonly terminal: Terminal;
   readonly logger: Logger;
   readonly json: boolean;
@@ -73,14 +75,32 @@ const loggerOf = (flags: Flags, terminal: Terminal, usual: LogLevel | undefined)
   return pinoLogger({ level, write: (line) => terminal.stderr(maskSecrets(line)) });
 };
 
+/** An action on the application as it stands in code, without services. */
+export interface AppAction {
+  readonly application: (loaded: LoadedApp, terminal: Terminal) => Promise<Outcome>;
+}
+
+/** An action on files alone. */
+export interface FileAction {
+  readonly files: (terminal: Terminal) => Promise<Outcome>;
+}
+
+export type AnyAction = Action | AppAction | FileAction | OfflineAction;
+
 /** Loads the application, connects it, does the work and closes; an error of the work counts more than one of closing. */
-export const inSession = async (flags: Flags, terminal: Terminal, action: Action | OfflineAction): Promise<Outcome> => {
+export const inSession = async (flags: Flags, terminal: Terminal, action: AnyAction): Promise<Outcome> => {
   if ('answer' in action) {
     return action.answer();
   }
+  if ('files' in action) {
+    return action.files(terminal);
+  }
+  if ('application' in action) {
+    return action.application(await loadApp(flags.app, terminal.cwd), terminal);
+  }
   const { logs, needsSchema = true, work } = action;
   const logger = loggerOf(flags, terminal, logs);
-  const { app, configuration: fromFile } = await loadApp(flags.app, terminal.cwd);
+  const { app, file, configuration: fromFile } = await loadApp(flags.app, terminal.cwd);
   const configuration = resolveConfiguration(fromFile, terminal.env, configurationFlags(flags));
   const connected = await connect(app, {
     configuration: { ...configuration, servicesFolder: path.resolve(terminal.cwd, configuration.servicesFolder) },
@@ -92,7 +112,7 @@ export const inSession = async (flags: Flags, terminal: Terminal, action: Action
     if (needsSchema) {
       await assertMigrated(connected.container.resolve(TOKENS.pool));
     }
-    outcome = await work({ connected, terminal, logger, json: flags.json === true });
+    outcome = await work({ connected, file, terminal, logger, json: flags.json === true });
   } catch (error) {
     await connected.close().catch(() => undefined); // what the work threw says more
     throw error;

@@ -35,9 +35,12 @@ describeWithRegistry('an application whose schemas lie in a registry with the Co
     await first.emit(orders(20, 40));
     await poolOf(first).query(`UPDATE refold.schema_ids SET fingerprint = 'x' || fingerprint`);
     const second = await connect();
-    await expect(second.emit([order(40)])).rejects.toMatchObject({ code: 'schema.id-changed' });
+    await expect(second.emit([order(40)])).rejects.toMatchObject({ code: 'schema.id-reassigned' });
     const stopping = world.work(second);
-    await until(async () => (await onlyCheckpoints(second)).every(({ stoppedBy }) => stoppedBy?.code === 'schema.id-changed'), 'every partition has stopped');
+    await until(
+      async () => (await onlyCheckpoints(second)).every(({ stoppedBy }) => stoppedBy?.code === 'schema.id-reassigned'),
+      'every partition has stopped',
+    );
     await stopping.stop();
     expect(await second.query('order_summary')).toHaveLength(20);
 

@@ -15,7 +15,7 @@ export default { app: defineApp({ name: 'schemas', events: [Placed], projections
 `;
 
 /** The same story over each registry. */
-const story = (mode: string, environment: () => Promise<Record<string, string>>): void => {
+const story = (mode: string, environment: () => Promise<Record<string, string>>, keepsModes: boolean): void => {
   let database: TestDatabase;
   let folder: string;
   const name = `cli.${ownName('Placed')}`;
@@ -58,9 +58,36 @@ const story = (mode: string, environment: () => Promise<Record<string, string>>)
     for (const line of ['schemas register', 'migrate']) {
       const { code, stderr } = await refold(broken, line);
       expect({ line, code }).toEqual({ line, code: 1 });
-      expect(stderr).toContain(`error [schema.incompatible] ${subject} (${mode}): field other: string cannot be read as int`);
+      expect(stderr).toContain(`error [schema.incompatible] ${subject} (${mode}, by the code FULL_TRANSITIVE): field other: string cannot be read as int`);
     }
-    expect(answerOf(await refold(broken, 'schemas check --json')).schemas[0]).toMatchObject({ state: 'incompatible', breaks: [{}, {}] });
+    expect(answerOf(await refold(broken, 'schemas check --json')).schemas[0]).toMatchObject({ state: 'incompatible', breaks: [{}, {}, {}, {}] });
+  });
+
+  it('changes the mode of a subject where it is told to, and only there', async () => {
+    const more = [
+      { name: 'other', type: 'string' },
+      { name: 'note', type: 'string', default: '' },
+    ];
+    const modeOf = async (): Promise<string> => answerOf(await refold(more, 'schemas check --json')).schemas[0].mode;
+    expect((await refold(more, 'schemas register')).code).toBe(0);
+    expect(await modeOf()).toBe(mode);
+    const set = answerOf(await refold(more, 'schemas register --set-compatibility --json')).schemas[0];
+    expect(set.modeSet).toBe(keepsModes ? 'FULL_TRANSITIVE' : undefined);
+    expect(await modeOf()).toBe(keepsModes ? 'FULL_TRANSITIVE' : mode);
+    expect(answerOf(await refold(more, 'schemas register --set-compatibility --json')).schemas[0].modeSet).toBeUndefined();
+  });
+
+  it('checks what is kept too, where something is', async () => {
+    const fields = [
+      { name: 'other', type: 'string' },
+      { name: 'note', type: 'string', default: '' },
+    ];
+    const kept = path.join(folder, 'kept');
+    expect((await refold(fields, `schemas record --folder ${kept}`)).code).toBe(0);
+    expect(answerOf(await refold(fields, `schemas check --json --folder ${kept}`))).toMatchObject({ schemas: [{ state: 'identical' }], kept: { wrong: [] } });
+    writeFileSync(path.join(kept, subject, '1.golden.json'), '{"samples":[{"topic":"orders","key":"k","headers":{},"body":"","events":[]}]}');
+    const { code, stdout } = await refold(fields, `schemas check --folder ${kept}`);
+    expect([code, stdout]).toEqual([1, expect.stringContaining('today: [event.undecodable]')]);
   });
 
   it('stops where an id means something else than before', async () => {
@@ -72,13 +99,13 @@ const story = (mode: string, environment: () => Promise<Record<string, string>>)
     for (const line of ['schemas check', 'schemas register', 'migrate']) {
       const { code, stderr } = await refold(fields, line);
       expect({ line, code }).toEqual({ line, code: 1 });
-      expect(stderr).toContain('error [schema.id-changed]');
+      expect(stderr).toContain('error [schema.id-reassigned]');
     }
   });
 };
 
 describeWithPostgres('refold schemas over the registry in Postgres', () => {
-  story('BACKWARD_TRANSITIVE', () => Promise.resolve({}));
+  story('BACKWARD_TRANSITIVE', () => Promise.resolve({}), false);
 
   it('tells a registry that does not answer, and never its password', async () => {
     const url = `http://me:hidden@127.0.0.1:${String(await closedPort())}`;
@@ -93,5 +120,5 @@ describeWithPostgres('refold schemas over the registry in Postgres', () => {
 });
 
 describeWithRegistry('refold schemas over a registry with the Confluent API', () => {
-  story('BACKWARD', async () => ({ REFOLD_REGISTRY_URL: await registryUrl() }));
+  story('BACKWARD', async () => ({ REFOLD_REGISTRY_URL: await registryUrl() }), true);
 });

@@ -77,7 +77,7 @@ describeWithRegistry('a registry with the Confluent API', () => {
       byId: async () => ({ ...(await connect().byId(other))!, id }),
     };
     const pinned = new PinnedSchemaRegistry(restored, pins);
-    const changed = { code: 'schema.id-changed', retryable: false, facts: { schemaId: id } };
+    const changed = { code: 'schema.id-reassigned', retryable: false, facts: { schemaId: id } };
     expect(await errorOf(() => pinned.byId(id))).toMatchObject(changed);
     expect(await errorOf(() => pinned.idOf(`${after}.v1`, recordText(after)))).toMatchObject(changed);
     expect(await errorOf(() => pinned.register(`${after}.v1`, recordText(after)))).toMatchObject(changed);
@@ -128,6 +128,37 @@ describe('what is no working registry', () => {
     const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`;
     expect(new Set(seen)).toEqual(new Set([basic('u@x:s/ecret'), basic('me:hidden')]));
     expect(JSON.stringify(errors.map((error) => [error.message, error.facts, error.remedy, String(error.cause)]))).not.toMatch(/s%2Fecret|s\/ecret|hidden/);
+  });
+
+  test('a token goes into the header alone, is asked for before each request, and never into an error', async () => {
+    const url = (await answering(401, '')).replace('//', '//u:hidden@');
+    let asked = 0;
+    const errors = await failures(new ConfluentSchemaRegistry({ url, token: 'secret-1' }));
+    expect(new Set(seen)).toEqual(new Set(['Bearer secret-1']));
+    seen.length = 0;
+    const rotating = new ConfluentSchemaRegistry({ url, user: 'me', password: 'hidden', token: () => Promise.resolve(`secret-${String((asked += 1))}`) });
+    errors.forEach(({ code }) => {
+      expect(code).toBe('schema.unauthorized');
+    });
+    const more = [await errorOf(() => rotating.byId(1)), await errorOf(() => rotating.byId(2))];
+    expect(seen).toEqual(['Bearer secret-1', 'Bearer secret-2']);
+    expect(JSON.stringify([...errors, ...more].map((error) => [error.message, error.facts, error.remedy, String(error.cause)]))).not.toMatch(/hidden|secret/);
+  });
+
+  test('a token that cannot be had is an error that may pass', async () => {
+    const url = await answering(200, '{}');
+    const failing = new ConfluentSchemaRegistry({ url, token: () => Promise.reject(new Error('the issuer is away')) });
+    expect(await errorOf(() => failing.byId(1))).toMatchObject({ code: 'schema.unreachable', message: expect.stringContaining('the issuer is away') });
+    expect(seen).toEqual([]);
+  });
+
+  test('registering by itself is a choice; a mode that the registry refuses to take is told', async () => {
+    const url = await answering(422, '{"error_code":42203,"message":"no"}');
+    expect([new ConfluentSchemaRegistry({ url }).registration, new ConfluentSchemaRegistry({ url, autoRegister: true }).registration]).toEqual([
+      'explicit',
+      'automatic',
+    ]);
+    expect(await errorOf(() => new ConfluentSchemaRegistry({ url }).setMode('s', 'FULL'))).toMatchObject({ code: 'schema.failed' });
   });
 
   test('nobody listening, a name that does not exist, TLS where none is spoken, silence: unreachable, and which', async () => {

@@ -18,6 +18,8 @@ const COMMANDS = [
   'schemas',
   'schemas check',
   'schemas register',
+  'schemas record',
+  'schemas types',
   'topics',
   'topics plan',
   'topics apply',

@@ -220,7 +220,7 @@ describe('an application with a foreign topic', () => {
 
   it('has the version of the mapper in the definition of its projections, and its source among what is only warned of', () => {
     const source = projectionSource(sales);
-    const of = (topic: ForeignTopic) => projectionDefinition(source, new Map([['legacy', topic]]));
+    const of = (topic: ForeignTopic) => projectionDefinition(source, { foreign: new Map([['legacy', topic]]) });
     const [plain, mapped, newer, other] = [projectionDefinition(source), of(json(sold)), of({ ...json(sold), version: 2 }), of(json(() => undefined))];
     expect(new Set([plain, mapped, newer].map(({ hash }) => hash)).size).toBe(3);
     expect(other.hash).toBe(mapped.hash);

@@ -2,6 +2,7 @@ import { Type } from 'avsc';
 import fc from 'fast-check';
 import { MemorySchemaRegistry } from '../../../src/events/adapters/memory/schema-registry';
 import { obstacles } from '../../../src/events/adapters/avro/compatibility';
+import { defineEventType, eventTypeOf } from '../../../src/events/event-type';
 import type { CompatibilityMode, SchemaRegistry } from '../../../src/events/schema-registry';
 import { breakText } from '../../../src/events/schema-verdict';
 import { AvroSerde } from '../../../src/events/adapters/avro/serde';
@@ -85,6 +86,24 @@ describe('what registering a schema would break', () => {
     });
     expect(await verdictOn([first, second, third], 'FORWARD')).toMatchObject({ state: 'compatible' });
     expect(await verdictOn([first, second, third], 'FULL_TRANSITIVE')).toMatchObject({ state: 'incompatible', breaks: [{ id: 1, direction: 'forward' }] });
+  });
+
+  test('the event type may demand more than the registry: by default that all readers of before can read it', async () => {
+    class Thing {
+      id = '';
+    }
+    const options = { name: 'orders.Thing', version: 1, topic: 'orders', key: () => 'k', schema: recordOf(id) };
+    defineEventType(Thing, options);
+    expect(eventTypeOf(Thing).compatibility).toBe('FULL_TRANSITIVE');
+    const states = async (compatibility: CompatibilityMode) => {
+      const registry = new MemorySchemaRegistry();
+      await startedSerde([eventClass({ schema: recordOf(id, { name: 'n', type: 'int' }) })], registry);
+      const serde = new AvroSerde({ types: new EventTypes([eventClass({ schema: recordOf(id), compatibility })]), registry, source: 'shop' });
+      return (await serde.check()).map(({ state, mode, compatibility: demanded }) => [state, mode, demanded]);
+    };
+    expect(await states('FULL_TRANSITIVE')).toEqual([['incompatible', 'BACKWARD_TRANSITIVE', 'FULL_TRANSITIVE']]);
+    expect(await states('FORWARD')).toEqual([['incompatible', 'BACKWARD_TRANSITIVE', 'FORWARD']]);
+    expect(await states('BACKWARD')).toEqual([['compatible', 'BACKWARD_TRANSITIVE', 'BACKWARD']]);
   });
 
   test('one that would break something keeps all from being registered', async () => {

@@ -44,10 +44,10 @@ describe('a registry whose ids are held', () => {
     answers.from = restored;
     await decoder.prepare([record]);
     const error = await errorOf(() => decoder.decode(record));
-    expect([error.code, error.facts]).toEqual(['schema.id-changed', { topic: 'orders', partition: 3, offset: 7, key: 'k1', schemaId: 1 }]);
+    expect([error.code, error.facts]).toEqual(['schema.id-reassigned', { topic: 'orders', partition: 3, offset: 7, key: 'k1', schemaId: 1 }]);
     answers.from = registry;
     await decoder.prepare([record]);
-    expect((await errorOf(() => decoder.decode(record))).code).toBe('schema.id-changed'); // believed for a few seconds
+    expect((await errorOf(() => decoder.decode(record))).code).toBe('schema.id-reassigned'); // believed for a few seconds
     pass(3_000);
     await decoder.prepare([record]);
     expect(decoder.decode(record)).toHaveLength(1);
@@ -69,7 +69,7 @@ describe('a registry whose ids are held', () => {
     answers.from = restored;
     const again = new AvroSerde({ types: new EventTypes([Thing]), registry: pinned, source: 'shop' });
     for (const work of [() => again.start(), () => again.register(), () => again.check()]) {
-      expect((await errorOf(work)).code).toBe('schema.id-changed');
+      expect((await errorOf(work)).code).toBe('schema.id-reassigned');
     }
   });
 });

@@ -13,6 +13,7 @@ const schema = recordOf(
   { name: 'at', type: instant },
   { name: 'count', type: 'long' },
   { name: 'name', type: 'string' },
+  { name: 'uuid', type: ['null', { type: 'string', logicalType: 'uuid' }], default: null },
   { name: 'raw', type: ['null', 'bytes'], default: null },
   { name: 'status', type: { type: 'enum', name: 'Status', symbols: ['placed', 'shipped'] } },
   {
@@ -23,7 +24,7 @@ const schema = recordOf(
     },
   },
 );
-const good = { amount: Decimal.parse('1.50'), at: new Date(5), count: 1n, name: 'n', raw: null, status: 'placed', lines: [] };
+const good = { amount: Decimal.parse('1.50'), at: new Date(5), count: 1n, name: 'n', uuid: null, raw: null, status: 'placed', lines: [] };
 const Thing = eventClass({ schema });
 const where = { topic: 'orders', partition: 3, offset: 7, key: 'k1' };
 
@@ -39,6 +40,8 @@ describe('encode refuses what does not fit, and names the field', () => {
     ['name', undefined, 'is missing'],
     ['name', 'a\ud800b', 'surrogate'],
     ['raw', 'text', 'is not a Uint8Array'],
+    ['uuid', 'text', 'is not a UUID'],
+    ['uuid', 5, 'is not a string'],
     ['status', 'toString', 'is none of placed, shipped'],
     ['status', ['placed'], 'is none of placed, shipped'],
     ['lines.1.price', [{ price: null }, { price: Decimal.parse('0.001') }], 'has more than 2 decimals'],

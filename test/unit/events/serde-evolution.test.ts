@@ -1,5 +1,6 @@
 import { MemorySchemaRegistry } from '../../../src/events/adapters/memory/schema-registry';
 import type { EventClass } from '../../../src/events/event-type';
+import { asEvent, type Fields, type Upcasters } from '../../../src/events/upcasting';
 import type { DecodedEvent } from '../../../src/events/event-serde';
 import { Decimal } from '../../../src/kernel/decimal';
 import { answering, decodedWith, errorOf, eventClass, recordOf, startedSerde, stored } from './serde-fixture';
@@ -166,9 +167,107 @@ describe('by upcasters', () => {
     expect([error.code, error.message, error.facts.offset]).toEqual(['event.undecodable', expect.stringContaining(reason), 7]);
   });
 
-  test('a newer version than ours is read by Avro alone', async () => {
+  test('a newer version than ours without an upcaster between is read by Avro alone', async () => {
     const Newer = eventClass({ version: 3, schema: recordOf(id, { name: 'extra', type: 'int' }) });
     const Ours = eventClass({ version: 2, schema: recordOf(id), upcasters: { 1: () => [] } });
     expect(events(await across(Newer, { id: 'x', extra: 1 }, Ours))).toEqual([new Ours({ id: 'x' })]);
   });
+
+  test('a newer version that means something else, or that Avro cannot resolve, is held and says so', async () => {
+    const Ours = eventClass({ version: 1, schema: recordOf(id) });
+    const Meant = eventClass({ version: 2, schema: recordOf(id), upcasters: { 1: (f) => f } });
+    const Other = eventClass({ version: 2, schema: recordOf({ name: 'id', type: 'int' }) });
+    for (const [Newer, given] of [
+      [Meant, 'x'],
+      [Other, 1],
+    ] as const) {
+      const error = await errorOf(() => across(Newer, { id: given }, Ours));
+      expect([error.code, error.facts, error.remedy]).toEqual([
+        'event.newer-version',
+        expect.objectContaining({ written: 2, known: 1, offset: 7 }),
+        expect.stringContaining('Deploy the newer code'),
+      ]);
+    }
+    expect(events(await across(Meant, { id: 'x' }, Meant))).toEqual([new Meant({ id: 'x' })]);
+  });
+
+  test('an event is split into others of today, and each reader gets its part under the place it has for all', async () => {
+    const registry = new MemorySchemaRegistry();
+    const Whole = eventClass({ version: 1, schema: recordOf(id, { name: 'paid', type: 'long' }) });
+    const record = stored((await startedSerde([Whole], registry)).encode(new Whole({ id: 'x', paid: 5n })));
+    const Paid = eventClass({
+      name: 'orders.Paid',
+      version: 2,
+      schema: recordOf({ name: 'cents', type: 'long' }),
+      upcasters: { 1: (f) => ({ cents: (f.euros as bigint) * 100n }) },
+    });
+    const Left = eventClass({ name: 'orders.Left', schema: recordOf(id) });
+    const Thing = eventClass({
+      version: 2,
+      schema: recordOf(id),
+      becomes: ['orders.Paid'],
+      upcasters: { 1: (f) => [{ id: f.id }, asEvent('orders.Paid', 1, { euros: f.paid })] },
+    });
+    const all = [Thing, Paid, Left];
+    const [thing, paid] = [
+      { type: 'orders.Thing', event: new Thing({ id: 'x' }), key: 'k1', index: 0 },
+      { type: 'orders.Paid', event: new Paid({ cents: 500n }), key: 'k1', index: 1 },
+    ];
+    expect(await decodedWith(all, registry, record)).toMatchObject([thing, paid]);
+    expect(await decodedWith(all, registry, record, [Paid])).toMatchObject([paid]);
+    expect(await decodedWith(all, registry, record, [Thing])).toMatchObject([thing]);
+    expect(await decodedWith(all, registry, record, [Left])).toEqual([]);
+    const today = stored((await startedSerde(all, registry)).encode(new Thing({ id: 'y' })));
+    expect(await decodedWith(all, registry, today, [Paid])).toEqual([]);
+    const Later = eventClass({ version: 3, schema: recordOf({ name: 'id', type: 'int' }), upcasters: { 1: () => [], 2: () => [] } });
+    const later = stored((await startedSerde([Later], registry)).encode(new Later({ id: 1 })));
+    expect(await decodedWith(all, registry, later, [Paid])).toEqual([]); // none of the old ones that become it
+    expect((await errorOf(() => decodedWith(all, registry, later, [Thing]))).code).toBe('event.newer-version');
+  });
+
+  test('a field is filled from the record', async () => {
+    const New = eventClass({
+      version: 2,
+      schema: recordOf(
+        { name: 'name', type: 'string' },
+        { name: 'at', type: { type: 'long', logicalType: 'timestamp-millis' } },
+        { name: 'by', type: 'string' },
+      ),
+      upcasters: { 1: ({ name }, { time, headers, key, offset }) => ({ name, at: time, by: `${headers.ce_source ?? ''} ${key ?? ''} ${String(offset)}` }) },
+    });
+    const Timed = eventClass({ schema: recordOf({ name: 'name', type: 'string' }), time: () => new Date(1234) });
+    expect(events(await across(Timed, { name: 'a' }, New))).toEqual([new New({ name: 'a', at: new Date(1234), by: '/shop k1 7' })]);
+  });
+});
+
+describe('by former names', () => {
+  const Old = eventClass({ name: 'Thing', schema: recordOf({ name: 'name', type: 'string' }) });
+
+  test.each([1, 2])('a type that was renamed is read under its present name, at version %i', async (version) => {
+    const upcasters: Upcasters = version === 1 ? {} : { 1: (f: Fields) => ({ first: f.name }) };
+    const schema = recordOf({ name: version === 1 ? 'name' : 'first', type: 'string' });
+    const New = eventClass({ name: 'shop.Renamed', version, formerNames: ['orders.Other', 'Thing'], schema, upcasters });
+    const event = new New(version === 1 ? { name: 'a' } : { first: 'a' });
+    expect(await across(Old, { name: 'a' }, New)).toMatchObject([{ type: 'shop.Renamed', event }]);
+  });
+
+  test('also where the writer named no type', async () => {
+    const New = eventClass({ name: 'shop.Renamed', formerNames: ['Thing'], schema: recordOf({ name: 'name', type: 'string' }) });
+    const registry = new MemorySchemaRegistry();
+    const { value } = (await startedSerde([Old], registry)).encode(new Old({ name: 'a' }));
+    expect(await decodedWith([New], registry, stored({ value, headers: {} }))).toMatchObject([{ type: 'shop.Renamed' }]);
+  });
+});
+
+test('an event of a type that nobody registered stops the reader, or is read past where it says so', async () => {
+  const registry = new MemorySchemaRegistry();
+  const [Newer, Known] = [eventClass({ name: 'orders.Newer', schema: recordOf(id) }), eventClass({ schema: recordOf(id) })];
+  const { value, headers } = (await startedSerde([Newer], registry)).encode(new Newer({ id: 'x' }));
+  const serde = await startedSerde([Known], registry);
+  for (const record of [stored({ value, headers }), stored({ value, headers: {} })]) {
+    const [holds, ignores] = [serde.decoder([Known]), serde.decoder([Known], { unknownEvents: 'ignore' })];
+    await Promise.all([holds.prepare([record]), ignores.prepare([record])]);
+    expect(await errorOf(() => holds.decode(record))).toMatchObject({ code: 'event.unknown-type', remedy: expect.stringContaining('Deploy') });
+    expect(ignores.decode(record)).toEqual([]);
+  }
 });

@@ -22,17 +22,21 @@ export const stored = (record: Pick<NewRecord, 'value' | 'headers'> & { readonly
 
 type Definition = Partial<EventTypeOptions<unknown, never>> & { readonly schema: unknown };
 
-/** A fresh class with the event type `orders.Thing` unless said otherwise. */
+/** A fresh class with the event type `orders.Thing` unless said otherwise; what readers of before could read does not matter to most tests. */
 export const eventClass = (definition: Definition): EventClass<object> & (new (fields: object) => object) => {
   class Thing {
     constructor(fields: object) {
       Object.assign(this, fields);
     }
   }
-  defineEventType<unknown, object>(Thing, { name: 'orders.Thing', version: 1, topic: 'orders', key: () => 'k1', ...definition } as EventTypeOptions<
-    unknown,
-    object
-  >);
+  defineEventType<unknown, object>(Thing, {
+    name: 'orders.Thing',
+    version: 1,
+    topic: 'orders',
+    key: () => 'k1',
+    compatibility: 'NONE',
+    ...definition,
+  } as EventTypeOptions<unknown, object>);
   return Thing;
 };
 

@@ -41,6 +41,8 @@ const everything = {
     { name: 'maybeLong', type: ['null', 'long'] },
     { name: 'maybeBytes', type: ['null', 'bytes'] },
     { name: 'maybeTime', type: ['null', { type: 'long', logicalType: 'timestamp-millis' }] },
+    { name: 'uuid', type: { type: 'string', logicalType: 'uuid' } },
+    { name: 'maybeUuid', type: ['null', { type: 'string', logicalType: 'uuid' }] },
     { name: 'textOrLong', type: ['string', 'long'] },
   ],
 } as const;
@@ -111,6 +113,8 @@ const fields: fc.Arbitrary<Fields> = fc.record(
     maybeLong: maybe(long),
     maybeBytes: maybe(bytes),
     maybeTime: maybe(date),
+    uuid: fc.uuid(),
+    maybeUuid: maybe(fc.uuid()),
     textOrLong: fc.oneof(text, long),
   },
   { noNullPrototype: true },

@@ -85,22 +85,20 @@ const between = (reader: () => Type, writer: () => Type): Obstacle[] => {
 
 const typeOf = ({ id, schema }: RegisteredSchema): Type => parseWriterSchema(id, schema).type;
 
-const forwardTo = (mode: CompatibilityMode, schemas: readonly RegisteredSchema[]): readonly RegisteredSchema[] => {
-  if (!/^(FORWARD|FULL)/.test(mode)) {
-    return [];
-  }
-  return mode.endsWith('_TRANSITIVE') ? schemas : schemas.slice(-1);
+const forwardTo = (modes: readonly CompatibilityMode[], schemas: readonly RegisteredSchema[]): readonly RegisteredSchema[] => {
+  const forward = modes.filter((mode) => /^(FORWARD|FULL)/.test(mode));
+  return forward.some((mode) => mode.endsWith('_TRANSITIVE')) ? schemas : forward.length > 0 ? schemas.slice(-1) : [];
 };
 
-/** What registering a schema would break: reading anything ever registered under the subject, and what the mode of the registry demands. */
-export const breaksOf = ({ mode, schemas }: RegisteredSubject, reader: Type, text: string): readonly SchemaBreak[] => [
+/** What registering a schema would break: reading anything ever registered under the subject, and what the modes of registry and event type demand. */
+export const breaksOf = ({ mode, schemas }: RegisteredSubject, compatibility: CompatibilityMode, reader: Type, text: string): readonly SchemaBreak[] => [
   ...schemas.flatMap((one) =>
     between(
       () => reader,
       () => typeOf(one),
     ).map((obstacle): SchemaBreak => ({ id: one.id, direction: 'backward', ...obstacle })),
   ),
-  ...forwardTo(mode, schemas).flatMap((one) =>
+  ...forwardTo([mode, compatibility], schemas).flatMap((one) =>
     between(
       () => typeOf(one),
       () => typeOf({ id: 0, schema: text }),

@@ -1,12 +1,16 @@
-import { RefoldError, isRefoldError, messageOf, type ErrorCode } from '../../../kernel/errors';
+import { isRefoldError, messageOf } from '../../../kernel/errors';
 import { CE, parseRfc3339 } from '../../cloudevents';
 import type { LogRecord } from '../../event-log';
-import type { DecodedEvent, EventDecoder, RecordFacts } from '../../event-serde';
-import { MAGIC, PREFIX_BYTES, type EventCodec, type Read } from './event-codec';
+import type { DecodedEvent, DecoderOptions, EventDecoder, RecordFacts } from '../../event-serde';
+import type { EventTypeDefinition } from '../../event-type';
+import { failure, undecodable } from './decode-failure';
+import { MAGIC, PREFIX_BYTES, type EventCodec, type Reader } from './event-codec';
+import { UndeclaredField } from './narrowing';
 import type { WriterSchema } from './schema';
 import type { SchemaCache } from './schema-cache';
+import { targetsOf, type Target } from './targets';
 
-export interface AvroDecoderOptions {
+export interface AvroDecoderOptions extends DecoderOptions {
   /** Of every event type of the application. */
   readonly codecs: readonly EventCodec[];
   /** Names of the event types to decode; others are skipped. */
@@ -14,37 +18,20 @@ export interface AvroDecoderOptions {
   readonly schemas: SchemaCache;
 }
 
-/** One event type as this decoder sees it; readers are made once per writer's schema. */
-interface Target {
-  readonly codec: EventCodec;
-  readonly name: string;
-  readonly wanted: boolean;
-  readonly readers: Map<number, Read>;
-}
-
 const NOTHING: readonly DecodedEvent[] = [];
 
 /** See {@link EventDecoder}. Keeps the last header time it parsed, since facts and body of a record are read after each other. */
 export class AvroDecoder implements EventDecoder {
-  readonly #targets = new Map<string, Target>();
+  readonly #targets: ReadonlyMap<string, Target>;
   readonly #schemas: SchemaCache;
+  readonly #ignoresUnknown: boolean;
   #timeText = '';
   #timeMs: number | undefined;
 
-  constructor({ codecs, wanted, schemas }: AvroDecoderOptions) {
+  constructor({ codecs, wanted, schemas, fields, unknownEvents }: AvroDecoderOptions) {
     this.#schemas = schemas;
-    const targets = codecs.map((codec) => ({
-      codec,
-      name: codec.definition.name,
-      wanted: wanted.has(codec.definition.name),
-      readers: new Map<number, Read>(),
-    }));
-    for (const target of targets) {
-      target.codec.aliases.forEach((alias) => this.#targets.set(alias, target));
-    }
-    for (const target of targets) {
-      this.#targets.set(target.name, target); // a present name goes before a former one
-    }
+    this.#ignoresUnknown = unknownEvents === 'ignore';
+    this.#targets = targetsOf(codecs, wanted, fields);
   }
 
   facts(record: LogRecord): RecordFacts {
@@ -80,50 +67,77 @@ export class AvroDecoder implements EventDecoder {
     }
     const type = record.headers[CE.type];
     const named = type === undefined ? undefined : this.#target(record, type);
-    if (named?.wanted === false) {
+    if (named === undefined ? type !== undefined : !isRead(named)) {
       return NOTHING;
     }
     const id = schemaId(record, value);
-    const target = named ?? this.#targetOfWriter(record, id);
-    if (!target.wanted) {
+    const target = named ?? this.#target(record, this.#writer(record, id).name);
+    if (target === undefined || !isRead(target)) {
       return NOTHING;
     }
-    const read = target.readers.get(id) ?? this.#reader(record, target, id);
-    return this.#decoded(record, target, read, value);
+    const reader = target.readers.get(id) ?? this.#reader(record, target, id);
+    if (reader.kind === 'several') {
+      return this.#upcast(record, target, reader, value);
+    }
+    return target.wanted ? this.#decoded(record, target, reader, value, id) : NOTHING;
   }
 
-  #decoded(record: LogRecord, target: Target, read: Read, value: Buffer): readonly DecodedEvent[] {
+  #decoded(record: LogRecord, target: Target, reader: OneReader, value: Buffer, id: number): readonly DecodedEvent[] {
     const time = this.#timeOf(record);
-    let events: readonly object[];
     try {
-      events = read(value);
+      const event = reader.read(value);
+      return [{ type: target.name, event, key: this.#keyOf(record, target, event, id), time, index: 0 }];
     } catch (error) {
       throw undecodable(record, target.name, error);
     }
-    if (events.length === 0) {
-      return NOTHING;
+  }
+
+  /** What is not asked for counts in the index: the place of an event is the same for every reader. */
+  #upcast(record: LogRecord, target: Target, reader: SeveralReader, value: Buffer): readonly DecodedEvent[] {
+    const time = this.#timeOf(record);
+    const { topic, partition, offset, timestamp, headers } = record;
+    const key = record.key?.toString() ?? null;
+    try {
+      const made = reader.read(value, { topic, partition, offset, key, headers, time: new Date(time), appendedAt: new Date(timestamp) });
+      return made.flatMap(({ type, fields }, index) => {
+        const of = this.#targets.get(type) as Target;
+        const event = of.wanted ? of.codec.instance(fields) : undefined;
+        return event === undefined ? [] : [{ type, event, key: keyNamed(record, of.codec.definition, event), time, index }];
+      });
+    } catch (error) {
+      throw undecodable(record, target.name, error);
     }
-    const key = keyOf(record, target, events[0] as object);
-    if (events.length === 1) {
-      return [{ type: target.name, event: events[0] as object, key, time, index: 0 }];
+  }
+
+  /** The event names its stream where the record key does not, if need be in a field that the reader does not ask for. */
+  #keyOf(record: LogRecord, target: Target, event: object, id: number): string {
+    const { definition } = target.codec;
+    try {
+      const whole = target.wholes.get(id);
+      return whole?.kind === 'one' ? keyNamed(record, definition, whole.read(record.value as Buffer)) : keyNamed(record, definition, event);
+    } catch (error) {
+      if (!(error instanceof UndeclaredField) || target.wholes.has(id)) {
+        throw error;
+      }
+      target.wholes.set(id, target.codec.reader(this.#writer(record, id), this.#typeNamed));
+      return this.#keyOf(record, target, event, id);
     }
-    return events.map((event, index) => ({ type: target.name, event, key, time, index }));
   }
 
   #mayWant(type: string | undefined): boolean {
-    return type === undefined || this.#targets.get(type)?.wanted === true;
+    const target = type === undefined ? undefined : this.#targets.get(type);
+    return type === undefined || (target !== undefined && isRead(target));
   }
 
-  #target(record: LogRecord, type: string): Target {
+  readonly #typeNamed = (name: string): EventTypeDefinition | undefined => this.#targets.get(name)?.codec.definition;
+
+  /** `undefined`: of a type that nobody registered and this reader ignores. */
+  #target(record: LogRecord, type: string): Target | undefined {
     const target = this.#targets.get(type);
-    if (target === undefined) {
+    if (target === undefined && !this.#ignoresUnknown) {
       throw failure('event.unknown-type', `event type ${type} is not registered`, record, { type });
     }
     return target;
-  }
-
-  #targetOfWriter(record: LogRecord, id: number): Target {
-    return this.#target(record, this.#writer(record, id).name);
   }
 
   #writer(record: LogRecord, id: number): WriterSchema {
@@ -131,8 +145,8 @@ export class AvroDecoder implements EventDecoder {
     if (writer === undefined) {
       throw failure('event.unknown-schema-id', `schema id ${String(id)} is not known to the registry`, record, { schemaId: id });
     }
-    if ('broken' in writer && isRefoldError(writer.broken, 'schema.id-changed')) {
-      throw failure('schema.id-changed', writer.broken.summary, record, { schemaId: id }, writer.broken);
+    if ('broken' in writer && isRefoldError(writer.broken, 'schema.id-reassigned')) {
+      throw failure('schema.id-reassigned', writer.broken.summary, record, { schemaId: id }, writer.broken);
     }
     if ('broken' in writer) {
       throw failure(
@@ -146,21 +160,32 @@ export class AvroDecoder implements EventDecoder {
     return writer;
   }
 
-  #reader(record: LogRecord, target: Target, id: number): Read {
+  #reader(record: LogRecord, target: Target, id: number): Reader {
     const writer = this.#writer(record, id);
-    try {
-      const read = target.codec.reader(writer);
-      target.readers.set(id, read);
-      return read;
-    } catch (error) {
-      throw failure(
-        'event.undecodable',
-        `schema ${String(id)} cannot be read as ${target.name}: ${messageOf(error)}`,
-        record,
-        { type: target.name, schemaId: id },
-        error,
-      );
+    const { name, version } = target.codec.definition;
+    if (!target.wanted && !target.codec.upcasts(writer)) {
+      target.readers.set(id, SKIPPED);
+      return SKIPPED;
     }
+    if (writer.since > version) {
+      throw this.#newer(record, target, writer, 'an upcaster stands between the two');
+    }
+    try {
+      const reader = target.codec.reader(writer, this.#typeNamed, target.fields);
+      target.readers.set(id, reader);
+      return reader;
+    } catch (error) {
+      if (writer.version !== undefined && writer.version > version) {
+        throw this.#newer(record, target, writer, messageOf(error), error);
+      }
+      throw failure('event.undecodable', `schema ${String(id)} cannot be read as ${name}: ${messageOf(error)}`, record, { type: name, schemaId: id }, error);
+    }
+  }
+
+  #newer(record: LogRecord, { codec }: Target, { id, version = 0 }: WriterSchema, reason: string, cause?: unknown): Error {
+    const { name, version: ours } = codec.definition;
+    const message = `${name} was written in version ${String(version)}, which code of version ${String(ours)} cannot read: ${reason}`;
+    return failure('event.newer-version', message, record, { type: name, written: version, known: ours, schemaId: id }, cause);
   }
 
   #timeOf(record: LogRecord): number {
@@ -184,15 +209,13 @@ export class AvroDecoder implements EventDecoder {
   }
 }
 
-type Facts = Readonly<Record<string, string | number>>;
+type OneReader = Extract<Reader, { readonly kind: 'one' }>;
+type SeveralReader = Extract<Reader, { readonly kind: 'several' }>;
 
-const failure = (code: ErrorCode, message: string, record: LogRecord, facts: Facts, cause?: unknown): RefoldError => {
-  const { topic, partition, offset, key } = record;
-  return new RefoldError(code, message, { facts: { topic, partition, offset, key: key?.toString(), ...facts }, cause });
-};
+/** Of a type that is read for what its older records become: this one is none of them. */
+const SKIPPED: OneReader = { kind: 'one', read: () => ({}) };
 
-const undecodable = (record: LogRecord, type: string, error: unknown): RefoldError =>
-  isRefoldError(error, 'event.undecodable') ? error : failure('event.undecodable', `${type}: ${messageOf(error)}`, record, { type }, error);
+const isRead = ({ wanted, becomesWanted }: Target): boolean => wanted || becomesWanted;
 
 const schemaId = (record: LogRecord, value: Buffer): number => {
   if (value.length > 0 && value[0] !== MAGIC) {
@@ -207,13 +230,5 @@ const schemaId = (record: LogRecord, value: Buffer): number => {
 };
 
 /** The event names its stream where the record key does not: a foreign record has none, or the key is that of the partition. */
-const keyOf = (record: LogRecord, target: Target, event: object): string => {
-  if (record.key !== null && target.codec.definition.partitionKey === undefined) {
-    return record.key.toString();
-  }
-  try {
-    return target.codec.definition.key(event);
-  } catch (error) {
-    throw undecodable(record, target.name, error);
-  }
-};
+const keyNamed = (record: LogRecord, definition: EventTypeDefinition, event: object): string =>
+  record.key !== null && definition.partitionKey === undefined ? record.key.toString() : definition.key(event);

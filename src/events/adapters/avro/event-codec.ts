@@ -1,7 +1,8 @@
 import { types, type Type } from 'avsc';
 import { RefoldError, messageOf } from '../../../kernel/errors';
 import type { EventTypeDefinition } from '../../event-type';
-import { needsUpcasting, upcast, type Fields } from '../../upcasting';
+import { needsUpcasting, upcast, type Fields, type RecordMetadata, type UpcastEvent } from '../../upcasting';
+import { narrowedPrototype, narrowedType } from './narrowing';
 import { valueTypeOf, type WriterSchema } from './schema';
 import { faultOf, parseOldValueType, type RecordType } from './types';
 
@@ -10,8 +11,16 @@ export const MAGIC = 0x00;
 /** Magic byte and schema id. */
 export const PREFIX_BYTES = 5;
 
-/** Turns the value of a record into instances of the event class. Throws plain errors; the decoder adds the position. */
-export type Read = (value: Buffer) => readonly object[];
+/**
+ * What turns the value of a record into events. Throws plain errors; the decoder adds the position. `one`: an instance of
+ * the class; `several`: what upcasters make of it, of this type or others, whose codecs make the instances.
+ */
+export type Reader =
+  | { readonly kind: 'one'; readonly read: (value: Buffer) => object }
+  | { readonly kind: 'several'; readonly read: (value: Buffer, record: RecordMetadata) => readonly UpcastEvent[] };
+
+/** Finds the definition of another event type of the application. */
+export type TypeNamed = (name: string) => EventTypeDefinition | undefined;
 
 interface Fault {
   readonly field: string;
@@ -22,6 +31,7 @@ interface Fault {
 export class EventCodec {
   readonly definition: EventTypeDefinition;
   readonly #type: RecordType;
+  readonly #narrow = new Map<string, RecordType>();
   #scratch = Buffer.allocUnsafe(4096);
 
   /** @throws RefoldError `definition.invalid` */
@@ -69,28 +79,46 @@ export class EventCodec {
     return this.#faultOf(event)?.reason;
   }
 
-  /** A reader of what was written with this schema. @throws Error if Avro cannot resolve it */
-  reader(writer: WriterSchema): Read {
+  /** Whether upcasters stand between a writer's schema and today's. */
+  upcasts(writer: WriterSchema): boolean {
     const { version, upcasters } = this.definition;
-    const from = writer.version ?? version;
-    return needsUpcasting(from, version, upcasters) ? this.#upcastingReader(writer, from) : this.#resolvingReader(writer);
+    return needsUpcasting(writer.version ?? version, version, upcasters);
   }
 
-  #resolvingReader(writer: WriterSchema): Read {
-    const type = this.#type;
+  /** A reader of what was written with this schema: of whole events, or of some fields of them. @throws Error if Avro cannot resolve it */
+  reader(writer: WriterSchema, typeNamed: TypeNamed, fields?: readonly string[]): Reader {
+    return this.upcasts(writer) ? this.#upcastingReader(writer, typeNamed) : this.#resolvingReader(writer, fields);
+  }
+
+  #resolvingReader(writer: WriterSchema, fields: readonly string[] | undefined): Reader {
+    const type = fields === undefined ? this.#type : this.#narrowed(fields);
     const resolver = type.createResolver(writer.type);
-    return (value) => [whole(type.decode(value, PREFIX_BYTES, resolver), value)];
+    return { kind: 'one', read: (value) => whole(type.decode(value, PREFIX_BYTES, resolver), value) };
   }
 
-  #upcastingReader(writer: WriterSchema, from: number): Read {
+  #upcastingReader(writer: WriterSchema, typeNamed: TypeNamed): Reader {
     const old = parseOldValueType(writer.schema);
     plainPrototypes(old, new Set());
-    const { version, upcasters } = this.definition;
-    return (value) => upcast(whole(old.decode(value, PREFIX_BYTES), value) as Fields, from, version, upcasters).map((fields) => this.#instance(fields));
+    const type = this.definition;
+    const from = writer.version ?? type.version;
+    const fieldsOf = (value: Buffer): Fields => whole(old.decode(value, PREFIX_BYTES), value) as Fields;
+    return { kind: 'several', read: (value, record) => upcast({ type, version: from, fields: fieldsOf(value) }, record, typeNamed) };
   }
 
-  /** Fields of the current version as an instance: former names of fields and defaults count, as they do in Avro. */
-  #instance(fields: Fields): object {
+  #narrowed(fields: readonly string[]): RecordType {
+    const id = [...fields].sort().join();
+    const type = this.#narrow.get(id) ?? narrowedType(this.definition, fields);
+    if (!this.#narrow.has(id)) {
+      plainPrototypes(type, new Set());
+      const read = type.fields.map(({ name }) => name);
+      (type.recordConstructor as { prototype: unknown }).prototype = narrowedPrototype(this.definition, read);
+      this.#narrow.set(id, type);
+    }
+    return type;
+  }
+
+  /** Fields of the current version as an instance: former names of fields and defaults count, as they do in Avro. @throws TypeError */
+  instance(fields: Fields): object {
     const values = this.#type.fields.map((field) => {
       const name = [field.name, ...field.aliases].find((candidate) => Object.hasOwn(fields, candidate));
       return name === undefined ? undefined : fields[name];

@@ -54,7 +54,7 @@ export class AvroForeignReading implements ForeignReading {
     }
     if ('broken' in writer) {
       const { broken } = writer;
-      const code = isRefoldError(broken, 'schema.id-changed') ? broken.code : 'event.undecodable';
+      const code = isRefoldError(broken, 'schema.id-reassigned') ? broken.code : 'event.undecodable';
       throw new RefoldError(code, `schema ${String(id)} cannot be used: ${messageOf(broken)}`, { facts: { schemaId: id }, cause: broken });
     }
     return writer;

@@ -6,6 +6,12 @@ import { parseWriterSchema, type WriterSchema } from './schema';
 /** How long the answers "no such id" and "another schema than before" are believed, in milliseconds: a producer may register it, a registry be restored any moment. */
 const UNKNOWN_MS = 3_000;
 
+/** So many such answers are kept: bytes that are no ids could be billions. The oldest goes first. */
+const MOST_UNKNOWN = 1_000;
+
+/** Requests to the registry at once. */
+const AT_ONCE = 16;
+
 /** A registered schema that cannot be used, with the reason. */
 export interface BrokenSchema {
   readonly broken: unknown;
@@ -43,10 +49,12 @@ export class SchemaCache {
       }
     }
     const missing = [...ids].filter((id) => !this.#known.has(id) && !this.#unknown.has(id));
-    const outcomes = await Promise.allSettled(missing.map((id) => this.#fetchOnce(id)));
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed !== undefined) {
-      throw failed.reason;
+    for (let at = 0; at < missing.length; at += AT_ONCE) {
+      const outcomes = await Promise.allSettled(missing.slice(at, at + AT_ONCE).map((id) => this.#fetchOnce(id)));
+      const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+      if (failed !== undefined) {
+        throw failed.reason;
+      }
     }
   }
 
@@ -64,15 +72,25 @@ export class SchemaCache {
     try {
       const found = await this.#registry.byId(id);
       if (found === undefined) {
-        this.#unknown.set(id, { until: this.#clock.now() + UNKNOWN_MS });
+        this.#remember(id);
       } else {
         this.#known.set(id, parsed(id, found.schema));
       }
     } catch (error) {
-      if (!isRefoldError(error, 'schema.id-changed')) {
+      if (!isRefoldError(error, 'schema.id-reassigned')) {
         throw error;
       }
-      this.#unknown.set(id, { until: this.#clock.now() + UNKNOWN_MS, changed: { broken: error } });
+      this.#remember(id, { broken: error });
+    }
+  }
+
+  #remember(id: number, changed?: BrokenSchema): void {
+    this.#unknown.set(id, { until: this.#clock.now() + UNKNOWN_MS, ...(changed === undefined ? {} : { changed }) });
+    for (const oldest of this.#unknown.keys()) {
+      if (this.#unknown.size <= MOST_UNKNOWN) {
+        return;
+      }
+      this.#unknown.delete(oldest);
     }
   }
 }

@@ -3,11 +3,11 @@ import { systemClock, type Clock } from '../../../kernel/clock';
 import { RefoldError, messageOf } from '../../../kernel/errors';
 import { cloudEventHeaders, isRfc3339Time } from '../../cloudevents';
 import type { NewRecord } from '../../event-log';
-import type { EventDecoder, EventMetadata, EventSerde, ForeignReading, WrittenEvent } from '../../event-serde';
+import type { DecoderOptions, EventDecoder, EventMetadata, EventSerde, ForeignReading, WrittenEvent } from '../../event-serde';
 import type { EventClass, EventTypeDefinition } from '../../event-type';
 import type { EventTypes } from '../../event-types';
 import type { SchemaRegistry } from '../../schema-registry';
-import type { SchemaRegistration, SchemaVerdict } from '../../schema-verdict';
+import type { RegisterOptions, SchemaRegistration, SchemaVerdict } from '../../schema-verdict';
 import { AvroDecoder } from './decoder';
 import { EventCodec } from './event-codec';
 import { eventFromJson, eventToJson } from './event-json';
@@ -53,8 +53,8 @@ export class AvroSerde implements EventSerde {
     ids.forEach((id, name) => this.#ids.set(name, id));
   }
 
-  register(): Promise<readonly SchemaRegistration[]> {
-    return this.#registration.register();
+  register(options?: RegisterOptions): Promise<readonly SchemaRegistration[]> {
+    return this.#registration.register(options);
   }
 
   check(): Promise<readonly SchemaVerdict[]> {
@@ -110,9 +110,9 @@ export class AvroSerde implements EventSerde {
     return new AvroForeignReading(this.#schemas, (event) => (this.#codecs.get(this.#options.types.of(event).name) as EventCodec).faultOf(event));
   }
 
-  decoder(types: readonly EventClass[]): EventDecoder {
+  decoder(types: readonly EventClass[], options: DecoderOptions = {}): EventDecoder {
     const wanted = new Set(types.map((target) => this.#options.types.byClass(target).name));
-    return new AvroDecoder({ codecs: [...this.#codecs.values()], wanted, schemas: this.#schemas });
+    return new AvroDecoder({ ...options, codecs: [...this.#codecs.values()], wanted, schemas: this.#schemas });
   }
 
   #timeOf(definition: EventTypeDefinition, event: object): Date {

@@ -30,11 +30,19 @@ const abstractLong = types.LongType.__with(
   false,
 );
 
+/** Of a default too, which JSON gives as a double: one that has lost digits is refused. */
+const copyLong = (value: bigint | number): bigint => {
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) {
+    throw new Error(`the default ${String(value)} of a long is beyond what JSON numbers hold exactly`);
+  }
+  return BigInt(value);
+};
+
 const bigintLong = derive(abstractLong, {
   ...checking(longFault),
   _read: readBigint,
   _write: writeExactLong,
-  _copy: (value: bigint | number) => BigInt(value),
+  _copy: copyLong,
   _update(resolver: Resolver, writer: Type) {
     if (['int', 'long', 'abstract:long'].includes(writer.typeName)) {
       resolver._read = readBigint;
@@ -73,6 +81,14 @@ const uint8Bytes = derive(new types.BytesType(), {
 
 const strictString = derive(new types.StringType(), checking(stringFault));
 
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Text that is judged when it is written; whatever a foreign producer wrote is read as it is. */
+const uuidString = derive(new types.StringType(), {
+  ...checking((value) => stringFault(value) ?? (UUID.test(value as string) ? undefined : 'is not a UUID')),
+  isUuid: true,
+});
+
 const enumType = (schema: Schema, options: ForSchemaOptions): Type => {
   const base = new types.EnumType(schema, options);
   const symbols = new Set<unknown>(base.symbols);
@@ -86,6 +102,8 @@ const enumType = (schema: Schema, options: ForSchemaOptions): Type => {
 
 const kindOf = (schema: unknown): unknown =>
   typeof schema === 'string' ? schema : typeof schema === 'object' && schema !== null && 'type' in schema ? schema.type : undefined;
+
+const isUuid = (schema: unknown): boolean => typeof schema === 'object' && schema !== null && 'logicalType' in schema && schema.logicalType === 'uuid';
 
 const isLogical = (schema: unknown): boolean =>
   typeof schema === 'object' &&
@@ -117,7 +135,7 @@ const valueHook = (schema: Schema, options: ForSchemaOptions): Type | undefined 
     case 'bytes':
       return uint8Bytes;
     case 'string':
-      return strictString;
+      return isUuid(schema) ? uuidString : strictString;
     case 'enum':
       return enumType(schema, options);
     default:

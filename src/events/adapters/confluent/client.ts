@@ -7,6 +7,8 @@ export interface ConfluentClientOptions {
   /** Count more than those in the URL. */
   readonly user?: string;
   readonly password?: string;
+  /** Sent as `Bearer` instead of user and password; a function is asked before every request, since tokens expire. */
+  readonly token?: string | (() => string | Promise<string>);
   /** Bound on each request in milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
 }
@@ -29,7 +31,14 @@ type Resource = (parameters: Parameters) => Promise<Response>;
 
 /** The requests that the API client of the package knows; its own class parses what it fetches and registers with side effects. */
 export type RequestName =
-  'Schema.find' | 'Subject.all' | 'Subject.registered' | 'Subject.latestVersion' | 'Subject.version' | 'Subject.config' | 'Subject.register';
+  | 'Schema.find'
+  | 'Subject.all'
+  | 'Subject.registered'
+  | 'Subject.latestVersion'
+  | 'Subject.version'
+  | 'Subject.config'
+  | 'Subject.updateConfig'
+  | 'Subject.register';
 
 const TIMEOUT_MS = 10_000;
 /** Of what the registry says, in characters: a proxy answers whole pages. */
@@ -46,12 +55,27 @@ interface Target {
   readonly auth: { readonly username: string; readonly password: string } | undefined;
 }
 
-const targetOf = ({ url, user, password }: ConfluentClientOptions): Target => {
+interface Request {
+  enhance(extra: { readonly headers: Readonly<Record<string, string>> }): Request;
+}
+
+/** In the form that mappersmith asks of a middleware. */
+const bearer = (token: NonNullable<ConfluentClientOptions['token']>) => () => ({
+  prepareRequest: async (next: () => Promise<Request>): Promise<Request> => {
+    const value = typeof token === 'string' ? token : await token();
+    return (await next()).enhance({ headers: { authorization: `Bearer ${value}` } });
+  },
+});
+
+const targetOf = ({ url, user, password, token }: ConfluentClientOptions): Target => {
   const parsed = new URL(url);
   const [username, secret] = [user ?? decodeURIComponent(parsed.username), password ?? decodeURIComponent(parsed.password)];
   parsed.username = '';
   parsed.password = '';
-  return { host: parsed.toString().replace(/\/+$/, ''), auth: username === '' && secret === '' ? undefined : { username, password: secret } };
+  return {
+    host: parsed.toString().replace(/\/+$/, ''),
+    auth: token !== undefined || (username === '' && secret === '') ? undefined : { username, password: secret },
+  };
 };
 
 /** Requests to a registry with the Confluent API. */
@@ -66,7 +90,14 @@ export class ConfluentClient {
     const { host, auth } = targetOf(options);
     this.address = host;
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
-    this.#resources = apiClient({ host, clientId: NAME, retry: { ...RETRY }, ...(auth === undefined ? {} : { auth }) }) as never;
+    const middlewares = options.token === undefined ? [] : [bearer(options.token)];
+    this.#resources = apiClient({
+      host,
+      clientId: NAME,
+      retry: { ...RETRY },
+      middlewares: middlewares as never,
+      ...(auth === undefined ? {} : { auth }),
+    }) as never;
   }
 
   /** A 404 is the registry's own: what is asked for does not exist there. @throws RefoldError `schema.unreachable`, `schema.unauthorized`, `schema.failed` */

@@ -13,12 +13,18 @@ interface Found {
   readonly compatibilityLevel?: unknown;
 }
 
-/** A registry with the Confluent API: Confluent's own, Apicurio, Karapace, Redpanda. Its configuration is never changed. */
+export interface ConfluentSchemaRegistryOptions extends ConfluentClientOptions {
+  /** Whether applications register their schemas when they start. @defaultValue false: only commands do */
+  readonly autoRegister?: boolean;
+}
+
+/** A registry with the Confluent API: Confluent's own, Apicurio, Karapace, Redpanda. Its configuration is changed by `setMode` alone. */
 export class ConfluentSchemaRegistry implements SchemaRegistry {
-  readonly registration = 'explicit';
+  readonly registration: SchemaRegistry['registration'];
   readonly #client: ConfluentClient;
 
-  constructor(options: ConfluentClientOptions) {
+  constructor(options: ConfluentSchemaRegistryOptions) {
+    this.registration = options.autoRegister === true ? 'automatic' : 'explicit';
     this.#client = new ConfluentClient(options);
   }
 
@@ -59,6 +65,14 @@ export class ConfluentSchemaRegistry implements SchemaRegistry {
     const there = [...earlier.filter((answer) => !missing(answer)), latest]; // deleted versions leave gaps
     const schemas = there.map((answer) => ({ id: this.#number('Subject.version', answer, 'id'), schema: this.#text('Subject.version', answer) }));
     return { mode: await this.#mode(subject), schemas };
+  }
+
+  /** @throws RefoldError `schema.unreachable`, `schema.unauthorized`, `schema.failed` */
+  async setMode(subject: string, mode: CompatibilityMode): Promise<void> {
+    const answer = await this.#client.ask('Subject.updateConfig', { subject, body: { compatibility: mode } });
+    if (answer.status >= 300) {
+      throw this.#client.refused('Subject.updateConfig', answer);
+    }
   }
 
   /** The mode of the subject, else that of the registry; where neither is told, the default of the Confluent API. */

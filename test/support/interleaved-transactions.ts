@@ -12,10 +12,17 @@ interface Sent {
   readonly value: string;
 }
 
+export interface History {
+  readonly committed: ReadonlyMap<number, string>;
+  readonly end: number;
+}
+
 /** One producer and its open transaction. */
 class Writer {
   #transaction: Transaction | undefined;
   #open: Sent[] = [];
+  /** Of records and markers. */
+  offsets = 0;
 
   constructor(
     private readonly producer: Producer,
@@ -35,12 +42,14 @@ class Writer {
     const compression = CODECS[Math.floor(this.random() * CODECS.length)]!;
     const messages = values.map((value) => ({ key, value, partition: 0 }));
     const [answer] = await this.#transaction.send({ topic: this.topic, acks: -1, compression, messages });
+    this.offsets += values.length;
     values.forEach((value, i) => this.#open.push({ offset: Number(answer!.baseOffset) + i, value }));
   }
 
   async end(how: 'commit' | 'abort'): Promise<readonly Sent[]> {
     await this.#transaction?.[how]();
     this.#transaction = undefined;
+    this.offsets += 1;
     return how === 'commit' ? this.#open.splice(0) : (this.#open.splice(0), []);
   }
 
@@ -51,8 +60,8 @@ class Writer {
   }
 }
 
-/** Transactions of several producers, one inside the other, in partition 0 of a topic; answers what was committed, by offset. */
-export const interleave = async (brokers: readonly string[], topic: string, steps: number, random: () => number): Promise<ReadonlyMap<number, string>> => {
+/** Transactions of several producers, one inside the other, in partition 0 of a topic; answers what was committed, by offset, and where the last marker ends: it is written a little after its transaction was answered. */
+export const interleave = async (brokers: readonly string[], topic: string, steps: number, random: () => number): Promise<History> => {
   registerCodecs();
   const kafka = new Kafka({ brokers: [...brokers], clientId: 'foreign', logLevel: logLevel.NOTHING, retry: { initialRetryTime: 5, retries: 12 } });
   const producers = ['a', 'b', 'c', 'd'].map((name) =>
@@ -76,5 +85,5 @@ export const interleave = async (brokers: readonly string[], topic: string, step
     await end(writer, random() < 0.5 ? 'commit' : 'abort');
   }
   await Promise.all(producers.map((producer) => producer.disconnect()));
-  return committed;
+  return { committed, end: writers.reduce((sum, { offsets }) => sum + offsets, 0) };
 };

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { KafkaEventLog } from '../../../src/events/adapters/kafka/kafka-event-log';
 import { seeded } from '../../e2e/support/command-plan';
-import { Reader } from '../../conformance/support/reader';
+import { Reader, until } from '../../conformance/support/reader';
 import { interleave } from '../../support/interleaved-transactions';
 import { kafkaConsole } from '../../support/kafka-console';
 import { describeWithKafka, kafkaBrokers } from '../../support/services';
@@ -23,9 +23,9 @@ describeWithKafka('transactions of several producers in one partition', () => {
   const historyOf = async (seed: number) => {
     const topic = `interleaved-${randomUUID()}`;
     await log.createTopics([{ topic, partitions: 1 }]);
-    const committed = [...(await interleave(brokers, topic, STEPS, seeded(seed)))].sort(([a], [b]) => a - b);
-    const [head] = await log.heads([topic]);
-    return { topic, committed, end: head!.stable };
+    const { committed, end } = await interleave(brokers, topic, STEPS, seeded(seed));
+    await until(async () => (await log.heads([topic]))[0]!.stable === end);
+    return { topic, committed: [...committed].sort(([a], [b]) => a - b), end };
   };
 
   const readFrom = async (topic: string, offset: number, maxRecords: number, end: number): Promise<[number, string][]> => {

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { performance } from 'node:perf_hooks';
 import { schemas } from '../refold/app.mjs';
-import { avroTypes, env, generate, KINDS, report, schemaJson, startClock } from '../peers/node/common.mjs';
+import { avroTypes, env, generate, KINDS, report as reportWhole, schemaJson, startClock as startWall } from '../peers/node/common.mjs';
 
 const require = createRequire(import.meta.url);
 const { Kafka, Partitioners, logLevel } = require('kafkajs');
@@ -12,6 +12,17 @@ const { AvroSerde } = require('../../dist/events/adapters/avro/serde');
 const { EventTypes } = require('../../dist/events/event-types');
 const { defineEventType } = require('../../dist/index');
 const { OrderPlaced, PaymentCaptured, OrderShipped, OrderCancelled } = await import('../refold/app.mjs');
+
+let cpuBefore;
+const startClock = () => {
+  cpuBefore = process.cpuUsage();
+  startWall();
+};
+/** CPU of the work alone, without starting the process and making events. */
+const report = (extra) => {
+  const { user, system } = process.cpuUsage(cpuBefore);
+  reportWhole({ cpu_work_s: (user + system) / 1e6, ...extra });
+};
 
 const brokers = [env.BROKER];
 const BATCH = 2_000;
@@ -52,11 +63,9 @@ const produce = async (send) => {
   const all = records();
   const topic = await freshTopic();
   const sender = await send(topic, batches(all));
-  const before = process.cpuUsage();
   startClock();
   await sender.run();
-  const { user, system } = process.cpuUsage(before);
-  report({ events: all.length, cpu_work_s: (user + system) / 1e6 });
+  report({ events: all.length });
   await sender.close();
 };
 
@@ -81,6 +90,60 @@ const refoldWriter = (atOnce) => async (topic, parts) => {
     }
   };
   return { run: () => Promise.all(Array.from({ length: atOnce }, one)), close: () => log.close() };
+};
+
+/** Bare kafkajs: everything of a batch in `eachBatch`, nothing committed. */
+const consumeBare = async (value, work) => {
+  const admin = kafka().admin();
+  await admin.connect();
+  const left = new Map((await admin.fetchTopicOffsets(env.TOPIC)).filter(({ high }) => high !== '0').map(({ partition, high }) => [partition, Number(high)]));
+  await admin.disconnect();
+  startClock();
+  const consumer = kafka().consumer({ groupId: `bench-${randomUUID()}`, maxBytesPerPartition: 1_250_000, maxWaitTimeInMs: 100 });
+  await consumer.connect();
+  await consumer.subscribe({ topic: env.TOPIC, fromBeginning: true });
+  let events = 0;
+  await new Promise((resolve) => {
+    const eachBatch = async ({ batch }) => {
+      work(batch.messages);
+      events += batch.messages.length;
+      if (Number(batch.lastOffset()) + 1 >= (left.get(batch.partition) ?? Infinity)) {
+        left.delete(batch.partition);
+      }
+      if (left.size === 0) {
+        resolve();
+      }
+    };
+    void consumer.run({ autoCommit: false, partitionsConsumedConcurrently: 1, eachBatch });
+  });
+  report({ events, x: String(value()) });
+  await consumer.disconnect();
+};
+
+const touchBare = () => {
+  let x = 0;
+  return consumeBare(
+    () => x,
+    (messages) => {
+      for (const { value } of messages) {
+        x += value[4];
+      }
+    },
+  );
+};
+
+const decodeBare = () => {
+  const resolved = avroTypes().map((type) => type && { type, resolver: type.createResolver(type) });
+  let x = 0;
+  return consumeBare(
+    () => x,
+    (messages) => {
+      for (const { value } of messages) {
+        const { type, resolver } = resolved[value.readUInt32BE(1)];
+        x += type.decode(value, 5, resolver).value.amount;
+      }
+    },
+  );
 };
 
 /** Reads the topic to its end; `take` is given what one poll delivers. */
@@ -166,16 +229,53 @@ const idle = async () => {
     }
   };
   await until(3_000);
-  const before = process.cpuUsage();
   startClock();
   await until(20_000);
-  const { user, system } = process.cpuUsage(before);
-  report({ events: 1, cpu_share: +((user + system) / 1e6 / 20).toFixed(4) });
+  report({ events: 1 });
+  await subscription.close();
+  await log.close();
+};
+
+const SLOW = 2_000;
+const EACH = 40_000;
+
+/** Eight partitions of which one takes two seconds per batch, or none does: how fast the other seven are read. */
+const besideSlow = async (isSlow) => {
+  const topic = `slow-${randomUUID()}`;
+  const log = refold();
+  await log.createTopics([{ topic, partitions: 8 }]);
+  for (let partition = 0; partition < 8; partition += 1) {
+    const part = Array.from({ length: EACH }, (_, i) => ({ topic, partition, key: Buffer.from('k'), value: Buffer.alloc(100, i % 256), headers: {} }));
+    await log.append(part);
+  }
+  const slow = `${topic}/0`;
+  const subscription = await log.subscribe({
+    group: `bench-${randomUUID()}`,
+    topics: [topic],
+    positions: async ({ partitions }) => new Map(partitions.map((one) => [`${one.topic}/${String(one.partition)}`, 0])),
+    maxQueuedRecords: 5_000,
+  });
+  let events = 0;
+  let busyUntil = 0;
+  startClock();
+  while (events < 7 * EACH) {
+    const except = isSlow && performance.now() < busyUntil ? new Set([slow]) : new Set();
+    const { batches: delivered } = await subscription.poll({ maxRecords: 1_000, waitMs: 100, except });
+    for (const { partition, records: own } of delivered) {
+      events += partition === 0 ? 0 : own.length;
+      busyUntil = partition === 0 ? performance.now() + SLOW : busyUntil;
+    }
+  }
+  report({ events });
   await subscription.close();
   await log.close();
 };
 
 const runs = {
+  'consume-kafkajs': touchBare,
+  'decode-kafkajs': decodeBare,
+  'slow-none': () => besideSlow(false),
+  'slow-one': () => besideSlow(true),
   'produce-kafkajs': () => produce(bareProducer),
   'produce-refold': () => produce(refoldWriter(1)),
   'produce-refold-4': () => produce(refoldWriter(4)),

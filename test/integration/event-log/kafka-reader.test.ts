@@ -4,6 +4,8 @@ import { KafkaEventLog } from '../../../src/events/adapters/kafka/kafka-event-lo
 import type { KafkaSubscription } from '../../../src/events/adapters/kafka/kafka-subscription';
 import type { NewRecord } from '../../../src/events/event-log';
 import { partitionId } from '../../../src/events/position';
+import { checkFingerprints } from '../../../src/projections/engine/continuity';
+import type { Checkpoint, Generation } from '../../../src/projections/generations';
 import { Reader, drain, until } from '../../conformance/support/reader';
 import { describeWithKafka, kafkaBrokers } from '../../support/services';
 
@@ -48,6 +50,22 @@ describeWithKafka('a reader of Kafka', () => {
     expect(owned(reader)).toEqual([0, 1, 2].map((partition) => `${topic}/${String(partition)}`));
     expect([0, 1, 2].map((partition) => reader.offsetsOf(partition))).toEqual([[0, 1, 2], [0], [0, 1]]);
     await reader.subscription.close();
+  });
+
+  it('of a topic that was made anew finds another record at its checkpoint', async () => {
+    await log.createTopics([{ topic, partitions: 1 }]);
+    const dated = (id: string, timestamp: number): NewRecord => ({ ...record(0, 0), headers: { ce_id: id }, timestamp });
+    await log.append([dated('a', 1), dated('b', 2)]);
+    const checkpoint = { topic, partition: 0, fingerprint: { offset: 1, timestamp: 2, id: 'b' } } as Checkpoint;
+    const generation = { projection: 'orders', version: 1, run: 1 } as Generation;
+    await checkFingerprints(log, generation, [checkpoint]);
+    await admin.deleteTopics({ topics: [topic] });
+    await until(async () => !(await admin.listTopics()).includes(topic));
+    await others.createTopics([{ topic, partitions: 1 }]);
+    await others.append([dated('c', 1), dated('d', 2)]);
+    const facts = { topic, partition: 0, offset: 1 };
+    await expect(checkFingerprints(others, generation, [checkpoint])).rejects.toMatchObject({ code: 'log.rewound', retryable: false, facts });
+    await expect(checkFingerprints(log, generation, [checkpoint])).rejects.toMatchObject({ code: 'log.rewound', facts }); // it knew the old one
   });
 
   it('that is not polled gives its partitions to others, although its heartbeats go on', async () => {

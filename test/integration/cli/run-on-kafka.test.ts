@@ -16,8 +16,8 @@ describeWithKafka('refold run on Kafka', () => {
     const worker = startCli(['run', '--app', 'kafka.config.ts', '--health-port', '0'], options);
     await until(() => /partitions assigned/.test(worker.stderr()), 'the worker has its partitions');
     const url = /"health":"([^"]+)"/.exec(worker.stderr())![1]!;
+    await until(async () => (await fetch(url)).ok, 'the worker has looked at the desired state once');
     const answer = await fetch(url);
-    expect(answer.status).toBe(200);
     const said = (await answer.json()) as { readonly following: readonly { readonly silentMs: number }[] };
     expect(said).toMatchObject({ alive: true, following: [{ generation: expect.stringContaining('seen') as string }] });
     expect(said.following[0]!.silentMs).toBeLessThan(10_000);

@@ -35,7 +35,7 @@ describeWithPostgres('a replay under faults', () => {
         holds: replacing(parts.holds, 'lift', () => Promise.reject(unreachable())),
         journal: replacing(parts.journal, 'release', () => Promise.reject(unreachable())),
       }),
-      options: { leaseMs: 300 },
+      options: { leaseMs: 1_500 },
     });
     expect((await coordinator.cutover(id)).state).toBe('done');
     expect(steps).toEqual(expect.arrayContaining(['done', 'hold:not-lifted', 'lease:not-released']));

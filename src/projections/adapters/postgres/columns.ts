@@ -7,8 +7,10 @@ import { canonicalJson } from '../../values';
 /** How a column type lives in Postgres: declared, written as text, read as text. */
 interface PostgresType {
   readonly sql: string;
-  /** Text that Postgres casts to the type. */
+  /** Text that Postgres takes as the type. */
   readonly write: (value: unknown) => string;
+  /** Whether that may hold what separates the elements of an array. */
+  readonly quoted?: true;
   /** Canonical value from the text of `select`. */
   readonly read: (text: string) => unknown;
   /** Expression to read the column with; default: the column itself. */
@@ -19,7 +21,7 @@ const asText = (value: unknown): string => String(value);
 
 const TYPES: Readonly<Record<Exclude<ColumnType['kind'], 'decimal'>, PostgresType>> = {
   // "C": order by code point, equal on every server, and cheap to compare
-  text: { sql: 'text COLLATE "C"', write: asText, read: (text) => text },
+  text: { sql: 'text COLLATE "C"', write: asText, quoted: true, read: (text) => text },
   integer: { sql: 'integer', write: asText, read: Number },
   bigint: { sql: 'bigint', write: asText, read: BigInt },
   boolean: { sql: 'boolean', write: asText, read: (text) => text === 't' || text === 'true' },
@@ -29,7 +31,7 @@ const TYPES: Readonly<Record<Exclude<ColumnType['kind'], 'decimal'>, PostgresTyp
     read: (text) => new Date(Number(text)),
     select: (quoted) => `floor(extract(epoch FROM ${quoted}) * 1000)::bigint`,
   },
-  json: { sql: 'jsonb', write: (value) => JSON.stringify(value), read: (text) => canonicalJson(JSON.parse(text)) },
+  json: { sql: 'jsonb', write: (value) => JSON.stringify(value), quoted: true, read: (text) => canonicalJson(JSON.parse(text)) },
 };
 
 const decimalType = (precision: number, scale: number): PostgresType => ({
@@ -43,9 +45,18 @@ export const postgresType = (type: ColumnType): PostgresType => (type.kind === '
 /** The type's name without its collation, for casts. */
 export const castType = (type: ColumnType): string => postgresType(type).sql.replace(' COLLATE "C"', '');
 
-/** Parameter text of one value. */
-export const writeValue = (column: NamedColumn, value: unknown): string | null =>
-  value === null || value === undefined ? null : postgresType(column.type).write(value);
+const quote = (text: string): string => `"${/["\\]/.test(text) ? text.replace(/["\\]/g, '\\$&') : text}"`;
+
+/** Values of one type as the text of an array: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO */
+export const arrayText = (type: ColumnType, values: readonly unknown[]): string => {
+  const { write, quoted } = postgresType(type);
+  let text = '';
+  for (const value of values) {
+    const element = value === null || value === undefined ? 'NULL' : quoted === true ? quote(write(value)) : write(value);
+    text += text === '' ? element : `,${element}`;
+  }
+  return `{${text}}`;
+};
 
 export const readValue = (column: NamedColumn, text: string | null): unknown => (text === null ? null : postgresType(column.type).read(text));
 

@@ -3,14 +3,14 @@ import type { ProjectionDefinition } from '../../definition';
 import type { Generation } from '../../generations';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type { Merge, Stamp, StampedRow } from '../../read-model-store';
-import { castType, selectColumn, writeValue } from './columns';
+import { arrayText, castType, selectColumn } from './columns';
 import { LAWS } from './merging';
 import { primaryKey, writtenTable } from './table';
 
 /** A statement over arrays, one array per column: one round trip however many rows. */
 interface ArrayStatement<T> {
   readonly text: string;
-  readonly values: (rows: readonly T[]) => readonly (readonly (string | null)[])[];
+  readonly values: (rows: readonly T[]) => readonly string[];
 }
 
 /** The statements that write one generation's table, made once. */
@@ -22,20 +22,27 @@ export interface Writes {
   readonly delete: string;
 }
 
-const unnest = (types: readonly string[]): string =>
-  `SELECT ${types.map((type, i) => `c${String(i)}::${type}`).join(', ')} FROM unnest(${types
-    .map((_, i) => `$${String(i + 1)}::text[]`)
-    .join(', ')}) AS given(${types.map((_, i) => `c${String(i)}`).join(', ')})`;
+/** Arrays of the columns' own types: Postgres reads each element once. */
+const unnest = (types: readonly string[]): string => `SELECT * FROM unnest(${types.map((type, i) => `$${String(i + 1)}::${type}[]`).join(', ')})`;
 
 const names = (columns: readonly NamedColumn[]): readonly string[] => columns.map(({ name }) => identifier(name));
 
 const STAMPS = ['_topic', '_partition', '_offset'];
 const STAMP_TYPES = ['text', 'integer', 'bigint'];
 
-const stampValues = (stamps: readonly Stamp[]): readonly (readonly string[])[] => [
-  stamps.map(({ topic }) => topic),
-  stamps.map(({ partition }) => String(partition)),
-  stamps.map(({ offset }) => String(offset)),
+const stampValues = (stamps: readonly Stamp[]): readonly string[] => [
+  arrayText(
+    { kind: 'text' },
+    stamps.map(({ topic }) => topic),
+  ),
+  arrayText(
+    { kind: 'integer' },
+    stamps.map(({ partition }) => partition),
+  ),
+  arrayText(
+    { kind: 'bigint' },
+    stamps.map(({ offset }) => offset),
+  ),
 ];
 
 const upsertText = (table: string, definition: ProjectionDefinition): string => {
@@ -76,14 +83,24 @@ export const writesFor = (generation: Generation, definition: ProjectionDefiniti
     upsert: {
       text: rowFold ? upsertText(table, definition) : '',
       values: (rows) => [
-        ...columns.map((column) => rows.map(({ row }) => writeValue(column, row[column.name]))),
+        ...columns.map(({ name, type }) =>
+          arrayText(
+            type,
+            rows.map(({ row }) => row[name]),
+          ),
+        ),
         ...stampValues(rows.map(({ stamp }) => stamp)),
       ],
     },
     merge: {
       text: rowFold ? '' : mergeText(generation, definition),
       values: (merges) => [
-        ...columns.map((column) => merges.map((merge) => writeValue(column, mergedValue(column, merge)))),
+        ...columns.map((column) =>
+          arrayText(
+            column.type,
+            merges.map((merge) => mergedValue(column, merge)),
+          ),
+        ),
         ...(generation.storage === 'partials' ? stampValues(merges.map(({ stamp }) => stamp!)) : []),
       ],
     },

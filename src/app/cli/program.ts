@@ -26,7 +26,7 @@ Exit codes:
   130  interrupted; \`refold replay start\` has detached, the same command goes on
 
 Configuration: defaults < application module < environment < flags. Environment: REFOLD_POSTGRES_URL, REFOLD_LOG,
-REFOLD_KAFKA_BROKERS, REFOLD_CLICKHOUSE_URL, REFOLD_REGISTRY_URL, REFOLD_REGISTRY_USER, REFOLD_REGISTRY_PASSWORD,
+REFOLD_KAFKA_BROKERS, REFOLD_CLICKHOUSE_URL, REFOLD_REGISTRY_URL, REFOLD_REGISTRY_USER, REFOLD_REGISTRY_PASSWORD, REFOLD_REGISTRY_TOKEN,
 REFOLD_LOG_LEVEL.`;
 
 const brokerList = (text: string): readonly string[] => {

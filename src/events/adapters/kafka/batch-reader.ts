@@ -90,6 +90,8 @@ export interface FetchedRecord {
   readonly headers: Headers;
 }
 
+const NO_HEADERS: Headers = Object.freeze({});
+
 /** A text and where it lay, because the records of a batch mostly say the same. */
 interface Seen {
   from: number;
@@ -167,8 +169,11 @@ export class BatchReader {
 
   /** As text; of several values of one name the last, and none where that is null. */
   #headers(): Headers {
-    const headers: Record<string, string> = {};
     const count = this.#varint();
+    if (count === 0) {
+      return NO_HEADERS;
+    }
+    const headers: Record<string, string> = {};
     for (let place = 0; place < count; place += 1) {
       const name = this.#text(this.#names, place, this.#varint());
       const length = this.#varint();

@@ -24,15 +24,18 @@ export interface KafkaConnection {
 const CONNECT_MS = 3_000;
 const REQUEST_MS = 10_000;
 
-/** As the library makes them, but a peer that lets a TLS handshake wait is told from one that cannot be reached. */
+/**
+ * As the library makes them, but a peer that lets a TLS handshake wait is told from one that cannot be reached. While a
+ * socket connects, the library adds a listener each time it gives the broker up; they go with the socket.
+ */
 const connectSocket =
   (timeoutMs: number): ISocketFactory =>
   ({ host, port, ssl, onConnect }) => {
     if (!(ssl as unknown)) {
-      return net.connect({ host, port, keepAlive: true, keepAliveInitialDelay: 60_000 }, onConnect);
+      return net.connect({ host, port, keepAlive: true, keepAliveInitialDelay: 60_000 }, onConnect).setMaxListeners(0);
     }
     const socket = tls.connect({ host, port, ...(net.isIP(host) === 0 ? { servername: host } : {}), ...ssl }, onConnect);
-    socket.setKeepAlive(true, 60_000);
+    socket.setMaxListeners(0).setKeepAlive(true, 60_000);
     let waiting: NodeJS.Timeout | undefined;
     socket.once('connect', () => {
       waiting = setTimeout(() => {

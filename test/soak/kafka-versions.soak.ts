@@ -8,7 +8,12 @@ import { withCluster } from '../support/with-cluster';
 
 const ROOT = path.join(__dirname, '..', '..');
 /** Everything that meets a broker of the tests' own; those that start their own run beside this one. */
-const SUITES = ['test/integration/event-log/kafka', 'test/integration/app/topics', 'test/integration/commands/fenced-outbox', 'test/integration/lag-monitor/kafka'];
+const SUITES = [
+  'test/integration/event-log/kafka',
+  'test/integration/app/topics',
+  'test/integration/commands/fenced-outbox',
+  'test/integration/lag-monitor/kafka',
+];
 
 describeWithKafka(`the tests of the log in Kafka, on Kafka ${KAFKA_3_9}`, () => {
   withCluster({ brokers: 1, version: KAFKA_3_9 }, (cluster) => {

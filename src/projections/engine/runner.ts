@@ -1,26 +1,17 @@
 import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/retry';
-import { overlayOf } from '../../events/errata';
 import type { Assignment, LogBatch, Subscription } from '../../events/event-log';
 import { partitionId, type PartitionId } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
-import { generationLabel, type Checkpoint, type Generation } from '../generations';
-import type { Advance, CommitResult, GenerationStore } from '../read-model-store';
-import { checkFingerprints } from './continuity';
-import { decodeBatches, type DecodedBatch, type Failure, type Rulings } from './decoded';
-import { foldBatches, touchedKeys, type FoldResult, type Standing } from './fold';
+import { generationLabel, type Generation } from '../generations';
+import type { BatchCommit, CommitResult, GenerationStore } from '../read-model-store';
+import { takeClaim, type Claim } from './claim';
+import { decodeBatches, type DecodedBatch, type Failure } from './decoded';
+import { foldBatches, touchedKeys, type FoldResult } from './fold';
+import type { ParkedEvent } from '../parking';
 import { GroupOffsets } from './group-offsets';
-import { Pending, halves } from './pending';
-import { repeatBatch } from './repeat';
+import { halves } from './pending';
 import { RUNNER_DEFAULTS, type RunnerOptions, type RunnerParts } from './runner-parts';
-
-/** What was claimed for one assignment, and what of it is in work. */
-interface Claim {
-  readonly assignment: number;
-  readonly standings: Map<PartitionId, Standing>;
-  readonly rulings: Rulings;
-  readonly pending: Pending;
-}
 
 /** While a generation is slowed down it never sleeps longer than this after a batch, so that holds are obeyed in time. */
 const LONGEST_THROTTLE_MS = 200;
@@ -89,36 +80,10 @@ export class Runner {
   }
 
   async #begin(assignment: Assignment): Promise<ReadonlyMap<PartitionId, number>> {
-    const { generation, log, worker, observe } = this.#parts;
-    const checkpoints = await this.#store!.claim(assignment.partitions, worker);
-    const known = new Set(checkpoints.map(partitionId));
-    const unknown = assignment.partitions.find((partition) => !known.has(partitionId(partition)));
-    if (unknown !== undefined) {
-      throw new RefoldError('log.topic-mismatch', `${generationLabel(generation)} has no checkpoint for a partition that was added to its topic`, {
-        facts: { topic: unknown.topic, partition: unknown.partition },
-        remedy: 'Start a replay of the projection; the new generation covers all partitions.',
-      });
-    }
-    await checkFingerprints(log, generation, checkpoints);
-    const rulings = await this.#rulings(checkpoints);
-    const settled = await Promise.all(checkpoints.map((checkpoint) => this.#settle(checkpoint, rulings)));
-    const standings = new Map(settled.map((checkpoint) => [partitionId(checkpoint), { epoch: checkpoint.epoch, streamTime: checkpoint.streamTime }]));
-    this.#claim = { assignment: assignment.number, standings, rulings, pending: new Pending() };
-    observe?.({ kind: 'assigned', assignment });
-    return new Map(settled.map((checkpoint) => [partitionId(checkpoint), checkpoint.next]));
-  }
-
-  async #rulings(checkpoints: readonly Checkpoint[]): Promise<Rulings> {
-    const { errataVersion } = this.#generation;
-    const errata = errataVersion === 0 ? [] : await this.#parts.errata.list(errataVersion);
-    return { decisions: await this.#store!.decisions(checkpoints), errata: overlayOf(errata) };
-  }
-
-  /** Commits again what an earlier owner left in doubt; where that is fenced, so is what follows, and all is claimed anew. */
-  async #settle(checkpoint: Checkpoint, rulings: Rulings): Promise<Checkpoint> {
-    const { repeatTo } = checkpoint;
-    const advance = repeatTo === undefined ? undefined : await repeatBatch(this.#parts, this.#store!, { ...checkpoint, repeatTo }, rulings);
-    return advance === undefined ? checkpoint : { ...checkpoint, next: advance.next, streamTime: advance.streamTime };
+    const { claim, next } = await takeClaim(this.#parts, this.#generation, this.#store!, assignment, this.#options);
+    this.#claim = claim;
+    this.#parts.observe?.({ kind: 'assigned', assignment });
+    return next;
   }
 
   /** Takes in what has arrived and folds what may be folded. */
@@ -187,7 +152,8 @@ export class Runner {
    * rows it cannot take; that record fails, the others are committed.
    */
   async #commit(offsets: GroupOffsets, claim: Claim, given: readonly DecodedBatch[]): Promise<CommitResult> {
-    const batches = given.filter((batch) => !claim.pending.isGivenUp(batch));
+    const now = this.#parts.clock.now();
+    const batches = given.filter((batch) => !claim.pending.isGivenUp(batch) && !claim.parking.waits(batch, now));
     if (batches.length === 0) {
       return { status: 'committed' };
     }
@@ -204,10 +170,12 @@ export class Runner {
       }
       return this.#findRefused(offsets, claim, batches, error);
     }
-    this.#committed(offsets, claim, folded.commit.advances);
-    folded.failures.forEach((failure) => {
-      claim.pending.failed(failure);
-    });
+    this.#committed(offsets, claim, folded.commit);
+    for (const failure of folded.failures) {
+      if (!claim.parking.retries(failure, now)) {
+        claim.pending.failed(failure);
+      }
+    }
     return { status: 'committed' };
   }
 
@@ -219,7 +187,11 @@ export class Runner {
     }
     if (records.length === 1) {
       const facts = { ...error.facts, ...only, generation: generationLabel(this.#generation) };
-      claim.pending.failed({ ...only, error: new RefoldError(error.code, error.summary, { facts, cause: error.cause }) });
+      const failure = { ...only, error: new RefoldError(error.code, error.summary, { facts, cause: error.cause }) };
+      if (claim.parking.refuse(failure)) {
+        return this.#commit(offsets, claim, batches);
+      }
+      claim.pending.failed(failure);
       return { status: 'committed' };
     }
     for (const half of halves(batches)) {
@@ -232,18 +204,24 @@ export class Runner {
   }
 
   async #fold(claim: Claim, batches: readonly DecodedBatch[]): Promise<FoldResult> {
-    const { definition } = this.#parts;
+    const { definition, clock } = this.#parts;
+    const now = clock.now();
     const loaded = await this.#store!.load(touchedKeys(definition, batches));
-    return foldBatches(definition, this.#generation.storage, batches, claim.standings, loaded);
+    return foldBatches(definition, this.#generation.storage, batches, claim.standings, loaded, (batch) => claim.parking.batch(batch, now));
   }
 
-  #committed(offsets: GroupOffsets, claim: Claim, advances: readonly Advance[]): void {
+  #committed(offsets: GroupOffsets, claim: Claim, { advances, parked }: BatchCommit): void {
     this.#fences = 0;
     for (const { topic, partition, next, epoch, streamTime } of advances) {
       claim.standings.set(partitionId({ topic, partition }), { epoch, streamTime });
       claim.pending.committed(partitionId({ topic, partition }), next);
+      claim.parking.passed({ topic, partition }, next);
     }
+    claim.parking.committed(parked, this.#parts.clock.now());
     this.#parts.observe?.({ kind: 'committed', advances });
+    if (parked.length > 0) {
+      this.#parked(parked);
+    }
     offsets.tell(advances.map(({ topic, partition, next }) => ({ topic, partition, offset: next })));
   }
 
@@ -256,6 +234,17 @@ export class Runner {
     }
     await this.#parts.clock.sleep(backoffMs(this.#fences, 50, 2_000, Math.random), this.#abort.signal);
     subscription.restart();
+  }
+
+  #parked(events: readonly ParkedEvent[]): void {
+    const { generation, logger, observe } = this.#parts;
+    for (const { record, sequence, cause } of events) {
+      if (cause !== undefined) {
+        const { topic, partition, offset } = record;
+        logger.log('error', 'an event was parked', { generation: generationLabel(generation), topic, partition, offset, key: sequence, ...cause });
+      }
+    }
+    observe?.({ kind: 'parked', events });
   }
 
   async #stopPartition(subscription: Subscription, claim: Claim, failure: Failure): Promise<void> {

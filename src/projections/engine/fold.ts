@@ -87,6 +87,10 @@ export const touchedKeys = (definition: ProjectionDefinition, batches: readonly 
   return [...keys];
 };
 
+/** The way in which a projection is folded. */
+export const foldOf = (definition: ProjectionDefinition, storage: Storage, loaded: ReadonlyMap<string, StampedRow>): Fold =>
+  storage === 'rows' ? new RowFold(definition, loaded) : new MergeFold(definition, storage);
+
 const stopping = (batch: DecodedBatch): BatchParking => new Parking({ ...PARK_ALL, failures: 'stop' }).batch(batch, 0);
 
 /**
@@ -102,7 +106,7 @@ export const foldBatches = (
   loaded: ReadonlyMap<string, StampedRow>,
   parkingOf: (batch: DecodedBatch) => BatchParking = stopping,
 ): FoldResult => {
-  const fold: Fold = storage === 'rows' ? new RowFold(definition, loaded) : new MergeFold(definition, storage);
+  const fold = foldOf(definition, storage, loaded);
   const parkings = batches.map(parkingOf);
   const results = batches.map((batch, i) => foldPartition(fold, batch, standings.get(partitionId(batch))!, parkings[i]!));
   return {

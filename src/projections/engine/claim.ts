@@ -10,7 +10,8 @@ import type { Standing } from './fold';
 import { PARK_ALL, Parking, type ParkingRules } from './parking';
 import { Pending } from './pending';
 import { repeatBatch } from './repeat';
-import type { RunnerParts } from './runner-parts';
+import { RowCache } from './row-cache';
+import type { RunnerOptions, RunnerParts } from './runner-parts';
 
 /** What was claimed for one assignment, and what of it is in work. */
 export interface Claim {
@@ -19,6 +20,7 @@ export interface Claim {
   readonly rulings: Rulings;
   readonly parking: Parking;
   readonly pending: Pending;
+  readonly rows: RowCache;
 }
 
 /** What is decided about the records that a generation reads from its checkpoints on. */
@@ -68,7 +70,7 @@ export const takeClaim = async (
   generation: Generation,
   store: GenerationStore,
   assignment: Assignment,
-  rules: ParkingRules,
+  options: ParkingRules & Pick<RunnerOptions, 'rowCacheBytes'>,
 ): Promise<{ readonly claim: Claim; readonly next: ReadonlyMap<PartitionId, number> }> => {
   const checkpoints = await store.claim(assignment.partitions, parts.worker);
   requireAll(generation, assignment, checkpoints);
@@ -76,9 +78,9 @@ export const takeClaim = async (
   const rulings = await rulingsOf(parts, generation, store, checkpoints);
   const settled = await Promise.all(checkpoints.map((checkpoint) => settle(parts, store, checkpoint, rulings)));
   const standings = new Map(settled.map((checkpoint) => [partitionId(checkpoint), { epoch: checkpoint.epoch, streamTime: checkpoint.streamTime }]));
-  const parking = new Parking(rules, await store.parkedSequences(assignment.partitions));
+  const parking = new Parking(options, await store.parkedSequences(assignment.partitions));
   return {
-    claim: { assignment: assignment.number, standings, rulings, parking, pending: new Pending() },
+    claim: { assignment: assignment.number, standings, rulings, parking, pending: new Pending(), rows: new RowCache(options.rowCacheBytes) },
     next: new Map(settled.map((checkpoint) => [partitionId(checkpoint), checkpoint.next])),
   };
 };

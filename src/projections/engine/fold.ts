@@ -6,7 +6,8 @@ import type { DecodedBatch, DecodedRecord, Failure } from './decoded';
 import type { Fold } from './fold-step';
 import { isKeyOf } from '../values';
 import { MergeFold } from './merge-fold';
-import { BatchParking, Parking, PARK_ALL } from './parking';
+import type { BatchParking } from './parking';
+import { Parking, PARK_ALL } from './parking';
 import { RowFold } from './row-fold';
 
 /** Where a partition stands before the batch. */
@@ -14,6 +15,10 @@ export interface Standing {
   readonly epoch: number;
   readonly streamTime: number | undefined;
 }
+
+/** Where partitions stand when a batch is committed. */
+export const standingsAfter = (standings: ReadonlyMap<PartitionId, Standing>, advances: readonly Advance[]): ReadonlyMap<PartitionId, Standing> =>
+  new Map([...standings, ...advances.map((advance) => [partitionId(advance), { epoch: advance.epoch, streamTime: advance.streamTime }] as const)]);
 
 export interface FoldResult {
   readonly commit: BatchCommit;

@@ -31,6 +31,8 @@ export interface RunnerOptions extends ParkingRules {
   readonly waitMs: number;
   /** How long to wait before a batch refused by a hold is tried again, in milliseconds. */
   readonly holdRetryMs: number;
+  /** Rows kept in memory per generation, so that they need not be loaded again: about so many bytes. */
+  readonly rowCacheBytes: number;
 }
 
 export const RUNNER_DEFAULTS: RunnerOptions = {
@@ -40,6 +42,7 @@ export const RUNNER_DEFAULTS: RunnerOptions = {
   sessionTimeoutMs: 10_000,
   waitMs: 250,
   holdRetryMs: 15,
+  rowCacheBytes: 32 * 1024 * 1024,
   failures: 'park',
   parkedSequences: 1_000,
   parkedEvents: 1_000,

@@ -28,8 +28,6 @@ export class RowCache {
   /** In the order of use, the oldest first. */
   readonly #rows = new Map<string, Known>();
   #bytes = 0;
-  /** How many entries the last batch has put in; they stay. */
-  #newest = 0;
 
   constructor(private readonly maxBytes: number) {}
 
@@ -60,13 +58,12 @@ export class RowCache {
     for (const { key } of deletes) {
       this.#put(key, ABSENT);
     }
-    this.#newest = upserts.length + deletes.length;
   }
 
-  /** Forgets the oldest rows beyond the limit; those of the last batch stay. */
+  /** Forgets the oldest rows beyond the limit. Not while a commit is under way: what it writes must be known. */
   trim(): void {
     for (const [key, { bytes }] of this.#rows) {
-      if (this.#bytes <= this.maxBytes || this.#rows.size <= this.#newest) {
+      if (this.#bytes <= this.maxBytes) {
         return;
       }
       this.#rows.delete(key);
@@ -78,7 +75,6 @@ export class RowCache {
   clear(): void {
     this.#rows.clear();
     this.#bytes = 0;
-    this.#newest = 0;
   }
 
   #put(key: string, known: Known): void {

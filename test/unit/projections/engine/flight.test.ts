@@ -3,9 +3,10 @@ import { RefoldError } from '../../../../src/kernel/errors';
 import { partitionId } from '../../../../src/events/position';
 import { MemoryCatalog } from '../../../../src/projections/adapters/memory/control';
 import { MemoryReadModelStore } from '../../../../src/projections/adapters/memory/store';
-import { integer, text } from '../../../../src/projections/columns';
+import { count, integer, text, windowStart } from '../../../../src/projections/columns';
 import { projection } from '../../../../src/projections/projection';
 import { readModel } from '../../../../src/projections/read-model';
+import { tumbling } from '../../../../src/projections/windows/tumbling';
 import type { BatchCommit, CommitResult, GenerationStore, ReadModelStore } from '../../../../src/projections/read-model-store';
 import { seeded } from '../../../e2e/support/command-plan';
 import { buildGeneration, caughtUp, definitionOf, memoryBench, startRunner, totals, until } from '../../../support/harness';
@@ -17,6 +18,14 @@ const counting = definitionOf(
     .on(OrderPlaced, (e, row) => ({ id: e.orderId, n: (row?.n ?? 0) + 1, shipped: row?.shipped ?? 0 }))
     .on(OrderShipped, { missing: 'skip' }, (_, row) => ({ ...row, shipped: row.shipped + 1 }))
     .on(OrderErased, () => undefined),
+);
+
+const DAY = 86_400_000;
+const perDay = readModel('per_day', { customer: text().key(), day: windowStart(), orders: count() });
+const windowed = definitionOf(
+  projection({ name: 'per-day', version: 1, into: perDay, window: tumbling('1 day', { grace: '1 day' }) }).on(OrderPlaced, (e) =>
+    perDay.contribution({ customer: e.customerId }, { orders: 1 }),
+  ),
 );
 
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
@@ -31,6 +40,7 @@ class Troubled implements ReadModelStore {
   readonly befell: Record<string, number> = {};
   /** Commits that began while another was under way. */
   beside = 0;
+  loadsBeside = 0;
   #underWay = 0;
 
   constructor(
@@ -50,6 +60,7 @@ class Troubled implements ReadModelStore {
       decisions: (...args) => opened.decisions(...args),
       recordStop: (...args) => opened.recordStop(...args),
       load: async (keys) => {
+        this.loadsBeside += this.#underWay;
         const rows = await opened.load(keys);
         await pause(this.random() * 3);
         return rows;
@@ -115,9 +126,9 @@ const foldedUnder = async (seed: number, share: number): Promise<Troubled> => {
   const store = new Troubled(inner, random, share);
   const generation = await buildGeneration(catalog, inner, bench.log, counting);
   catalog.setStatus(generation.id, 'active');
-  const liveBatch = 1 + Math.floor(random() * 30);
+  const replayBatch = 1 + Math.floor(random() * 30);
   const rowCacheBytes = random() < 0.5 ? 1 : 1_000_000;
-  const runner = startRunner(bench, store, generation, counting, { liveBatch, rowCacheBytes, holdRetryMs: 1 });
+  const runner = startRunner(bench, store, generation, counting, { replayBatch, rowCacheBytes, holdRetryMs: 1 });
   await until(() => caughtUp(catalog, bench.log, generation), 'caught up');
   await runner.stop();
   const rows = [...inner.rows(generation.id)].sort((a, b) => ((a['id'] as string) < (b['id'] as string) ? -1 : 1));
@@ -131,7 +142,31 @@ describe('folding beside the commit of the batch before', () => {
   const seeds = Array.from({ length: 12 }, (_, i) => 1_000 + i);
 
   it.each(seeds)('makes the rows of folding one event after the other, seed %d', async (seed) => {
-    expect((await foldedUnder(seed, 0)).beside).toBe(0); // two commits never overlap: their order is that of the log
+    const { beside, loadsBeside } = await foldedUnder(seed, 0);
+    expect(beside).toBe(0); // two commits never overlap: their order is that of the log
+    expect(loadsBeside).toBeGreaterThan(0); // but the next batch is folded meanwhile
+  });
+
+  it.each(seeds)('decides what is late by the stream time of all events before, seed %d', async (seed) => {
+    const random = seeded(seed);
+    const bench = await memoryBench(1);
+    const events = Array.from({ length: 200 }, (_, i) => new OrderPlaced(String(i), 'ann', Decimal.parse('1.00'), new Date((i / 20 + random() * 4) * DAY)));
+    await bench.append(events);
+    let streamTime = Number.NEGATIVE_INFINITY;
+    let late = 0;
+    for (const { placedAt } of events) {
+      streamTime = Math.max(streamTime, placedAt.getTime());
+      late += Math.floor(placedAt.getTime() / DAY) * DAY + 2 * DAY <= streamTime ? 1 : 0;
+    }
+    const catalog = new MemoryCatalog({ app: 'shop' });
+    const inner = new MemoryReadModelStore({ catalog });
+    const generation = await buildGeneration(catalog, inner, bench.log, windowed);
+    const runner = startRunner(bench, new Troubled(inner, random, 0.1), generation, windowed, { replayBatch: 5, holdRetryMs: 1 });
+    await until(() => caughtUp(catalog, bench.log, generation), 'caught up');
+    await runner.stop();
+    const [checkpoint] = await catalog.checkpoints(generation.id);
+    expect(late).toBeGreaterThan(0);
+    expect(checkpoint).toMatchObject({ streamTime, counters: { late, applied: 200 - late } });
   });
 
   it('makes them too where commits are refused, held and fenced', async () => {

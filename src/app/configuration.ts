@@ -113,6 +113,14 @@ const checkedNumbers = <T extends object>(what: string, defaults: T, given: Part
   return settings;
 };
 
+const checkedWorker = ({ failures = WORKER_DEFAULTS.failures, ...given }: Partial<WorkerOptions>): WorkerOptions => {
+  if (!['park', 'stop'].includes(failures)) {
+    throw new RefoldError('config.invalid', `worker: failures is ${JSON.stringify(failures)}; it can be park, stop`);
+  }
+  const { failures: _, ...numbers } = WORKER_DEFAULTS;
+  return { ...checkedNumbers<Omit<WorkerOptions, 'failures'>>('worker', numbers, given), failures };
+};
+
 const requireRetireDelay = (delay: Duration): void => {
   try {
     requireDelay(durationMs(delay));
@@ -150,7 +158,7 @@ const checked = (configuration: Configuration): ResolvedConfiguration => {
     ...configuration,
     log,
     kafka,
-    worker: checkedNumbers('worker', WORKER_DEFAULTS, configuration.worker),
+    worker: checkedWorker(configuration.worker),
     relay: configuration.relay !== false && checkedNumbers('relay', RELAY_DEFAULTS, configuration.relay),
   };
 };

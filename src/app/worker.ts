@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { RefoldError, isRefoldError, messageOf } from '../kernel/errors';
 import { backoffMs } from '../kernel/retry';
 import { projectionKey, type ProjectionDefinition } from '../projections/definition';
-import { assertSameDefinition } from '../projections/engine/runner';
+import { assertSameDefinition } from '../projections/engine/same-definition';
 import { FOLLOWING, generationLabel, type Generation } from '../projections/generations';
 import { HostedRunners } from './hosted-runners';
 import { livenessOf, type Liveness } from './liveness';

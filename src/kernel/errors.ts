@@ -249,6 +249,15 @@ export const ERROR_CODES = {
     'An event arrived for a row that does not exist, and its handler says that such an event is to be parked.',
     'Check the order in which events of this key were written.',
   ),
+  'parking.full': entry(
+    'An event is to be parked, and its partition holds as many parked events as its limits allow.',
+    'Deal with what is parked (`refold parked list`) or raise the limits (parkedSequences, parkedEvents, parkedAgeMs of the worker), then start the worker again: the partition goes on from the position named.',
+  ),
+  'parked.unknown': entry('There is no such parked sequence.', '`refold parked list` shows what is parked.'),
+  'parked.applied-elsewhere': entry(
+    'An event that is to be discarded was folded by another generation of the projection.',
+    'Redrive it, or say by `refold errata add --skip` that it never was and replay. A generation that is not needed any more can be retired first.',
+  ),
   'projection.unknown': entry(
     'No projection with this name and version is announced or built.',
     'Check the name; `refold projections list` shows what exists.',

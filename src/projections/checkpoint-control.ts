@@ -1,5 +1,6 @@
 import type { TopicPartition } from '../events/position';
 import type { Checkpoint, Generation, StoppedBy } from './generations';
+import type { ParkedEvent, ParkedSequence, ParkingChange, Redriven, SequenceName } from './parking';
 import type { Advance, CommitResult, Decision, LateContribution } from './read-model-store';
 
 /**
@@ -11,6 +12,13 @@ export interface Intent {
   readonly advance: Advance;
   /** How the store recognises that the rows have landed; JSON. `null`: nothing is to be written for this partition. */
   readonly evidence: unknown;
+  /** Of a redrive: what is recorded of the sequence once its rows have landed, and the rows themselves, to be written again if they have not; JSON. */
+  readonly redrive?: { readonly redriven: Redriven; readonly block: unknown } | undefined;
+}
+
+/** What a batch writes to the control schema beside its checkpoints. */
+export interface SetAside extends ParkingChange {
+  readonly late: readonly LateContribution[];
 }
 
 /** A checkpoint as claimed, with what its last owner left unsettled. */
@@ -27,16 +35,21 @@ export interface ClaimedPartition extends TopicPartition {
 /** Port to the checkpoints of a generation, for stores whose rows live outside of the control schema. */
 export interface CheckpointControl {
   /** Raises the epochs. @throws RefoldError `generation.not-running` if the generation is not followed any more */
-  claim(generation: Generation, partitions: readonly TopicPartition[], owner: string): Promise<readonly ClaimedCheckpoint[]>;
+  claim(generation: Generation, partitions: readonly TopicPartition[], owner: string | undefined): Promise<readonly ClaimedCheckpoint[]>;
   checkpoints(generation: Generation): Promise<readonly Checkpoint[]>;
   /** Recorded decisions at or after the given positions. */
   decisions(generation: Generation, checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]>;
+  parkedSequences(generation: Generation, partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]>;
+  parkedEvents(generation: Generation, sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]>;
   /** Records why a partition stopped (or that it goes on), if the epoch still compares. */
   recordStop(generation: Generation, partition: ClaimedPartition, stop: StoppedBy | undefined): Promise<void>;
   /** Moves checkpoints by a batch without rows. */
-  advance(generation: Generation, advances: readonly Advance[], late: readonly LateContribution[]): Promise<CommitResult>;
-  /** Records intents, all or none, durably whatever the session's settings; refuses as a commit does. Late contributions are kept at once. */
-  intend(generation: Generation, intents: readonly Intent[], late: readonly LateContribution[]): Promise<CommitResult>;
-  /** Moves checkpoints to what their intents say; answers those that were still claimed with this epoch. */
-  finish(generation: Generation, partitions: readonly ClaimedPartition[]): Promise<readonly Checkpoint[]>;
+  advance(generation: Generation, advances: readonly Advance[], aside: SetAside): Promise<CommitResult>;
+  /** Records intents, all or none, durably whatever the session's settings; refuses as a commit does. What is set aside is kept at once, what is redriven is taken out by `finish`. */
+  intend(generation: Generation, intents: readonly Intent[], aside: SetAside): Promise<CommitResult>;
+  /**
+   * Moves checkpoints to what their intents say; answers those that were still claimed with this epoch. With them is recorded
+   * what a redrive left of its sequence.
+   */
+  finish(generation: Generation, partitions: readonly ClaimedPartition[], redriven?: Redriven): Promise<readonly Checkpoint[]>;
 }

@@ -1,5 +1,6 @@
 import type { PartitionId, TopicPartition } from '../events/position';
 import type { ProjectionDefinition } from './definition';
+import type { ParkedEvent, ParkedSequence, ParkingChange, SequenceName } from './parking';
 import type { Checkpoint, Counters, Fingerprint, Generation, StoppedBy, StoreKind } from './generations';
 
 /** Where a row of a row-fold was last changed. */
@@ -53,7 +54,7 @@ export interface Advance extends TopicPartition {
 }
 
 /** Everything one batch writes, in one transaction. Each row occurs once. */
-export interface BatchCommit {
+export interface BatchCommit extends ParkingChange {
   readonly advances: readonly Advance[];
   readonly upserts: readonly StampedRow[];
   readonly deletes: readonly Deletion[];
@@ -84,10 +85,15 @@ export interface Decision extends TopicPartition {
  */
 export interface GenerationStore {
   /**
-   * Claims partitions: raises their epoch, so that every earlier owner is fenced; answers where to go on.
+   * Claims partitions: raises their epoch, so that every earlier owner is fenced; answers where to go on. Who works at the
+   * position without taking over leaves the owner as it is (`undefined`).
    * @throws RefoldError `generation.not-running` if the generation is not followed any more
    */
-  claim(partitions: readonly TopicPartition[], owner: string): Promise<readonly Checkpoint[]>;
+  claim(partitions: readonly TopicPartition[], owner: string | undefined): Promise<readonly Checkpoint[]>;
+  /** The parked sequences of partitions. */
+  parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]>;
+  /** The first events of a sequence, in order. */
+  parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]>;
   /** Recorded decisions at or after the given positions. */
   decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]>;
   /** Rows of a row-fold by the text of their key; missing ones are left out. */

@@ -132,7 +132,7 @@ export const partialsSuite = (
       measures: { orders: BigInt(next - from), revenue: dec('1.00'), largest: dec('1.00'), smallest: dec('1.00') },
     };
     const advance = { ...place, from, next, epoch, counters, streamTime: 1_000, fingerprint: undefined };
-    return { advances: [advance], upserts: [], deletes: [], merges: [merge], late: [] };
+    return { advances: [advance], upserts: [], deletes: [], merges: [merge], late: [], parked: [] };
   };
 
   it('workers write only the rows of their partitions, in the same group at the same time; a zombie writes nothing', async () => {

@@ -21,7 +21,7 @@ const day = (n: number, hour = 12): Date => new Date(Date.UTC(2026, 0, n, hour))
 const dec = Decimal.parse;
 const summary = definitionOf(OrderSummary);
 const daily = definitionOf(CustomerDaily);
-const nothing: BatchCommit = { advances: [], upserts: [], deletes: [], merges: [], late: [] };
+const nothing: BatchCommit = { advances: [], upserts: [], deletes: [], merges: [], late: [], parked: [] };
 const advance = (from: number, next: number, epoch: number): Advance => ({
   topic: 'orders',
   partition: 0,
@@ -204,7 +204,7 @@ export const readModelStoreSuite = (make: () => Promise<StoreUnderTest>): void =
     const generation = await provisioned(summary);
     const home = (await bench.log.heads(['orders'])).find(({ end }) => end === 1)!.partition;
     await bench.log.append([{ ...bad, partition: 1 - home, key: Buffer.from('x\0y') }]);
-    const running = startRunner(bench, subject.store, generation, summary);
+    const running = startRunner(bench, subject.store, generation, summary, { failures: 'stop' });
     await until(() => running.events.some(({ kind }) => kind === 'stopped'), 'a partition stopped');
     await until(async () => (await subject.rows(generation, summary)).length === 1, 'the other went on');
     await running.stop();

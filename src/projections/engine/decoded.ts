@@ -1,8 +1,10 @@
 import { erratumAt, requireSameEvent, withReplacements, type ErrataOverlay } from '../../events/errata';
+import type { RefoldError } from '../../kernel/errors';
 import type { LogBatch, LogRecord } from '../../events/event-log';
 import type { DecodedEvent, EventDecoder } from '../../events/event-serde';
 import type { TopicPartition } from '../../events/position';
 import type { Decision } from '../read-model-store';
+import { stopsPartition } from './parking';
 
 /** A record after decoding, with what recorded decisions say of it. */
 export interface DecodedRecord {
@@ -16,6 +18,10 @@ export interface DecodedRecord {
   readonly events: readonly DecodedEvent[];
   /** Not folded because somebody decided so: `discarded` by one projection, `errata` where an erratum says that the event is none. */
   readonly aside: 'discarded' | 'errata' | undefined;
+  /** Why it could not be decoded. */
+  readonly failed: RefoldError | undefined;
+  /** As it was read: kept if it cannot be folded. */
+  readonly raw: LogRecord;
 }
 
 /** What was decided about records and is not in the log: the same for a generation whenever it reads. */
@@ -37,23 +43,31 @@ export interface DecodedBatch extends TopicPartition {
   readonly records: readonly DecodedRecord[];
 }
 
-/** An event that never was has no time either. */
-const decodeRecord = (record: LogRecord, decoder: EventDecoder, aside: DecodedRecord['aside']): DecodedRecord => ({
-  offset: record.offset,
-  timestamp: record.timestamp,
-  id: record.headers['ce_id'] ?? '',
-  time: aside === 'errata' ? undefined : decoder.facts(record).time,
-  key: record.key?.toString('utf8') ?? '',
-  events: aside === undefined ? decoder.decode(record) : [],
-  aside,
-});
+const NO_EVENTS: readonly DecodedEvent[] = [];
+
+/** An event that never was has no time either. Throws what stops the partition. */
+export const decodeRecord = (record: LogRecord, decoder: EventDecoder, aside: DecodedRecord['aside']): DecodedRecord => {
+  const time = aside === 'errata' ? undefined : decoder.facts(record).time;
+  let events = NO_EVENTS;
+  let failed: RefoldError | undefined;
+  try {
+    events = aside === undefined ? decoder.decode(record) : NO_EVENTS;
+  } catch (error) {
+    if (stopsPartition(error)) {
+      throw error;
+    }
+    failed = error as RefoldError;
+  }
+  const { offset, timestamp, headers, key } = record;
+  return { offset, timestamp, id: headers['ce_id'] ?? '', time, key: key?.toString('utf8') ?? '', events, aside, failed, raw: record };
+};
 
 const asideOf = ({ decisions, errata }: Rulings, { topic, partition }: TopicPartition): ((offset: number) => DecodedRecord['aside']) => {
   const discarded = new Set(decisions.filter((d) => d.kind === 'discard' && d.topic === topic && d.partition === partition).map(({ offset }) => offset));
   return (offset) => (erratumAt(errata, { topic, partition, offset })?.action === 'skip' ? 'errata' : discarded.has(offset) ? 'discarded' : undefined);
 };
 
-/** Decodes a batch whose wrong events are replaced up to the first record that fails. `decoder.prepare` has run. */
+/** Decodes a batch whose wrong events are replaced up to the first record that stops its partition. `decoder.prepare` has run. */
 const decodeCorrected = (batch: LogBatch, decoder: EventDecoder, rulings: Rulings): Decoding => {
   const { topic, partition, from } = batch;
   const aside = asideOf(rulings, batch);

@@ -6,6 +6,8 @@ import type { DecodedBatch, DecodedRecord, Failure } from './decoded';
 import type { Fold } from './fold-step';
 import { isKeyOf } from '../values';
 import { MergeFold } from './merge-fold';
+import type { BatchParking } from './parking';
+import { Parking, PARK_ALL } from './parking';
 import { RowFold } from './row-fold';
 
 /** Where a partition stands before the batch. */
@@ -13,6 +15,10 @@ export interface Standing {
   readonly epoch: number;
   readonly streamTime: number | undefined;
 }
+
+/** Where partitions stand when a batch is committed. */
+export const standingsAfter = (standings: ReadonlyMap<PartitionId, Standing>, advances: readonly Advance[]): ReadonlyMap<PartitionId, Standing> =>
+  new Map([...standings, ...advances.map((advance) => [partitionId(advance), { epoch: advance.epoch, streamTime: advance.streamTime }] as const)]);
 
 export interface FoldResult {
   readonly commit: BatchCommit;
@@ -28,7 +34,7 @@ interface Tally {
 
 const advanceOf = (batch: DecodedBatch, next: number, epoch: number, { counts, streamTime, last }: Tally): Advance => {
   const read = next - batch.from;
-  const recorded = counts.applied + counts.filtered + counts.late + counts.discarded + counts.errata;
+  const recorded = counts.applied + counts.filtered + counts.late + counts.parked + counts.discarded + counts.errata;
   return {
     topic: batch.topic,
     partition: batch.partition,
@@ -43,13 +49,19 @@ const advanceOf = (batch: DecodedBatch, next: number, epoch: number, { counts, s
 
 const laterOf = (a: number | undefined, b: number | undefined): number | undefined => (a === undefined || b === undefined ? (a ?? b) : Math.max(a, b));
 
-const foldPartition = (fold: Fold, batch: DecodedBatch, standing: Standing): { readonly advance: Advance; readonly failure: Failure | undefined } => {
+const foldPartition = (
+  fold: Fold,
+  batch: DecodedBatch,
+  standing: Standing,
+  parking: BatchParking,
+): { readonly advance: Advance; readonly failure: Failure | undefined } => {
   const { topic, partition } = batch;
   const tally: Tally = { counts: { ...NO_COUNTS }, streamTime: standing.streamTime, last: undefined };
   for (const record of batch.records) {
     const streamTime = laterOf(tally.streamTime, record.time);
     try {
-      const fate = record.aside ?? fold.record(record, { topic, partition, offset: record.offset, streamTime: streamTime ?? Number.NEGATIVE_INFINITY });
+      const place = { topic, partition, offset: record.offset, streamTime: streamTime ?? Number.NEGATIVE_INFINITY };
+      const fate = record.aside ?? parking.fate(record, streamTime, () => fold.record(record, place));
       tally.counts[fate] += 1;
     } catch (error) {
       const { offset } = record;
@@ -80,9 +92,16 @@ export const touchedKeys = (definition: ProjectionDefinition, batches: readonly 
   return [...keys];
 };
 
+/** The way in which a projection is folded. */
+export const foldOf = (definition: ProjectionDefinition, storage: Storage, loaded: ReadonlyMap<string, StampedRow>): Fold =>
+  storage === 'rows' ? new RowFold(definition, loaded) : new MergeFold(definition, storage);
+
+const stopping = (batch: DecodedBatch): BatchParking => new Parking({ ...PARK_ALL, failures: 'stop' }).batch(batch, 0);
+
 /**
  * Folds batches of several partitions, each in log order. Pure: rows loaded before go in, everything to be written
- * comes out. A record that fails ends its partition's batch right before it; the other partitions go on.
+ * comes out. A record that fails is parked, or
+ * ends its partition's batch right before it; the other partitions go on.
  */
 export const foldBatches = (
   definition: ProjectionDefinition,
@@ -90,11 +109,17 @@ export const foldBatches = (
   batches: readonly DecodedBatch[],
   standings: ReadonlyMap<PartitionId, Standing>,
   loaded: ReadonlyMap<string, StampedRow>,
+  parkingOf: (batch: DecodedBatch) => BatchParking = stopping,
 ): FoldResult => {
-  const fold: Fold = storage === 'rows' ? new RowFold(definition, loaded) : new MergeFold(definition, storage);
-  const results = batches.map((batch) => foldPartition(fold, batch, standings.get(partitionId(batch))!));
+  const fold = foldOf(definition, storage, loaded);
+  const parkings = batches.map(parkingOf);
+  const results = batches.map((batch, i) => foldPartition(fold, batch, standings.get(partitionId(batch))!, parkings[i]!));
   return {
-    commit: { advances: results.map(({ advance }) => advance).filter(({ from, next }) => next > from), ...fold.writes() },
+    commit: {
+      advances: results.map(({ advance }) => advance).filter(({ from, next }) => next > from),
+      ...fold.writes(),
+      parked: parkings.flatMap(({ parked }) => parked),
+    },
     failures: results.flatMap(({ failure }) => failure ?? []),
   };
 };

@@ -46,9 +46,16 @@ export class Pending {
     return countOf([...this.#waiting.values()].map(({ batch }) => batch));
   }
 
-  /** Takes in a batch of a partition of which nothing waits, and the failure that ends it, if one does. */
+  /** Takes in a batch, behind what waits of its partition, and the failure that ends it, if one does; what lies behind a failure is given up. */
   add(batch: DecodedBatch, failure: Failure | undefined): void {
-    this.#waiting.set(partitionId(batch), { batch, failure });
+    const id = partitionId(batch);
+    const before = this.#waiting.get(id);
+    if (before === undefined) {
+      this.#waiting.set(id, { batch, failure });
+    } else if (before.failure === undefined) {
+      const { from, records } = before.batch;
+      this.#waiting.set(id, { batch: { ...batch, from, records: [...records, ...batch.records] }, failure });
+    }
   }
 
   /** What may be folded as far as is known: everything up to the holds. */

@@ -4,6 +4,7 @@ import type { Checkpoint } from '../generations';
 import type { Advance, GenerationStore } from '../read-model-store';
 import { cutBatch, decodeBatches, type Rulings } from './decoded';
 import { foldBatches, touchedKeys } from './fold';
+import type { Parking } from './parking';
 import type { RunnerParts } from './runner-parts';
 
 const readRange = async (log: RunnerParts['log'], { topic, partition, next: from }: Checkpoint, to: number): Promise<LogBatch> => {
@@ -30,11 +31,12 @@ export const repeatBatch = async (
   store: GenerationStore,
   checkpoint: Checkpoint & { readonly repeatTo: number },
   rulings: Rulings,
+  parking: Parking,
 ): Promise<Advance | undefined> => {
   const batch = await readRange(log, checkpoint, checkpoint.repeatTo);
   const decoded = (await decodeBatches([batch], decoder, rulings)).map((one) => one.decoded);
   const standings = new Map([[partitionId(checkpoint), checkpoint]]);
   const loaded = await store.load(touchedKeys(definition, decoded));
-  const { commit } = foldBatches(definition, generation.storage, decoded, standings, loaded);
+  const { commit } = foldBatches(definition, generation.storage, decoded, standings, loaded, (one) => parking.batch(one, 0));
   return (await store.commit(commit)).status === 'committed' ? commit.advances[0] : undefined;
 };

@@ -6,7 +6,9 @@ import type { EventDecoder } from '../../events/event-serde';
 import type { ProjectionDefinition } from '../definition';
 import type { Generation } from '../generations';
 import type { Advance, ReadModelStore } from '../read-model-store';
+import type { ParkedEvent } from '../parking';
 import type { Failure } from './decoded';
+import type { ParkingRules } from './parking';
 
 /** What a runner tells its observer; the hook for metrics and tests. */
 export type RunnerEvent =
@@ -14,9 +16,10 @@ export type RunnerEvent =
   | { readonly kind: 'committed'; readonly advances: readonly Advance[] }
   | { readonly kind: 'held' }
   | { readonly kind: 'fenced' }
+  | { readonly kind: 'parked'; readonly events: readonly ParkedEvent[] }
   | { readonly kind: 'stopped'; readonly failure: Failure };
 
-export interface RunnerOptions {
+export interface RunnerOptions extends ParkingRules {
   /** Most records folded in one transaction while the generation is rebuilt. */
   readonly replayBatch: number;
   /** The same when it is live; what has arrived is folded at once, so batches are small when little arrives. */
@@ -28,6 +31,8 @@ export interface RunnerOptions {
   readonly waitMs: number;
   /** How long to wait before a batch refused by a hold is tried again, in milliseconds. */
   readonly holdRetryMs: number;
+  /** Rows kept in memory per generation, so that they need not be loaded again: about so many bytes. */
+  readonly rowCacheBytes: number;
 }
 
 export const RUNNER_DEFAULTS: RunnerOptions = {
@@ -37,6 +42,13 @@ export const RUNNER_DEFAULTS: RunnerOptions = {
   sessionTimeoutMs: 10_000,
   waitMs: 250,
   holdRetryMs: 15,
+  rowCacheBytes: 32 * 1024 * 1024,
+  failures: 'park',
+  parkedSequences: 1_000,
+  parkedEvents: 1_000,
+  parkedAgeMs: 0,
+  retries: 5,
+  retryMs: 100,
 };
 
 export interface RunnerParts {

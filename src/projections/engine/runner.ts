@@ -1,29 +1,33 @@
-import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
+import { isRefoldError, messageOf } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/retry';
-import { overlayOf } from '../../events/errata';
-import type { Assignment, LogBatch, Subscription } from '../../events/event-log';
+import type { Assignment, Subscription } from '../../events/event-log';
 import { partitionId, type PartitionId } from '../../events/position';
-import type { ProjectionDefinition } from '../definition';
-import { generationLabel, type Checkpoint, type Generation } from '../generations';
-import type { Advance, CommitResult, GenerationStore } from '../read-model-store';
-import { checkFingerprints } from './continuity';
-import { decodeBatches, type DecodedBatch, type Failure, type Rulings } from './decoded';
-import { foldBatches, touchedKeys, type FoldResult, type Standing } from './fold';
+import { generationLabel, type Generation } from '../generations';
+import type { BatchCommit, CommitResult, GenerationStore, StampedRow } from '../read-model-store';
+import { keyText } from '../values';
+import { takeClaim, type Claim } from './claim';
+import { decodeBatches, type DecodedBatch, type Decoding, type Failure } from './decoded';
+import { foldBatches, standingsAfter, touchedKeys, type FoldResult, type Standing } from './fold';
+import type { ParkedEvent } from '../parking';
+import { assertSameDefinition } from './same-definition';
 import { GroupOffsets } from './group-offsets';
-import { Pending, halves } from './pending';
-import { repeatBatch } from './repeat';
+import type { RowCache } from './row-cache';
+import { SmallSteps } from './small-steps';
 import { RUNNER_DEFAULTS, type RunnerOptions, type RunnerParts } from './runner-parts';
-
-/** What was claimed for one assignment, and what of it is in work. */
-interface Claim {
-  readonly assignment: number;
-  readonly standings: Map<PartitionId, Standing>;
-  readonly rulings: Rulings;
-  readonly pending: Pending;
-}
 
 /** While a generation is slowed down it never sleeps longer than this after a batch, so that holds are obeyed in time. */
 const LONGEST_THROTTLE_MS = 200;
+
+/** A batch whose commit is under way while the next one is taken, decoded and folded. */
+interface Flight {
+  readonly claim: Claim;
+  readonly batches: readonly DecodedBatch[];
+  readonly commit: BatchCommit;
+  /** Where its partitions stand if it is committed. */
+  readonly standings: ReadonlyMap<PartitionId, Standing>;
+  /** Never rejects. */
+  readonly landed: Promise<{ readonly result: CommitResult } | { readonly error: unknown }>;
+}
 
 /**
  * Folds one generation: takes batches across partitions, decodes, loads the rows they touch, folds, and commits rows
@@ -39,6 +43,7 @@ export class Runner {
   #store: GenerationStore | undefined;
   #fences = 0;
   #subscription: Subscription | undefined;
+  #flight: Flight | undefined;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
@@ -67,7 +72,9 @@ export class Runner {
       while (!this.#abort.signal.aborted) {
         await this.#round(subscription, offsets);
       }
+      await this.#land(subscription, offsets);
     } finally {
+      await this.#flight?.landed;
       await offsets.settled();
       await subscription.close();
     }
@@ -89,54 +96,98 @@ export class Runner {
   }
 
   async #begin(assignment: Assignment): Promise<ReadonlyMap<PartitionId, number>> {
-    const { generation, log, worker, observe } = this.#parts;
-    const checkpoints = await this.#store!.claim(assignment.partitions, worker);
-    const known = new Set(checkpoints.map(partitionId));
-    const unknown = assignment.partitions.find((partition) => !known.has(partitionId(partition)));
-    if (unknown !== undefined) {
-      throw new RefoldError('log.topic-mismatch', `${generationLabel(generation)} has no checkpoint for a partition that was added to its topic`, {
-        facts: { topic: unknown.topic, partition: unknown.partition },
-        remedy: 'Start a replay of the projection; the new generation covers all partitions.',
-      });
-    }
-    await checkFingerprints(log, generation, checkpoints);
-    const rulings = await this.#rulings(checkpoints);
-    const settled = await Promise.all(checkpoints.map((checkpoint) => this.#settle(checkpoint, rulings)));
-    const standings = new Map(settled.map((checkpoint) => [partitionId(checkpoint), { epoch: checkpoint.epoch, streamTime: checkpoint.streamTime }]));
-    this.#claim = { assignment: assignment.number, standings, rulings, pending: new Pending() };
-    observe?.({ kind: 'assigned', assignment });
-    return new Map(settled.map((checkpoint) => [partitionId(checkpoint), checkpoint.next]));
+    const { claim, next } = await takeClaim(this.#parts, this.#generation, this.#store!, assignment, this.#options);
+    this.#claim = claim;
+    this.#parts.observe?.({ kind: 'assigned', assignment });
+    return next;
   }
 
-  async #rulings(checkpoints: readonly Checkpoint[]): Promise<Rulings> {
-    const { errataVersion } = this.#generation;
-    const errata = errataVersion === 0 ? [] : await this.#parts.errata.list(errataVersion);
-    return { decisions: await this.#store!.decisions(checkpoints), errata: overlayOf(errata) };
-  }
-
-  /** Commits again what an earlier owner left in doubt; where that is fenced, so is what follows, and all is claimed anew. */
-  async #settle(checkpoint: Checkpoint, rulings: Rulings): Promise<Checkpoint> {
-    const { repeatTo } = checkpoint;
-    const advance = repeatTo === undefined ? undefined : await repeatBatch(this.#parts, this.#store!, { ...checkpoint, repeatTo }, rulings);
-    return advance === undefined ? checkpoint : { ...checkpoint, next: advance.next, streamTime: advance.streamTime };
-  }
-
-  /** Takes in what has arrived and folds what may be folded. */
+  /** Takes in what has arrived and folds what may be folded: beside the commit of the batch before, where nothing stands in the way. */
   async #round(subscription: Subscription, offsets: GroupOffsets): Promise<void> {
-    const { clock } = this.#parts;
+    const { clock, decoder } = this.#parts;
     const { waitMs, holdRetryMs } = this.#options;
     const started = clock.now();
     const except = this.#claim?.pending.partitions() ?? new Set<PartitionId>(); // they wait at a hold: their queues hold what follows
-    const wait = except.size > 0 ? holdRetryMs : waitMs;
+    const wait = this.#flight !== undefined ? 0 : except.size > 0 ? holdRetryMs : waitMs;
     const { assignment, batches } = await subscription.poll({ maxRecords: this.#batchSize(), waitMs: wait, signal: this.#abort.signal, except });
-    if (batches.length > 0 && this.#claim?.assignment === assignment.number) {
-      await this.#takeIn(this.#claim, batches);
+    const claimed = this.#claim?.assignment === assignment.number ? this.#claim : undefined;
+    const decodings = claimed === undefined ? [] : await decodeBatches(batches, decoder, claimed.rulings);
+    if (claimed !== undefined && this.#isPlain(claimed, decodings)) {
+      const arrived = decodings.map(({ decoded }) => decoded);
+      await this.#foldAhead(subscription, offsets, claimed, arrived);
+      return;
+    }
+    if ((await this.#land(subscription, offsets)) !== 'fenced') {
+      decodings.forEach(({ decoded, failure }) => claimed?.pending.add(decoded, failure));
     }
     const claim = this.#claim;
     if (claim !== undefined && claim.pending.size > 0) {
-      const folded = await this.#foldPending(subscription, offsets, claim);
-      await this.#throttle(folded, started);
+      await this.#foldPending(subscription, offsets, claim, started);
     }
+  }
+
+  /** Whether nothing waits or fails, and nobody slows it down. */
+  #isPlain({ pending }: Claim, decodings: readonly Decoding[]): boolean {
+    const isSlowed = this.#options.maxRate > 0 && this.#generation.status === 'candidate';
+    return decodings.length > 0 && pending.size === 0 && !isSlowed && decodings.every(({ failure }) => failure === undefined);
+  }
+
+  /** Folds on what the batch under way will have written, waits for that to be committed, and lets this one go. */
+  async #foldAhead(subscription: Subscription, offsets: GroupOffsets, claim: Claim, batches: readonly DecodedBatch[]): Promise<void> {
+    const standings = this.#flight?.claim === claim ? this.#flight.standings : claim.standings;
+    const { commit, failures } = await this.#fold(claim, batches, standings, claim.rows);
+    const landed = await this.#land(subscription, offsets);
+    if (landed === 'fenced' || this.#claim !== claim) {
+      return; // they are asked for again
+    }
+    if (landed === 'refused' || failures.length > 0 || commit.parked.length > 0) {
+      batches.forEach((batch) => {
+        claim.pending.add(batch, undefined);
+      });
+      return;
+    }
+    const key = this.#parts.definition.model.keys[0]?.name ?? '';
+    claim.rows.written(commit, ({ row }) => keyText(row[key]));
+    this.#flight = {
+      claim,
+      batches,
+      commit,
+      standings: standingsAfter(claim.standings, commit.advances),
+      landed: this.#store!.commit(commit).then(
+        (result) => ({ result }),
+        (error: unknown) => ({ error }),
+      ),
+    };
+  }
+
+  /** Waits for the batch under way. `refused`: a hold or a value stands in its way; it is pending again, to be folded by smaller steps. */
+  async #land(subscription: Subscription, offsets: GroupOffsets): Promise<'committed' | 'refused' | 'fenced'> {
+    const flight = this.#flight;
+    if (flight === undefined) {
+      return 'committed';
+    }
+    const landing = await flight.landed;
+    this.#flight = undefined;
+    const { claim, batches, commit } = flight;
+    if ('error' in landing && !isRefoldError(landing.error, 'store.value-refused')) {
+      throw landing.error as Error;
+    }
+    const status = 'error' in landing ? 'refused' : landing.result.status;
+    if (status === 'committed') {
+      this.#committed(offsets, claim, commit);
+      claim.rows.trim();
+      return status;
+    }
+    if (status === 'fenced') {
+      claim.pending.clear();
+      claim.rows.clear();
+      await this.#fenced(subscription, claim);
+      return status;
+    }
+    batches.forEach((batch) => {
+      claim.pending.add(batch, undefined);
+    });
+    return 'refused';
   }
 
   #batchSize(): number {
@@ -147,103 +198,49 @@ export class Runner {
     return maxRate === 0 ? replayBatch : Math.max(1, Math.min(replayBatch, Math.floor((maxRate * LONGEST_THROTTLE_MS) / 1_000)));
   }
 
-  async #takeIn(claim: Claim, batches: readonly LogBatch[]): Promise<void> {
-    const { decoder } = this.#parts;
-    for (const { decoded, failure } of await decodeBatches(batches, decoder, claim.rulings)) {
-      claim.pending.add(decoded, failure);
-    }
-  }
-
-  /** Folds up to the holds that are known, asks whether they were lifted, records the failures reached; answers the records folded. */
-  async #foldPending(subscription: Subscription, offsets: GroupOffsets, claim: Claim): Promise<number> {
-    const { pending } = claim;
-    const before = pending.records;
-    const result = await this.#commit(offsets, claim, pending.ready());
-    if (result.status === 'held') {
-      pending.heldToo(result.holds);
-    }
-    const probe = pending.probe();
-    const probed = result.status === 'committed' && probe.length > 0 ? await this.#commit(offsets, claim, probe) : result;
-    if (probed.status !== 'fenced' && probed !== result) {
-      pending.held(probed.status === 'held' ? probed.holds : new Map());
-    }
-    if (probed.status === 'held') {
-      this.#parts.observe?.({ kind: 'held' });
-    }
-    if (probed.status === 'fenced') {
-      pending.clear();
+  async #foldPending(subscription: Subscription, offsets: GroupOffsets, claim: Claim, started: number): Promise<void> {
+    const { clock, observe } = this.#parts;
+    const steps = new SmallSteps({
+      store: this.#store!,
+      fold: (own, batches) => this.#fold(own, batches, own.standings),
+      committed: (own, commit) => {
+        this.#committed(offsets, own, commit);
+      },
+      generation: generationLabel(this.#generation),
+      clock,
+      observe,
+    });
+    const { status, records, failures } = await steps.fold(claim);
+    if (status === 'fenced') {
       await this.#fenced(subscription, claim);
-      return 0;
     }
-    const folded = before - pending.records;
-    for (const failure of pending.settle()) {
+    for (const failure of failures) {
       await this.#stopPartition(subscription, claim, failure);
     }
-    return folded;
+    await this.#throttle(records, started);
   }
 
-  /**
-   * Folds and commits batches. Where the database refuses a value, the batch is halved until the record is found whose
-   * rows it cannot take; that record fails, the others are committed.
-   */
-  async #commit(offsets: GroupOffsets, claim: Claim, given: readonly DecodedBatch[]): Promise<CommitResult> {
-    const batches = given.filter((batch) => !claim.pending.isGivenUp(batch));
-    if (batches.length === 0) {
-      return { status: 'committed' };
-    }
-    let folded: FoldResult;
-    try {
-      folded = await this.#fold(claim, batches);
-      const result = await this.#store!.commit(folded.commit);
-      if (result.status !== 'committed') {
-        return result;
-      }
-    } catch (error) {
-      if (!isRefoldError(error, 'store.value-refused')) {
-        throw error;
-      }
-      return this.#findRefused(offsets, claim, batches, error);
-    }
-    this.#committed(offsets, claim, folded.commit.advances);
-    folded.failures.forEach((failure) => {
-      claim.pending.failed(failure);
-    });
-    return { status: 'committed' };
+  async #fold(claim: Claim, batches: readonly DecodedBatch[], standings: ReadonlyMap<PartitionId, Standing>, rows?: RowCache): Promise<FoldResult> {
+    const { definition, clock } = this.#parts;
+    const now = clock.now();
+    const keys = touchedKeys(definition, batches);
+    const { known, unknown } = rows?.find(keys) ?? { known: new Map<string, StampedRow>(), unknown: keys };
+    (await this.#store!.load(unknown)).forEach((row, key) => known.set(key, row));
+    return foldBatches(definition, this.#generation.storage, batches, standings, known, (batch) => claim.parking.batch(batch, now));
   }
 
-  async #findRefused(offsets: GroupOffsets, claim: Claim, batches: readonly DecodedBatch[], error: RefoldError): Promise<CommitResult> {
-    const records = batches.flatMap((batch) => batch.records.map(({ offset }) => ({ topic: batch.topic, partition: batch.partition, offset })));
-    const [only] = records;
-    if (only === undefined) {
-      throw error; // no record is to blame
-    }
-    if (records.length === 1) {
-      const facts = { ...error.facts, ...only, generation: generationLabel(this.#generation) };
-      claim.pending.failed({ ...only, error: new RefoldError(error.code, error.summary, { facts, cause: error.cause }) });
-      return { status: 'committed' };
-    }
-    for (const half of halves(batches)) {
-      const result = await this.#commit(offsets, claim, half);
-      if (result.status !== 'committed') {
-        return result;
-      }
-    }
-    return { status: 'committed' };
-  }
-
-  async #fold(claim: Claim, batches: readonly DecodedBatch[]): Promise<FoldResult> {
-    const { definition } = this.#parts;
-    const loaded = await this.#store!.load(touchedKeys(definition, batches));
-    return foldBatches(definition, this.#generation.storage, batches, claim.standings, loaded);
-  }
-
-  #committed(offsets: GroupOffsets, claim: Claim, advances: readonly Advance[]): void {
+  #committed(offsets: GroupOffsets, claim: Claim, { advances, parked }: BatchCommit): void {
     this.#fences = 0;
-    for (const { topic, partition, next, epoch, streamTime } of advances) {
-      claim.standings.set(partitionId({ topic, partition }), { epoch, streamTime });
+    standingsAfter(claim.standings, advances).forEach((standing, id) => claim.standings.set(id, standing));
+    for (const { topic, partition, next } of advances) {
       claim.pending.committed(partitionId({ topic, partition }), next);
+      claim.parking.passed({ topic, partition }, next);
     }
+    claim.parking.committed(parked, this.#parts.clock.now());
     this.#parts.observe?.({ kind: 'committed', advances });
+    if (parked.length > 0) {
+      this.#parked(parked);
+    }
     offsets.tell(advances.map(({ topic, partition, next }) => ({ topic, partition, offset: next })));
   }
 
@@ -256,6 +253,17 @@ export class Runner {
     }
     await this.#parts.clock.sleep(backoffMs(this.#fences, 50, 2_000, Math.random), this.#abort.signal);
     subscription.restart();
+  }
+
+  #parked(events: readonly ParkedEvent[]): void {
+    const { generation, logger, observe } = this.#parts;
+    for (const { record, sequence, cause } of events) {
+      if (cause !== undefined) {
+        const { topic, partition, offset } = record;
+        logger.log('error', 'an event was parked', { generation: generationLabel(generation), topic, partition, offset, key: sequence, ...cause });
+      }
+    }
+    observe?.({ kind: 'parked', events });
   }
 
   async #stopPartition(subscription: Subscription, claim: Claim, failure: Failure): Promise<void> {
@@ -279,16 +287,3 @@ export class Runner {
     }
   }
 }
-
-/** @throws RefoldError `generation.definition-changed` */
-export const assertSameDefinition = (generation: Generation, definition: ProjectionDefinition): void => {
-  if (generation.definitionHash !== definition.hash) {
-    throw new RefoldError(
-      'generation.definition-changed',
-      `the code of ${definition.name} v${String(definition.version)} is not what ${generationLabel(generation)} was built with`,
-      {
-        facts: { projection: definition.name, version: definition.version, built: generation.definitionHash.slice(0, 12), code: definition.hash.slice(0, 12) },
-      },
-    );
-  }
-};

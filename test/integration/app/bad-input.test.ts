@@ -52,6 +52,7 @@ const failing = appOf((e) => {
 });
 
 const BAD_PARTITION = 1;
+const STOP = { failures: 'stop' } as const;
 
 interface BadRecord {
   readonly code: ErrorCode;
@@ -93,7 +94,7 @@ const bad: Readonly<Record<string, BadRecord>> = {
   },
 };
 
-describeWithPostgres('bad input stops its partition, says where and what to do, and loses nothing', () => {
+describeWithPostgres('bad input stops its partition where it is to, says where and what to do, and loses nothing', () => {
   let world: ConnectedWorld;
   beforeEach(async () => {
     world = await ConnectedWorld.open('bad-input');
@@ -131,7 +132,7 @@ describeWithPostgres('bad input stops its partition, says where and what to do, 
     const first = await world.connect(one.app ?? shop);
     await first.migrate();
     await first.emit(orders(0, 40));
-    const worker = world.work(first);
+    const worker = world.work(first, STOP);
     await allFolded(first);
     const position = await appendBad(first, one);
     await first.emit(orders(40, 80));
@@ -145,7 +146,7 @@ describeWithPostgres('bad input stops its partition, says where and what to do, 
     expectCountersToAddUp(stopped);
     await worker.stop();
 
-    const again = world.work(first);
+    const again = world.work(first, STOP);
     expect((await stoppedAndOthersDone(first))[BAD_PARTITION]).toMatchObject({ next: position.offset, stoppedBy: { code: one.code } });
     await again.stop();
 
@@ -153,7 +154,7 @@ describeWithPostgres('bad input stops its partition, says where and what to do, 
       await discard(first, position);
     }
     const second = await world.connect(one.corrected ?? shop);
-    world.work(second);
+    world.work(second, STOP);
     await allFolded(second);
     const after = await onlyCheckpoints(second);
     expectCountersToAddUp(after);
@@ -167,11 +168,11 @@ describeWithPostgres('bad input stops its partition, says where and what to do, 
     const connection = await world.connect(shop);
     await connection.migrate();
     const position = await appendBad(connection, bad['a wrong magic byte']!);
-    const worker = world.work(connection);
+    const worker = world.work(connection, STOP);
     expect((await stoppedAndOthersDone(connection))[BAD_PARTITION]).toMatchObject({ next: 0, stoppedBy: { ...position, code: 'event.wrong-magic-byte' } });
     await worker.stop();
     await discard(connection, position);
-    world.work(connection);
+    world.work(connection, STOP);
     await allFolded(connection);
     expect((await onlyCheckpoints(connection))[BAD_PARTITION]).toMatchObject({ next: 1, stoppedBy: undefined, counters: { read: 1, discarded: 1 } });
   });
@@ -181,7 +182,7 @@ describeWithPostgres('bad input stops its partition, says where and what to do, 
     await connection.migrate();
     const positions = await connection.emit(orders(0, 40));
     await discard(connection, positions[17]!);
-    world.work(connection);
+    world.work(connection, STOP);
     await allFolded(connection);
     await until(async () => (await connection.generations())[0]?.generation.status === 'active', 'it is active');
     expect(await rowIds(connection)).toEqual(

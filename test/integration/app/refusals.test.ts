@@ -219,6 +219,8 @@ class Gate {
           claim: (partitions, owner) => opened.claim(partitions, owner),
           decisions: (checkpoints) => opened.decisions(checkpoints),
           load: (keys) => opened.load(keys),
+          parkedSequences: (partitions) => opened.parkedSequences(partitions),
+          parkedEvents: (sequence, limit) => opened.parkedEvents(sequence, limit),
           recordStop: (partition, epoch, stop) => opened.recordStop(partition, epoch, stop),
           commit: async (batch) => {
             this.waiting = true;

@@ -301,7 +301,7 @@ describeWithClickHouse('recovery of ClickHouse generations', () => {
     const definition = definitionOf(OrderSummary);
     await bench.append([new OrderPlaced('old', 'c', dec('1.00'), new Date('1850-01-01T00:00:00.000Z')), new OrderPlaced('new', 'c', dec('1.00'), day(1))]);
     const { catalog, generation } = await newApp(definition);
-    const running = startRunner(bench, new ClickHouseReadModelStore({ clickhouse, control: control() }), generation, definition);
+    const running = startRunner(bench, new ClickHouseReadModelStore({ clickhouse, control: control() }), generation, definition, { failures: 'stop' });
     await until(() => running.events.some(({ kind }) => kind === 'stopped'), 'a partition stopped');
     await running.stop();
     const stopped = (await catalog.checkpoints(generation.id)).flatMap(({ stoppedBy }) => stoppedBy ?? []);

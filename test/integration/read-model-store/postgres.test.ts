@@ -81,6 +81,7 @@ describeWithPostgres('read models in Postgres', () => {
           deletes: [],
           merges: [],
           late: [],
+          parked: [],
         });
     };
     const commits = [await commitAt(0, '1.00'), await commitAt(1, '2.00')]; // both have loaded nothing
@@ -197,7 +198,7 @@ describeWithPostgres('read models in Postgres', () => {
     const elsewhere = ['b', 'c', 'd', 'e', 'f'].map((key) => order(key, 'cy', '1.00'));
     await bench.append(elsewhere);
     const generation = await buildGeneration(catalog, store, bench.log, definition);
-    const running = startRunner(bench, store, generation, definition);
+    const running = startRunner(bench, store, generation, definition, { failures: 'stop' });
     await until(() => running.events.some(({ kind }) => kind === 'stopped'), 'a partition stopped');
     await until(async () => (await catalog.checkpoints(generation.id))[1 - home]!.next === (await heads())[1 - home], 'the other partition went on');
     await running.stop();

@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { RefoldError } from '../../../kernel/errors';
 import { partitionId, type PartitionId, type TopicPartition } from '../../../events/position';
+import type { CellRow } from '../../../platform/clickhouse/client';
 import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
+import type { ParkedEvent, ParkedSequence, Redriven, SequenceName } from '../../parking';
 import { identityOf } from '../../read-model';
 import type { Advance, BatchCommit, CommitResult, Decision, GenerationStore, Merge, StampedRow } from '../../read-model-store';
 import { keyText } from '../../values';
@@ -43,13 +45,21 @@ export class ClickHouseGenerationStore implements GenerationStore {
     this.#generation = generation;
   }
 
-  async claim(partitions: readonly TopicPartition[], owner: string): Promise<readonly Checkpoint[]> {
+  async claim(partitions: readonly TopicPartition[], owner: string | undefined): Promise<readonly Checkpoint[]> {
     const claimed = await this.#control.claim(this.#generation, partitions, owner);
     return Promise.all(claimed.map((one) => this.#settled(one)));
   }
 
   decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {
     return this.#control.decisions(this.#generation, checkpoints);
+  }
+
+  parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]> {
+    return this.#control.parkedSequences(this.#generation, partitions);
+  }
+
+  parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {
+    return this.#control.parkedEvents(this.#generation, sequence, limit);
   }
 
   recordStop(partition: TopicPartition, epoch: number, stop: StoppedBy | undefined): Promise<void> {
@@ -80,18 +90,27 @@ export class ClickHouseGenerationStore implements GenerationStore {
     }));
     const fresh = intents.filter((intent) => !this.#isRepeated(intent));
     const freshPartitions = new Set(fresh.map(({ advance }) => partitionId(advance)));
-    const late = batch.late.filter((contribution) => freshPartitions.has(partitionId(contribution))); // the others were kept with their intent
+    const aside = {
+      late: batch.late.filter((contribution) => freshPartitions.has(partitionId(contribution))), // the others were kept with their intent
+      parked: batch.parked.filter(({ record }) => freshPartitions.has(partitionId(record))),
+      redriven: batch.redriven,
+    };
     if (intents.every(({ advance, evidence }) => evidence === null && freshPartitions.has(partitionId(advance)))) {
-      const result = await this.#control.advance(this.#generation, batch.advances, late);
+      const result = await this.#control.advance(this.#generation, batch.advances, aside);
       return result.status === 'committed' ? this.#moved(batch.advances) : result;
     }
     const block = this.#rows.blockOf([...rows.values()].flat());
-    const recorded = await this.#control.intend(this.#generation, fresh, late);
+    const { redriven } = batch;
+    const recorded = await this.#control.intend(
+      this.#generation,
+      redriven === undefined ? fresh : fresh.map((intent) => ({ ...intent, redrive: { redriven, block } })),
+      aside,
+    );
     if (recorded.status !== 'committed') {
       return recorded;
     }
     await this.#rows.insert(block, this.#token(batch.advances));
-    return this.#finish(batch.advances);
+    return this.#finish(batch.advances, redriven);
   }
 
   /** Finds out what became of an intent; a checkpoint that still has one says so with `repeatTo`. */
@@ -103,9 +122,12 @@ export class ClickHouseGenerationStore implements GenerationStore {
     }
     const evidence = intent.evidence as Evidence | null;
     if (evidence !== null && !(await this.#rows.hasLanded(checkpoint, evidence))) {
-      return { ...checkpoint, repeatTo: intent.advance.next };
+      if (intent.redrive === undefined) {
+        return { ...checkpoint, repeatTo: intent.advance.next };
+      }
+      await this.#rows.insert(intent.redrive.block as readonly CellRow[], this.#token([intent.advance])); // equal rows, should the first block land after all
     }
-    const [finished] = await this.#control.finish(this.#generation, [checkpoint]);
+    const [finished] = await this.#control.finish(this.#generation, [checkpoint], intent.redrive?.redriven);
     if (finished === undefined) {
       this.#lost([checkpoint]);
       return checkpoint; // our first batch will be fenced
@@ -187,8 +209,8 @@ export class ClickHouseGenerationStore implements GenerationStore {
     return advances.filter((advance) => this.#claims.get(partitionId(advance))?.epoch !== advance.epoch);
   }
 
-  async #finish(advances: readonly Advance[]): Promise<CommitResult> {
-    const finished = new Set((await this.#control.finish(this.#generation, advances)).map(partitionId));
+  async #finish(advances: readonly Advance[], redriven: Redriven | undefined): Promise<CommitResult> {
+    const finished = new Set((await this.#control.finish(this.#generation, advances, redriven)).map(partitionId));
     this.#moved(advances.filter((advance) => finished.has(partitionId(advance))));
     const fenced = advances.filter((advance) => !finished.has(partitionId(advance)));
     this.#lost(fenced);

@@ -3,6 +3,7 @@ import { comparePartitions, partitionId, type TopicPartition } from '../../../ev
 import type { ProjectionDefinition } from '../../definition';
 import { generationLabel, type Checkpoint, type Counters, type Generation, type StoppedBy } from '../../generations';
 import { mergeMeasure } from '../../measures';
+import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type {
   Advance,
@@ -18,6 +19,7 @@ import type {
 } from '../../read-model-store';
 import { keyText } from '../../values';
 import type { MemoryCatalog } from './control';
+import { MemoryParking } from './parking';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -27,6 +29,7 @@ interface Table {
   /** Partials: by their source partition too. */
   readonly rows: Map<string, StampedRow>;
   readonly late: LateContribution[];
+  readonly parking: MemoryParking;
 }
 
 /** Read models in memory: for tests of application code. A commit is one synchronous step, hence atomic. */
@@ -43,7 +46,7 @@ export class MemoryReadModelStore implements ReadModelStore {
 
   provision(generation: Generation): Promise<void> {
     if (!this.#tables.has(generation.id)) {
-      this.#tables.set(generation.id, { columns: generation.columns, rows: new Map(), late: [] });
+      this.#tables.set(generation.id, { columns: generation.columns, rows: new Map(), late: [], parking: new MemoryParking() });
     }
     return Promise.resolve();
   }
@@ -59,6 +62,11 @@ export class MemoryReadModelStore implements ReadModelStore {
   /** Records a decision, as the control schema would. */
   decide(decision: Decision): void {
     this.#decisions.push(decision);
+  }
+
+  /** The parked sequences of a generation. */
+  parking(generationId: number): MemoryParking | undefined {
+    return this.#tables.get(generationId)?.parking;
   }
 
   /** The rows of a generation as readers would see them, by key: partials are merged in order of their partitions. */
@@ -125,12 +133,14 @@ class MemoryGenerationStore implements GenerationStore {
     this.#decisions = decisions;
   }
 
-  claim(partitions: readonly TopicPartition[], owner: string): Promise<readonly Checkpoint[]> {
+  claim(partitions: readonly TopicPartition[], owner: string | undefined): Promise<readonly Checkpoint[]> {
     if (this.#catalog.status(this.#generation.id) === 'retired') {
       throw new RefoldError('generation.not-running', `${generationLabel(this.#generation)} is not followed any more`);
     }
     const rows = this.#catalog.rows(this.#generation.id);
-    const claimed = partitions.flatMap((partition) => rows.get(partitionId(partition)) ?? []).map((row) => ({ ...row, epoch: row.epoch + 1, owner }));
+    const claimed = partitions
+      .flatMap((partition) => rows.get(partitionId(partition)) ?? [])
+      .map((row) => ({ ...row, epoch: row.epoch + 1, owner: owner ?? row.owner }));
     claimed.forEach((row) => rows.set(partitionId(row), row));
     return Promise.resolve(claimed);
   }
@@ -159,7 +169,16 @@ class MemoryGenerationStore implements GenerationStore {
       this.#merge(merge);
     });
     this.#table.late.push(...batch.late);
+    this.#table.parking.change(batch);
     return Promise.resolve({ status: 'committed' });
+  }
+
+  parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]> {
+    return Promise.resolve(this.#table.parking.sequences(partitions));
+  }
+
+  parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {
+    return Promise.resolve(this.#table.parking.events(sequence).slice(0, limit));
   }
 
   recordStop(partition: TopicPartition, epoch: number, stop: StoppedBy | undefined): Promise<void> {
@@ -194,7 +213,14 @@ class MemoryGenerationStore implements GenerationStore {
     const row = rows.get(partitionId(advance))!;
     const { next, streamTime } = advance;
     const counters = added(row.counters, advance.counters);
-    rows.set(partitionId(advance), { ...row, next, streamTime, counters, fingerprint: advance.fingerprint ?? row.fingerprint, stoppedBy: undefined });
+    rows.set(partitionId(advance), {
+      ...row,
+      next,
+      streamTime,
+      counters,
+      fingerprint: advance.fingerprint ?? row.fingerprint,
+      stoppedBy: next > row.next ? undefined : row.stoppedBy,
+    });
   }
 
   #merge({ group, window, measures, stamp }: Merge): void {

@@ -1,10 +1,13 @@
 import { RefoldError } from '../../../kernel/errors';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import type { TopicPartition } from '../../../events/position';
-import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent } from '../../checkpoint-control';
+import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent, SetAside } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
+import type { ParkedEvent, ParkedSequence, Redriven, SequenceName } from '../../parking';
 import type { Advance, CommitResult, Decision, LateContribution } from '../../read-model-store';
 import { claimCheckpoints, finishIntents, moveCheckpoints, readCheckpoints, recordIntents } from './checkpoints';
+import { insertParked, readEvents, readSequences, recordRedriven } from './parking';
+import { shownJson } from './shown';
 
 /** Thrown inside a transaction to roll it back with an answer. */
 class Refused extends Error {
@@ -21,7 +24,7 @@ export class PostgresCheckpointControl implements CheckpointControl {
     this.#pool = pool;
   }
 
-  async claim(generation: Generation, partitions: readonly TopicPartition[], owner: string): Promise<readonly ClaimedCheckpoint[]> {
+  async claim(generation: Generation, partitions: readonly TopicPartition[], owner: string | undefined): Promise<readonly ClaimedCheckpoint[]> {
     const claimed = await claimCheckpoints(this.#pool, generation.id, partitions, owner);
     if (claimed.length === 0 && partitions.length > 0) {
       throw new RefoldError('generation.not-running', `${generationLabel(generation)} is not followed any more`);
@@ -50,6 +53,14 @@ export class PostgresCheckpointControl implements CheckpointControl {
     return rows;
   }
 
+  parkedSequences(generation: Generation, partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]> {
+    return readSequences(this.#pool, generation.id, partitions);
+  }
+
+  parkedEvents(generation: Generation, sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {
+    return readEvents(this.#pool, generation.id, sequence, limit);
+  }
+
   async recordStop(generation: Generation, { topic, partition, epoch }: ClaimedPartition, stop: StoppedBy | undefined): Promise<void> {
     await this.#pool.query(
       'UPDATE refold.checkpoints SET stopped_by = $5, updated_at = now() WHERE generation_id = $1 AND topic = $2 AND partition = $3 AND epoch = $4',
@@ -57,42 +68,47 @@ export class PostgresCheckpointControl implements CheckpointControl {
     );
   }
 
-  advance(generation: Generation, advances: readonly Advance[], late: readonly LateContribution[]): Promise<CommitResult> {
-    return this.commit(generation, advances, late, () => Promise.resolve(true));
+  advance(generation: Generation, advances: readonly Advance[], aside: SetAside): Promise<CommitResult> {
+    return this.commit(generation, advances, aside, () => Promise.resolve(true));
   }
 
-  /** Moves checkpoints, keeps late contributions and does `write`, in one transaction; where `write` answers false nothing is done, and the batch is fenced. */
-  commit(
-    generation: Generation,
-    advances: readonly Advance[],
-    late: readonly LateContribution[],
-    write: (sql: Sql) => Promise<boolean>,
-  ): Promise<CommitResult> {
+  /** Moves checkpoints, keeps what is set aside and does `write`, in one transaction; where `write` answers false nothing is done, and the batch is fenced. */
+  commit(generation: Generation, advances: readonly Advance[], aside: SetAside, write: (sql: Sql) => Promise<boolean>): Promise<CommitResult> {
     return this.#unlessRefused(advances, async (sql) => {
       const result = await moveCheckpoints(sql, generation.id, advances);
       if (result.status === 'committed') {
         if (!(await write(sql))) {
           return { status: 'fenced', partitions: advances };
         }
-        await insertLate(sql, generation.id, late);
+        await setAside(sql, generation.id, aside);
+        await recordRedriven(sql, generation.id, aside.redriven);
       }
       return result;
     });
   }
 
-  intend(generation: Generation, intents: readonly Intent[], late: readonly LateContribution[]): Promise<CommitResult> {
+  intend(generation: Generation, intents: readonly Intent[], aside: SetAside): Promise<CommitResult> {
     return this.#unlessRefused(intents, async (sql) => {
       await sql.query('SET LOCAL synchronous_commit = on'); // rows must never be written for an intent that a crash forgets
       const result = await recordIntents(sql, generation.id, intents);
       if (result.status === 'committed') {
-        await insertLate(sql, generation.id, late);
+        await setAside(sql, generation.id, aside);
       }
       return result;
     });
   }
 
-  finish(generation: Generation, partitions: readonly ClaimedPartition[]): Promise<readonly Checkpoint[]> {
-    return finishIntents(this.#pool, generation.id, partitions);
+  async finish(generation: Generation, partitions: readonly ClaimedPartition[], redriven?: Redriven): Promise<readonly Checkpoint[]> {
+    if (redriven === undefined) {
+      return finishIntents(this.#pool, generation.id, partitions);
+    }
+    return this.#pool.transaction(async (sql) => {
+      const finished = await finishIntents(sql, generation.id, partitions);
+      if (finished.length > 0) {
+        await recordRedriven(sql, generation.id, redriven);
+      }
+      return finished;
+    });
   }
 
   async #unlessRefused(changes: readonly unknown[], work: (sql: Sql) => Promise<CommitResult>): Promise<CommitResult> {
@@ -116,11 +132,13 @@ export class PostgresCheckpointControl implements CheckpointControl {
   }
 }
 
-/** For people: what jsonb cannot hold is shown as a replacement character. */
-const shownJson = (value: unknown): string =>
-  JSON.stringify(value, (_, part: unknown) => (typeof part === 'string' ? part.toWellFormed().replaceAll('\0', '\ufffd') : part));
-
 const jsonText = (value: unknown): string => JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? part.toString() : part));
+
+/** Kept at once. */
+const setAside = async (sql: Sql, generationId: number, { late, parked }: SetAside): Promise<void> => {
+  await insertLate(sql, generationId, late);
+  await insertParked(sql, generationId, parked);
+};
 
 const insertLate = async (sql: Sql, generationId: number, late: readonly LateContribution[]): Promise<void> => {
   if (late.length === 0) {

@@ -31,7 +31,7 @@ export const claimCheckpoints = async (
   sql: Sql,
   generationId: number,
   partitions: readonly TopicPartition[],
-  owner: string,
+  owner: string | undefined,
 ): Promise<readonly ClaimedCheckpoint[]> => {
   const { rows } = await sql.query<CheckpointRow & { readonly intent: Intent | null }>(
     `WITH wanted AS (SELECT * FROM unnest($2::text[], $3::int[]) AS w(topic, partition)),
@@ -39,10 +39,10 @@ export const claimCheckpoints = async (
             SELECT c.ctid AS at FROM refold.checkpoints c JOIN refold.generations g USING (generation_id)
             WHERE c.generation_id = $1 AND g.status IN ('candidate', 'active', 'standby') AND (c.topic, c.partition) IN (SELECT topic, partition FROM wanted)
             ORDER BY c.topic, c.partition FOR UPDATE OF c FOR SHARE OF g)
-     UPDATE refold.checkpoints c SET epoch = epoch + 1, owner = $4, updated_at = now()
+     UPDATE refold.checkpoints c SET epoch = epoch + 1, owner = coalesce($4, c.owner), updated_at = now()
      WHERE generation_id = $1 AND (topic, partition) IN (SELECT topic, partition FROM wanted) AND (SELECT count(*) FROM locked) > 0
      RETURNING ${COLUMNS}, c.intent`,
-    [generationId, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition), owner],
+    [generationId, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition), owner ?? null],
   );
   return rows
     .map(({ intent, ...row }) => ({ checkpoint: fromRow<Checkpoint>(row), intent: intent ?? undefined }))
@@ -56,7 +56,8 @@ const MOVE = `next_offset = j.next, stream_time = j.stream_time,
       fingerprint_offset = COALESCE(j.fp_offset, c.fingerprint_offset),
       fingerprint_timestamp = CASE WHEN j.fp_offset IS NULL THEN c.fingerprint_timestamp ELSE j.fp_timestamp END,
       fingerprint_id = CASE WHEN j.fp_offset IS NULL THEN c.fingerprint_id ELSE j.fp_id END,
-      ${COUNTED.map((name) => `${name}_count = c.${name}_count + j.${name}`).join(', ')}, stopped_by = NULL, updated_at = now()`;
+      ${COUNTED.map((name) => `${name}_count = c.${name}_count + j.${name}`).join(', ')}, 
+      stopped_by = CASE WHEN j.next > c.next_offset THEN NULL ELSE c.stopped_by END, updated_at = now()`;
 
 /** What an intent does: the checkpoint stays, until the rows are written. */
 const INTEND = `intent_to = j.next, intent = j.intent, updated_at = now()`;

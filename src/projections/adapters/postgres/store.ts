@@ -3,6 +3,7 @@ import { ensureSchema } from '../../../platform/postgres/schemas';
 import type { TopicPartition } from '../../../events/position';
 import type { ProjectionDefinition } from '../../definition';
 import type { Checkpoint, Generation, StoppedBy } from '../../generations';
+import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import type { BatchCommit, CommitResult, Decision, GenerationStore, ReadModelStore, StampedRow } from '../../read-model-store';
 import { compareText, keyText } from '../../values';
 import { PostgresCheckpointControl } from './checkpoint-control';
@@ -56,7 +57,7 @@ class PostgresGenerationStore implements GenerationStore {
     this.#control = new PostgresCheckpointControl(pool);
   }
 
-  async claim(partitions: readonly TopicPartition[], owner: string): Promise<readonly Checkpoint[]> {
+  async claim(partitions: readonly TopicPartition[], owner: string | undefined): Promise<readonly Checkpoint[]> {
     return (await this.#control.claim(this.#generation, partitions, owner)).map(({ checkpoint }) => checkpoint);
   }
 
@@ -80,7 +81,15 @@ class PostgresGenerationStore implements GenerationStore {
   }
 
   commit(batch: BatchCommit): Promise<CommitResult> {
-    return this.#control.commit(this.#generation, batch.advances, batch.late, (sql) => this.#write(sql, batch));
+    return this.#control.commit(this.#generation, batch.advances, batch, (sql) => this.#write(sql, batch));
+  }
+
+  parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]> {
+    return this.#control.parkedSequences(this.#generation, partitions);
+  }
+
+  parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {
+    return this.#control.parkedEvents(this.#generation, sequence, limit);
   }
 
   recordStop(partition: TopicPartition, epoch: number, stop: StoppedBy | undefined): Promise<void> {

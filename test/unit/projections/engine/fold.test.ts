@@ -29,6 +29,8 @@ const recordOf = (offset: number, time: number, events: readonly object[], key =
   key,
   events: events.map((event, index) => eventOf(event, key, time, index)),
   aside: undefined,
+  failed: undefined,
+  raw: { topic: 'orders', partition: 0, offset, timestamp: 7, key: Buffer.from(key), value: null, headers: {} },
 });
 const batchOf = (from: number, next: number, records: readonly DecodedRecord[], partition = 0): DecodedBatch => ({
   topic: 'orders',

@@ -2,7 +2,17 @@ import fc from 'fast-check';
 import type { DecodedBatch, DecodedRecord } from '../../../../src/projections/engine/decoded';
 import { halves, Pending } from '../../../../src/projections/engine/pending';
 
-const record = (offset: number): DecodedRecord => ({ offset, timestamp: 0, id: '', time: 0, key: 'k', events: [], aside: undefined });
+const record = (offset: number): DecodedRecord => ({
+  offset,
+  timestamp: 0,
+  id: '',
+  time: 0,
+  key: 'k',
+  events: [],
+  aside: undefined,
+  failed: undefined,
+  raw: { topic: 't', partition: 0, offset, timestamp: 0, key: null, value: null, headers: {} },
+});
 const batch = (from: number, next: number, offsets: readonly number[], partition = 0): DecodedBatch => ({
   topic: 't',
   partition,

@@ -1,0 +1,238 @@
+import { RefoldError, isRefoldError, messageOf, type ErrorCode } from '../../kernel/errors';
+import { backoffMs } from '../../kernel/retry';
+import { partitionId, type PartitionId, type TopicPartition } from '../../events/position';
+import { sequenceOf, type ParkedEvent, type ParkedSequence, type ParkingCause } from '../parking';
+import type { DecodedRecord, Failure } from './decoded';
+import type { Fate } from './fold-step';
+
+/** What becomes of an event that cannot be folded. */
+export interface ParkingRules {
+  /** `park`: it and all later ones of its key are set aside, the others go on. `stop`: its partition stops there. */
+  readonly failures: 'park' | 'stop';
+  /** Most parked sequences per partition; one more stops the partition. */
+  readonly parkedSequences: number;
+  /** Most events per parked sequence; one more stops the partition. */
+  readonly parkedEvents: number;
+  /** A sequence parked for longer takes no more events, in milliseconds: the next one stops the partition. 0: no limit. */
+  readonly parkedAgeMs: number;
+  /** How often an error marked as retryable is tried again. */
+  readonly retries: number;
+  /** First pause before that, in milliseconds; doubled each time, with jitter. */
+  readonly retryMs: number;
+}
+
+/** For what was read before: it is taken as it was, however much that is. */
+export const PARK_ALL: ParkingRules = {
+  failures: 'park',
+  parkedSequences: Infinity,
+  parkedEvents: Infinity,
+  parkedAgeMs: 0,
+  retries: 0,
+  retryMs: 0,
+};
+
+/** What concerns more than the events of one key, or heals by a deployment alone. */
+const STOPS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'event.unknown-type',
+  'event.newer-version',
+  'schema.id-reassigned',
+  'errata.event-changed',
+  'errata.key-changed',
+  'key.moved',
+  'parking.full',
+  'internal.invariant',
+]);
+
+const LONGEST_PAUSE_MS = 5_000;
+
+/** Whether an error stops its partition whatever the rules. */
+export const stopsPartition = (error: unknown): boolean => !isRefoldError(error) || STOPS.has(error.code);
+
+const isRetryable = (error: unknown): boolean => {
+  for (let one = error; one instanceof Error; one = one.cause) {
+    if ((one as { readonly retryable?: unknown }).retryable === true) {
+      return true;
+    }
+  }
+  return false;
+};
+
+export const causeOf = (error: unknown): ParkingCause =>
+  isRefoldError(error)
+    ? { code: error.code, message: error.message, remedy: error.remedy }
+    : { code: 'internal.invariant', message: messageOf(error), remedy: '' };
+
+interface Sequence {
+  /** The first event; whatever of the key comes from there on is parked. */
+  readonly head: number;
+  readonly events: number;
+  readonly firstAt: number;
+}
+
+/** What is known of one partition. */
+interface Lane {
+  readonly sequences: Map<string, Sequence>;
+  /** Records whose rows the database has refused. */
+  readonly refused: Map<number, unknown>;
+  retry: { readonly offset: number; readonly attempts: number; readonly at: number } | undefined;
+}
+
+/** What one batch parks of one partition; it counts once the batch is committed. */
+export class BatchParking {
+  readonly parked: ParkedEvent[] = [];
+  readonly #changed = new Map<string, Sequence>();
+
+  constructor(
+    private readonly partition: TopicPartition,
+    private readonly lane: Lane,
+    private readonly rules: ParkingRules,
+    private readonly now: number,
+  ) {}
+
+  /** Folds a record, or parks it where that fails or one of its key has failed before. Throws what stops the partition, or is to be tried again. */
+  fate(record: DecodedRecord, streamTime: number | undefined, fold: () => Fate): Fate | 'parked' {
+    if (this.#follows(record)) {
+      this.#park(record, streamTime, undefined);
+      return 'parked';
+    }
+    try {
+      const known = record.failed ?? this.lane.refused.get(record.offset);
+      if (known !== undefined) {
+        throw known as Error;
+      }
+      return fold();
+    } catch (error) {
+      if (verdictOn(error, this.#attempts(record), this.rules) !== 'park') {
+        throw error;
+      }
+      this.#park(record, streamTime, error);
+      return 'parked';
+    }
+  }
+
+  #attempts({ offset }: DecodedRecord): number {
+    return (this.lane.retry?.offset === offset ? this.lane.retry.attempts : 0) + 1;
+  }
+
+  #follows({ raw, offset }: DecodedRecord): boolean {
+    if (this.lane.sequences.size === 0 && this.#changed.size === 0) {
+      return false;
+    }
+    const sequence = this.#sequence(sequenceOf(raw.key));
+    return sequence !== undefined && offset >= sequence.head;
+  }
+
+  #sequence(name: string): Sequence | undefined {
+    return this.#changed.get(name) ?? this.lane.sequences.get(name);
+  }
+
+  #park(record: DecodedRecord, streamTime: number | undefined, error: unknown): void {
+    const sequence = sequenceOf(record.raw.key);
+    const known = this.#sequence(sequence) ?? { head: record.offset, events: 0, firstAt: this.now };
+    this.#requireRoom(sequence, known, error);
+    this.#changed.set(sequence, { ...known, events: known.events + 1 });
+    const cause = error === undefined ? undefined : causeOf(error);
+    const attempts = cause === undefined ? 0 : this.#attempts(record);
+    this.parked.push({ record: record.raw, sequence, type: record.raw.headers['ce_type'] ?? '', streamTime, attempts, cause });
+  }
+
+  /** @throws RefoldError `parking.full` */
+  #requireRoom(key: string, { events, firstAt }: Sequence, error: unknown): void {
+    const { parkedSequences, parkedEvents, parkedAgeMs } = this.rules;
+    const { topic, partition } = this.partition;
+    const refuse = (summary: string, limit: Readonly<Record<string, number>>): never => {
+      throw new RefoldError('parking.full', summary, { facts: { topic, partition, key, ...limit }, cause: error });
+    };
+    const added = [...this.#changed.keys()].filter((name) => !this.lane.sequences.has(name)).length;
+    if (events === 0 && this.lane.sequences.size + added >= parkedSequences) {
+      refuse('an event cannot be folded, and its partition has as many parked sequences as it may have', { parkedSequences });
+    }
+    if (events >= parkedEvents) {
+      refuse('an event follows a parked one, and its sequence is as long as it may be', { parkedEvents });
+    }
+    if (parkedAgeMs > 0 && events > 0 && firstAt < this.now - parkedAgeMs) {
+      refuse('an event follows one that has been parked for longer than it may be', { parkedAgeMs });
+    }
+  }
+}
+
+/** `retry`: later, with what follows; `park` or `stop` as the rules say. */
+const verdictOn = (error: unknown, attempts: number, { failures, retries }: ParkingRules): 'park' | 'stop' | 'retry' => {
+  if (isRetryable(error) && attempts <= retries) {
+    return 'retry';
+  }
+  return failures === 'stop' || stopsPartition(error) ? 'stop' : 'park';
+};
+
+/** The parked sequences of the partitions of one claim, so that nothing has to be asked for while folding. */
+export class Parking {
+  readonly #rules: ParkingRules;
+  readonly #lanes = new Map<PartitionId, Lane>();
+
+  constructor(rules: ParkingRules, sequences: readonly ParkedSequence[] = []) {
+    this.#rules = rules;
+    for (const parked of sequences) {
+      const { sequence, head, events, firstAt } = parked;
+      this.#lane(parked).sequences.set(sequence, { head, events, firstAt });
+    }
+  }
+
+  batch(partition: TopicPartition, now: number): BatchParking {
+    return new BatchParking(partition, this.#lane(partition), this.#rules, now);
+  }
+
+  /** A batch was committed: what it parked is parked. */
+  committed(parked: readonly ParkedEvent[], now: number): void {
+    for (const { record, sequence } of parked) {
+      const { sequences } = this.#lane(record);
+      const known = sequences.get(sequence) ?? { head: record.offset, events: 0, firstAt: now };
+      sequences.set(sequence, { ...known, events: known.events + 1 });
+    }
+  }
+
+  /** The database refused the rows of one record: true if that record is to be folded again, to be parked then. */
+  refuse(failure: Failure): boolean {
+    const { refused } = this.#lane(failure);
+    if (refused.has(failure.offset) || verdictOn(failure.error, 1, this.#rules) !== 'park') {
+      return false;
+    }
+    refused.set(failure.offset, failure.error);
+    return true;
+  }
+
+  /** Whether the record that failed is to be tried again; then its partition waits for a while. */
+  retries({ error, offset, ...partition }: Failure, now: number): boolean {
+    const lane = this.#lane(partition);
+    const attempts = (lane.retry?.offset === offset ? lane.retry.attempts : 0) + 1;
+    if (verdictOn(error, attempts, this.#rules) !== 'retry') {
+      return false;
+    }
+    lane.retry = { offset, attempts, at: now + backoffMs(attempts, this.#rules.retryMs, LONGEST_PAUSE_MS, Math.random) };
+    return true;
+  }
+
+  /** Whether a batch begins at or behind a record that is tried again later. */
+  waits(batch: TopicPartition & { readonly from: number }, now: number): boolean {
+    const retry = this.#lanes.get(partitionId(batch))?.retry;
+    return retry !== undefined && (batch.from > retry.offset || (batch.from === retry.offset && now < retry.at));
+  }
+
+  /** A partition was committed up to `next`. */
+  passed(partition: TopicPartition, next: number): void {
+    const lane = this.#lanes.get(partitionId(partition));
+    if (lane?.retry !== undefined && lane.retry.offset < next) {
+      lane.retry = undefined;
+    }
+  }
+
+  #lane(partition: TopicPartition): Lane {
+    const id = partitionId(partition);
+    const known = this.#lanes.get(id);
+    if (known !== undefined) {
+      return known;
+    }
+    const lane: Lane = { sequences: new Map(), refused: new Map(), retry: undefined };
+    this.#lanes.set(id, lane);
+    return lane;
+  }
+}

@@ -1,0 +1,188 @@
+import { RefoldError, isRefoldError } from '../../kernel/errors';
+import { backoffMs } from '../../kernel/retry';
+import type { TopicPartition } from '../../events/position';
+import { generationLabel, NO_COUNTS, type Checkpoint, type Counters } from '../generations';
+import type { ParkedEvent, ParkingCause, SequenceName } from '../parking';
+import type { BatchCommit, CommitResult, GenerationStore } from '../read-model-store';
+import { rulingsOf, settle } from './claim';
+import { decodeRecord, type DecodedRecord } from './decoded';
+import { foldOf, touchedKeys } from './fold';
+import { causeOf } from './parking';
+import type { RunnerParts } from './runner-parts';
+
+export type RedriveParts = Pick<RunnerParts, 'generation' | 'definition' | 'log' | 'decoder' | 'store' | 'errata' | 'clock'>;
+
+/** What a redrive of one sequence came to. */
+export interface RedriveResult {
+  /** Events that were folded. */
+  readonly folded: number;
+  /** Events that are parked still. */
+  readonly left: number;
+  /** Why the first of them failed again. */
+  readonly cause: ParkingCause | undefined;
+}
+
+/** Most events in one transaction. */
+const CHUNK = 500;
+/** A live worker claims its partition back as soon as it is fenced, so somebody has to give way now and then. */
+const ATTEMPTS = 20;
+
+interface Tried {
+  readonly commit: BatchCommit;
+  readonly folded: number;
+  readonly cause: ParkingCause | undefined;
+}
+
+type Step = { readonly status: 'again' } | { readonly status: 'nothing' } | ({ readonly status: 'done' } & Pick<Tried, 'folded' | 'cause'>);
+
+/** Up to the first that cannot be decoded. */
+const decodeAll = async (
+  { decoder }: RedriveParts,
+  events: readonly ParkedEvent[],
+): Promise<{ readonly records: readonly DecodedRecord[]; readonly cause: ParkingCause | undefined }> => {
+  await decoder.prepare(events.map(({ record }) => record));
+  const records: DecodedRecord[] = [];
+  for (const { record } of events) {
+    try {
+      const decoded = decodeRecord(record, decoder, undefined);
+      if (decoded.failed !== undefined) {
+        return { records, cause: causeOf(decoded.failed) };
+      }
+      records.push(decoded);
+    } catch (error) {
+      return { records, cause: causeOf(error) };
+    }
+  }
+  return { records, cause: undefined };
+};
+
+const advanceAt = ({ topic, partition, next, epoch, streamTime }: Checkpoint, counters: Counters) => ({
+  topic,
+  partition,
+  from: next,
+  next,
+  epoch,
+  streamTime,
+  counters,
+  fingerprint: undefined,
+});
+
+/** Folds the first events of a sequence as they would have been folded when they were read. */
+const tryEvents = async (
+  parts: RedriveParts,
+  store: GenerationStore,
+  checkpoint: Checkpoint,
+  name: SequenceName,
+  events: readonly ParkedEvent[],
+): Promise<Tried> => {
+  const { definition, generation } = parts;
+  const { topic, partition } = checkpoint;
+  const { records, cause: undecoded } = await decodeAll(parts, events);
+  const loaded = await store.load(touchedKeys(definition, [{ topic, partition, from: 0, next: 0, records }]));
+  const fold = foldOf(definition, generation.storage, loaded);
+  const counts: Record<keyof Counters, number> = { ...NO_COUNTS };
+  const folded: number[] = [];
+  let cause = undecoded;
+  for (const [i, record] of records.entries()) {
+    try {
+      counts[fold.record(record, { topic, partition, offset: record.offset, streamTime: events[i]!.streamTime ?? Number.NEGATIVE_INFINITY })] += 1;
+    } catch (error) {
+      cause = causeOf(error);
+      break;
+    }
+    folded.push(record.offset);
+  }
+  const counters = { ...counts, parked: -folded.length };
+  const commit = { advances: [advanceAt(checkpoint, counters)], ...fold.writes(), parked: [], redriven: { ...name, folded, cause } };
+  return { commit, folded: folded.length, cause };
+};
+
+/** The first event alone, which the database has refused. */
+const refused = (checkpoint: Checkpoint, name: SequenceName, error: RefoldError): Tried => {
+  const cause = causeOf(error);
+  const nothing = { upserts: [], deletes: [], merges: [], late: [], parked: [] };
+  return { commit: { ...nothing, advances: [advanceAt(checkpoint, NO_COUNTS)], redriven: { ...name, folded: [], cause } }, folded: 0, cause };
+};
+
+const commitFirst = async (
+  parts: RedriveParts,
+  store: GenerationStore,
+  checkpoint: Checkpoint,
+  name: SequenceName,
+  events: readonly ParkedEvent[],
+): Promise<Tried & { readonly result: CommitResult }> => {
+  const tried = await tryEvents(parts, store, checkpoint, name, events);
+  try {
+    return { ...tried, result: await store.commit(tried.commit) };
+  } catch (error) {
+    if (!isRefoldError(error, 'store.value-refused')) {
+      throw error;
+    }
+    if (tried.folded > 1) {
+      return commitFirst(parts, store, checkpoint, name, events.slice(0, Math.ceil(tried.folded / 2)));
+    }
+    const failure = refused(checkpoint, name, error);
+    return { ...failure, result: await store.commit(failure.commit) };
+  }
+};
+
+/** Claims the partition, which fences its worker, and folds at exactly its position. */
+const step = async (parts: RedriveParts, name: SequenceName): Promise<Step> => {
+  const { definition, generation } = parts;
+  const partition: TopicPartition = { topic: name.topic, partition: name.partition };
+  const store = await parts.store.open(generation, definition);
+  if ((await store.parkedEvents(name, 1)).length === 0) {
+    return { status: 'nothing' };
+  }
+  const [claimed] = await store.claim([partition], undefined);
+  if (claimed === undefined) {
+    return { status: 'nothing' };
+  }
+  const checkpoint = await settle(parts, store, claimed, await rulingsOf(parts, generation, store, [claimed]));
+  const events = await store.parkedEvents(name, CHUNK);
+  if (events.length === 0) {
+    return { status: 'nothing' };
+  }
+  if (checkpoint.holdAt !== undefined) {
+    return { status: 'again' }; // both sides are being compared or switched at this position
+  }
+  const { result, folded, cause } = await commitFirst(parts, store, checkpoint, name, events);
+  return result.status === 'committed' ? { status: 'done', folded, cause } : { status: 'again' };
+};
+
+/**
+ * Folds a parked sequence in its order, once, up to the first event that fails again, while the live worker goes on. The
+ * partition is claimed for it, so that the worker begins again at its checkpoint and learns what is parked still.
+ * @throws RefoldError `parked.unknown`, `store.conflict` if the worker never gave way, `generation.not-running`
+ */
+export const redrive = async (parts: RedriveParts, name: SequenceName): Promise<RedriveResult> => {
+  let folded = 0;
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    const done = await step(parts, name);
+    if (done.status === 'again') {
+      await parts.clock.sleep(backoffMs(attempt, 20, 1_000, Math.random));
+      continue;
+    }
+    if (done.status === 'nothing' && folded === 0) {
+      throw new RefoldError('parked.unknown', `nothing is parked under the key ${JSON.stringify(name.sequence)}`, {
+        facts: { generation: generationLabel(parts.generation), topic: name.topic, partition: name.partition },
+      });
+    }
+    folded += done.status === 'done' ? done.folded : 0;
+    const left = done.status === 'nothing' ? 0 : await leftOf(parts, name);
+    const cause = done.status === 'done' ? done.cause : undefined;
+    if (left === 0 || cause !== undefined) {
+      return { folded, left, cause };
+    }
+    attempt = 0; // that went on
+  }
+  throw new RefoldError('store.conflict', 'the partition was claimed by its worker each time before the parked events were folded', {
+    facts: { generation: generationLabel(parts.generation), topic: name.topic, partition: name.partition, key: name.sequence },
+  });
+};
+
+const leftOf = async ({ store, generation, definition }: RedriveParts, name: SequenceName): Promise<number> => {
+  const opened = await store.open(generation, definition);
+  const sequence = (await opened.parkedSequences([name])).find(({ sequence: one }) => one === name.sequence);
+  return sequence?.events ?? 0;
+};

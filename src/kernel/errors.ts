@@ -254,6 +254,8 @@ export const ERROR_CODES = {
     'Deal with what is parked (`refold parked list`) or raise the limits (parkedSequences, parkedEvents, parkedAgeMs of the worker), then start the worker again: the partition goes on from the position named.',
   ),
   'parked.unknown': entry('There is no such parked sequence.', '`refold parked list` shows what is parked.'),
+  'parked.ambiguous': entry('Several parked sequences are meant where one has to be.', 'Say more: projection, key, store; the sequences stand in the message.'),
+  'parked.reason-missing': entry('An event is to be discarded without a reason.', 'Say why; it is kept with the decision.'),
   'parked.applied-elsewhere': entry(
     'An event that is to be discarded was folded by another generation of the projection.',
     'Redrive it, or say by `refold errata add --skip` that it never was and replay. A generation that is not needed any more can be retired first.',

@@ -4,6 +4,7 @@ import { duration } from './duration-argument';
 import { addErrataCommands } from './errata-program';
 import { addLagCommands, portNumber } from './lag-program';
 import { migrateAction } from './migrate-command';
+import { addParkedCommands } from './parked-program';
 import { projectionsListAction } from './projections-command';
 import { diffAction, listAction, moveAction, retireAction, startAction, statusAction, type RetireFlags } from './replay-commands';
 import { parseWanted, type WantedProjection } from './replay-choice';
@@ -116,6 +117,7 @@ const addCommands = (program: Command, perform: Perform): void => {
   addSchemaCommands(program, perform);
   addReplayCommands(program, perform);
   addErrataCommands(program, perform);
+  addParkedCommands(program, perform);
   addLagCommands(program, perform);
 };
 

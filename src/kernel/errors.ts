@@ -324,6 +324,10 @@ export const ERROR_CODES = {
     'Wait for the transactions named to end, or end them; then give the same command again.',
     true,
   ),
+  'cutover.more-parked': entry(
+    'More events are parked in the generation to switch to than in the one that readers see: they are missing in its rows.',
+    'See `refold parked list` and redrive or discard them; or cut over all the same with --allow-parked.',
+  ),
   'cutover.behind': entry('The generation to switch to is not held at the position of the other one.', 'Give the same command again.', true),
   'service.unavailable': entry(
     'A service that was asked for could not be found or started.',

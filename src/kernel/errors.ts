@@ -184,7 +184,7 @@ export const ERROR_CODES = {
   ),
   'store.value-refused': entry(
     'The database cannot hold a value that it was given.',
-    'Correct what computed the value, a handler for one, or widen its column in a new version of the projection; a partition that stopped goes on from the position named.',
+    'Correct what computed the value, a handler for one, or widen its column in a new version of the projection; what is parked can be redriven then (`refold parked redrive`), a partition that stopped goes on from the position named.',
   ),
   'store.conflict': entry(
     'A transaction lost against another one (deadlock, serialization or a lock that was not to be had) and was rolled back.',
@@ -243,7 +243,7 @@ export const ERROR_CODES = {
   ),
   'handler.failed': entry(
     'A handler threw.',
-    'Correct the handler; deploy it as a new version of the projection if events were folded already. The partition goes on from the position named.',
+    'Correct the handler; deploy it as a new version of the projection if events were folded wrongly already. What is parked can be redriven then (`refold parked redrive`), a partition that stopped goes on from the position named.',
   ),
   'handler.row-missing': entry(
     'An event arrived for a row that does not exist, and its handler says that such an event is to be parked.',

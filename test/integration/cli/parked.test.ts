@@ -14,7 +14,7 @@ describeWithPostgres('`refold parked`', () => {
 
   beforeAll(async () => {
     database = await freshDatabase('cli-parked');
-    connected = (await connect(fixture.app, { configuration: { postgresUrl: database.url }, environment: {} })) as unknown as ConnectedApp;
+    connected = await connect(fixture.app, { configuration: { postgresUrl: database.url }, environment: {} });
     await connected.migrate();
     const serde = connected.container.resolve(TOKENS.serde);
     const [good, other] = ['o-1', 'o-2'].map((key) => serde.encode(new OrderPlaced(key, 'ann', Decimal.parse('1.00'))));

@@ -5,7 +5,8 @@ import { tumbling } from '../../../src/projections/windows/tumbling';
 import { OrderPlaced, OrderSummary, CustomerDaily, customerDaily, shopEvents } from '../../support/shop';
 import { until } from '../../support/harness';
 import { describeWithPostgres } from '../../support/services';
-import { DAILY_V2, openWorld, shopV2, type World } from './world';
+import type { shopV2} from './world';
+import { DAILY_V2, openWorld, type World } from './world';
 
 let bad: string | undefined = 'c3';
 const picky = projection({ name: 'customer-daily', version: 2, into: customerDaily, window: tumbling('1 day') }).on(OrderPlaced, (e) => {
@@ -14,7 +15,7 @@ const picky = projection({ name: 'customer-daily', version: 2, into: customerDai
   }
   return customerDaily.contribution({ customer_id: e.customerId }, { orders: 1, revenue: e.amount, largest: e.amount, smallest: e.amount });
 });
-const app = defineApp({ name: 'shop', events: [...shopEvents], projections: [OrderSummary, CustomerDaily, picky] }) as unknown as typeof shopV2;
+const app = defineApp({ name: 'shop', events: [...shopEvents], projections: [OrderSummary, CustomerDaily, picky] });
 
 describeWithPostgres('a candidate that parks what the active generation folds', () => {
   let world: World;

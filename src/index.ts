@@ -63,6 +63,8 @@ export type { CommandContext } from './commands/command-context';
 export { type Relay, type RelayOptions } from './commands/relay';
 export { foreignTopic, type ForeignMapper, type ForeignRecord, type ForeignTopic } from './events/foreign';
 export type { Correction, Corrections, EventView, Withdrawal } from './events/corrections';
+export type { Discard, Discarded, ParkedEvents, Redrive } from './app/parked';
+export type { ParkedEvent, ParkedFilter, ParkedIn, ParkedSequence, ParkingCause } from './projections/parking';
 export type { ErrataBook, Erratum, NewErratum, Replacement } from './events/errata';
 export type { EventReference } from './events/find-event';
 export type { GroupLag, GroupPosition } from './events/groups';

@@ -17,6 +17,7 @@ import type { ReplayCoordinator } from '../replay/coordinator';
 import { resolveConfiguration, WORKER_DEFAULTS, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './configuration';
 import { createContainer, TOKENS, type Addresses } from './container';
 import { correctionsOf } from './corrections';
+import { parkedOf, type ParkedEvents } from './parked';
 import { caughtUp, queryModel, type CaughtUpOptions, type Written } from './reading';
 import type { App } from './define-app';
 import { acquireServices } from './services/services';
@@ -84,6 +85,8 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   readonly replays: ReplayCoordinator;
   /** What in the log is wrong, and how generations that are built from now on read it instead. */
   readonly errata: Corrections;
+  /** Events that could not be folded, with the later ones of their key. */
+  readonly parked: ParkedEvents;
   /** All generations with their checkpoints. */
   generations(): Promise<readonly GenerationState[]>;
   /** The parts, for tools and tests. */
@@ -180,6 +183,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     topics: appTopics(log, app, container.resolve(TOKENS.clock)),
     replays: container.resolve(TOKENS.coordinator),
     errata: correctionsOf(app, container, ready),
+    parked: parkedOf(app, container, ready),
     query: (model, of) => queryModel(app, configuration, container, model, of?.store),
     caughtUp: (model, written, of) => caughtUp(app, container, model, written, of),
     migrate: async () => {

@@ -28,8 +28,10 @@ import { RefoldError } from '../kernel/errors';
 import { ClickHouseReadModelStore } from '../projections/adapters/clickhouse/store';
 import { PostgresCatalog } from '../projections/adapters/postgres/catalog';
 import { PostgresCheckpointControl } from '../projections/adapters/postgres/checkpoint-control';
+import { PostgresParkingLot } from '../projections/adapters/postgres/parking-lot';
 import { PostgresReadModelStore } from '../projections/adapters/postgres/store';
 import type { GenerationCatalog, StoreKind } from '../projections/generations';
+import type { ParkingLot } from '../projections/parking';
 import type { ReadModelStore } from '../projections/read-model-store';
 import { ClickHouseSwitch } from '../replay/adapters/clickhouse/switch';
 import { PostgresSwitchControl } from '../replay/adapters/postgres/control';
@@ -70,6 +72,7 @@ export const TOKENS = {
   /** Wraps every command, the first outermost. */
   middleware: token<readonly CommandMiddleware[]>('middleware'),
   catalog: token<GenerationCatalog>('catalog'),
+  parking: token<ParkingLot>('parking'),
   stores: token<ReadonlyMap<StoreKind, ReadModelStore>>('stores'),
   switches: token<ReadonlyMap<StoreKind, StoreSwitch>>('switches'),
   replayObserver: token<NonNullable<ReplayParts['observe']>>('replay-observer'),
@@ -107,6 +110,7 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.outbox, (c) => outboxOf(app, c));
   part(TOKENS.middleware, () => []);
   part(TOKENS.catalog, (c) => new PostgresCatalog({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.parking, (c) => new PostgresParkingLot({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.stores, (c) => storesOf(configuration, addresses, c));
   part(TOKENS.switches, (c) => switchesOf(app, addresses, c));
   part(TOKENS.replayObserver, () => () => undefined);

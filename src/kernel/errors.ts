@@ -184,7 +184,7 @@ export const ERROR_CODES = {
   ),
   'store.value-refused': entry(
     'The database cannot hold a value that it was given.',
-    'Correct what computed the value, a handler for one, or widen its column in a new version of the projection; a partition that stopped goes on from the position named.',
+    'Correct what computed the value, a handler for one, or widen its column in a new version of the projection; what is parked can be redriven then (`refold parked redrive`), a partition that stopped goes on from the position named.',
   ),
   'store.conflict': entry(
     'A transaction lost against another one (deadlock, serialization or a lock that was not to be had) and was rolled back.',
@@ -243,7 +243,7 @@ export const ERROR_CODES = {
   ),
   'handler.failed': entry(
     'A handler threw.',
-    'Correct the handler; deploy it as a new version of the projection if events were folded already. The partition goes on from the position named.',
+    'Correct the handler; deploy it as a new version of the projection if events were folded wrongly already. What is parked can be redriven then (`refold parked redrive`), a partition that stopped goes on from the position named.',
   ),
   'handler.row-missing': entry(
     'An event arrived for a row that does not exist, and its handler says that such an event is to be parked.',
@@ -254,6 +254,8 @@ export const ERROR_CODES = {
     'Deal with what is parked (`refold parked list`) or raise the limits (parkedSequences, parkedEvents, parkedAgeMs of the worker), then start the worker again: the partition goes on from the position named.',
   ),
   'parked.unknown': entry('There is no such parked sequence.', '`refold parked list` shows what is parked.'),
+  'parked.ambiguous': entry('Several parked sequences are meant where one has to be.', 'Say more: projection, key, store; the sequences stand in the message.'),
+  'parked.reason-missing': entry('An event is to be discarded without a reason.', 'Say why; it is kept with the decision.'),
   'parked.applied-elsewhere': entry(
     'An event that is to be discarded was folded by another generation of the projection.',
     'Redrive it, or say by `refold errata add --skip` that it never was and replay. A generation that is not needed any more can be retired first.',
@@ -321,6 +323,10 @@ export const ERROR_CODES = {
     'Transactions of others began before the candidate was built and would see its table empty.',
     'Wait for the transactions named to end, or end them; then give the same command again.',
     true,
+  ),
+  'cutover.more-parked': entry(
+    'More events are parked in the generation to switch to than in the one that readers see: they are missing in its rows.',
+    'See `refold parked list` and redrive or discard them; or cut over all the same with --allow-parked.',
   ),
   'cutover.behind': entry('The generation to switch to is not held at the position of the other one.', 'Give the same command again.', true),
   'service.unavailable': entry(

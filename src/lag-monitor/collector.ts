@@ -5,6 +5,7 @@ import { resolveOptions } from '../kernel/options';
 import type { EventLog, PartitionHead } from '../events/event-log';
 import { partitionId } from '../events/position';
 import { FOLLOWING, type Checkpoint, type Generation, type GenerationCatalog, type StoreKind, type WorkerAnnouncement } from '../projections/generations';
+import type { ParkedTotals, ParkingLot } from '../projections/parking';
 import { generationLag, partitionLag, partitionsOf, sightingOf, type GenerationLag, type LagLimits, type Sighting } from './lag';
 import { RecordTimesReader } from './record-times';
 
@@ -53,6 +54,8 @@ export interface CollectorState {
 
 export interface CollectorParts {
   readonly catalog: GenerationCatalog;
+  /** Where it is left out, nothing counts as parked. */
+  readonly parking?: Pick<ParkingLot, 'totals'>;
   readonly log: EventLog;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -119,11 +122,14 @@ export class LagCollector {
     const workers = await catalog.liveWorkers(this.options.workerAliveMs);
     // Checkpoints before heads: what is folded in between shows as lag, never as a position beyond the head.
     const checkpoints = await Promise.all(followed.map(({ id }) => catalog.checkpoints(id)));
+    const parked = await this.#parts.parking?.totals(followed.map(({ id }) => id));
     const heads = await this.#heads([...new Set(followed.flatMap(({ topics }) => topics))]);
     const at = clock.now();
     const seen = new Map<string, Sighting>();
     const generations = await Promise.all(
-      followed.map((generation, i) => this.#generation(generation, checkpoints[i]!, heads, workers.filter(canFold(generation)).length, at, seen)),
+      followed.map((generation, i) =>
+        this.#generation(generation, checkpoints[i]!, heads, workers.filter(canFold(generation)).length, at, seen, parked?.get(generation.id)),
+      ),
     );
     this.#sightings = seen;
     this.#times.endOfRound();
@@ -164,6 +170,7 @@ export class LagCollector {
     workers: number,
     at: number,
     seen: Map<string, Sighting>,
+    parked: ParkedTotals | undefined,
   ): Promise<GenerationLag> {
     const partitions = await Promise.all(
       partitionsOf(generation.topics, heads, checkpoints).map(async (one) => {
@@ -178,6 +185,6 @@ export class LagCollector {
         return partitionLag({ ...one, newest, waiting, unmovedSince: sighting.since }, generation.status, workers, at, this.options);
       }),
     );
-    return generationLag(generation, workers, partitions);
+    return generationLag(generation, workers, partitions, parked);
   }
 }

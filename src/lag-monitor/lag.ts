@@ -1,6 +1,7 @@
 import type { PartitionHead } from '../events/event-log';
 import { partitionId, type TopicPartition } from '../events/position';
 import { NO_COUNTS, generationLabel, type Checkpoint, type Counters, type Generation, type GenerationStatus, type StoppedBy } from '../projections/generations';
+import type { ParkedTotals } from '../projections/parking';
 
 /**
  * What one partition of one generation is, the worst first:
@@ -81,6 +82,8 @@ export interface GenerationLag {
   readonly lagSeconds: number;
   readonly eventTimeLagSeconds: number;
   readonly recordsLost: number;
+  /** What could not be folded and waits for somebody. */
+  readonly parked: ParkedTotals;
   readonly partitions: readonly PartitionLag[];
 }
 
@@ -178,7 +181,12 @@ export const worstStatus = (statuses: readonly LagStatus[]): LagStatus => LAG_ST
 const largest = (figures: readonly number[]): number => figures.reduce((most, one) => Math.max(most, one), 0);
 
 /** Pure: sums and worst of the partitions of one generation. */
-export const generationLag = (generation: Generation, workers: number, partitions: readonly PartitionLag[]): GenerationLag => ({
+export const generationLag = (
+  generation: Generation,
+  workers: number,
+  partitions: readonly PartitionLag[],
+  parked: ParkedTotals = { sequences: 0, events: 0 },
+): GenerationLag => ({
   generation,
   label: generationLabel(generation),
   workers,
@@ -187,6 +195,7 @@ export const generationLag = (generation: Generation, workers: number, partition
   lagSeconds: largest(partitions.map(({ lagSeconds }) => lagSeconds)),
   eventTimeLagSeconds: largest(partitions.map(({ eventTimeLagSeconds }) => eventTimeLagSeconds)),
   recordsLost: partitions.reduce((sum, { recordsLost }) => sum + recordsLost, 0),
+  parked,
   partitions,
 });
 

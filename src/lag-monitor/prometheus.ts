@@ -88,6 +88,8 @@ const PARTITION_METRICS: readonly (readonly [string, MetricType, string, Expand<
 ];
 
 const GENERATION_METRICS: readonly (readonly [string, string, Expand<GenerationLag>])[] = [
+  ['refold_parked_sequences', 'Keys with an event that could not be folded; its later events wait behind it.', (g) => [g.parked.sequences]],
+  ['refold_parked_events', 'Events that are parked: failed ones and those that wait behind them.', (g) => [g.parked.events]],
   ['refold_projection_workers_live', 'Live workers whose code can fold the generation.', (g) => [g.workers]],
   [
     'refold_projection_generation_status',

@@ -89,6 +89,14 @@ const brokenRules = (of: Selector): readonly AlertRule[] => [
     '`refold lag show` says which error stopped it and what to do.',
   ),
   rule(
+    'RefoldEventsParked',
+    'warning',
+    '0s',
+    `${of('refold_parked_events')} > 0`,
+    `${WHERE} has parked events`,
+    '{{ $value }} events are missing in its rows. `refold parked list` says which and why; redrive or discard them.',
+  ),
+  rule(
     'RefoldLogRewound',
     'critical',
     '0s',

@@ -1,7 +1,7 @@
 import { RefoldError } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
 import type { Generation } from '../projections/generations';
-import { keepFailure, switchOver } from './cutover';
+import { keepFailure, switchOver, type CutoverOptions } from './cutover';
 import { activateFirst, ensureFirstGenerations } from './first-generation';
 import { catchUp, followToHeads } from './follow';
 import { leased } from './lease';
@@ -110,8 +110,8 @@ export class ReplayCoordinator {
   }
 
   /** Moves readers to the rebuilt generations; goes on with an interrupted cutover. @throws see {@link switchOver} */
-  async cutover(id: number): Promise<ReplayStatus> {
-    await leased(this.#c, id, async (lease) => switchOver(this.#c, lease, await this.#c.journal.get(id), 'forward'));
+  async cutover(id: number, options: CutoverOptions = {}): Promise<ReplayStatus> {
+    await leased(this.#c, id, async (lease) => switchOver(this.#c, lease, await this.#c.journal.get(id), 'forward', options));
     return this.status(id);
   }
 

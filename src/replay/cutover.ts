@@ -1,5 +1,5 @@
 import { RefoldError, isRefoldError } from '../kernel/errors';
-import { generationLabel } from '../projections/generations';
+import { generationLabel, type Generation } from '../projections/generations';
 import { retryHold, withHold } from './hold';
 import { pairsByStore, resolvePairs } from './members';
 import { move, tell, transitionOf, type Coordination } from './parts';
@@ -142,13 +142,36 @@ const giveUp = async (c: Coordination, lease: Lease, replay: Replay, error: unkn
   throw error;
 };
 
+export interface CutoverOptions {
+  /** Readers may see a generation that has more events parked than the one they see now. */
+  readonly allowParked?: boolean | undefined;
+}
+
+/** What is parked is missing in the rows. @throws RefoldError `cutover.more-parked` */
+const requireNotMoreParked = async (c: Coordination, replay: Replay, pairs: readonly GenerationPair[]): Promise<void> => {
+  const parkedOf = async ({ id }: Generation): Promise<number> => (await c.catalog.checkpoints(id)).reduce((sum, { counters }) => sum + counters.parked, 0);
+  for (const { from, to } of pairs) {
+    const [before, after] = await Promise.all([parkedOf(from), parkedOf(to)]);
+    if (after > before) {
+      const facts = { replay: replay.id, generation: generationLabel(to), parkedBefore: before, parkedAfter: after };
+      throw new RefoldError('cutover.more-parked', 'more events are parked in the generation to switch to than in the one that readers see', { facts });
+    }
+  }
+};
+
 /**
  * Moves readers of all members to the other side in one step, forward or back; goes on with an interrupted one. A cutover
  * that is done stays done.
  * @throws RefoldError `replay.wrong-state`, `replay.no-worker`, `hold.timed-out`, `cutover.incompatible-columns`, `cutover.lock-timeout`,
- *   `cutover.old-snapshots`
+ *   `cutover.old-snapshots`, `cutover.more-parked`
  */
-export const switchOver = async (c: Coordination, lease: Lease, given: Replay, direction: Direction): Promise<void> => {
+export const switchOver = async (
+  c: Coordination,
+  lease: Lease,
+  given: Replay,
+  direction: Direction,
+  { allowParked = false }: CutoverOptions = {},
+): Promise<void> => {
   const event = direction === 'forward' ? 'cutover' : 'rollback';
   if (event === 'cutover' && given.state === 'done') {
     return; // it was done already, perhaps by a process that died before it could say so
@@ -162,6 +185,9 @@ export const switchOver = async (c: Coordination, lease: Lease, given: Replay, d
       await c.catalog.liveWorkers(c.options.liveWithinMs),
       pairs.flatMap(({ from, to }) => [from, to]),
     );
+    if (direction === 'forward' && !allowParked) {
+      await requireNotMoreParked(c, replay, pairs);
+    }
     replay = await move(c, lease, replay, event);
   }
   const settled = replay;

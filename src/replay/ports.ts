@@ -2,7 +2,7 @@ import type { PartitionId, TopicPartition } from '../events/position';
 import type { Counters, Generation, StoppedBy, StoreKind } from '../projections/generations';
 import type { Replay, ReplayFailure, ReplayMember, ReplayStep } from './replay';
 import type { Direction, Phase } from './states';
-import type { RowDiff, Verdict } from './verdict';
+import type { ParkedKeys, RowDiff, Verdict } from './verdict';
 
 /** A replay may be changed only by who holds its lease; every write compares. */
 export interface Lease {
@@ -113,6 +113,7 @@ export interface SideState {
   /** Summed over the partitions. */
   readonly counters: Counters;
   readonly stopped: readonly StoppedBy[];
+  readonly parked: ParkedKeys;
 }
 
 /** One pair compared, with what its checkpoints said in the same snapshot. */

@@ -26,6 +26,14 @@ export interface RowDiff {
   readonly keyColumns: readonly string[];
 }
 
+/** What one side could not fold: its rows lack these events. */
+export interface ParkedKeys {
+  readonly sequences: number;
+  readonly events: number;
+  /** The first keys, in order. */
+  readonly keys: readonly string[];
+}
+
 /** The verdict on one member of a replay. */
 export interface MemberVerdict extends RowDiff {
   readonly projection: string;
@@ -35,6 +43,8 @@ export interface MemberVerdict extends RowDiff {
   /** `topic/partition` to the offset at which both sides were compared. */
   readonly positions: Readonly<Record<string, number>>;
   readonly counters: { readonly before: Counters; readonly after: Counters };
+  /** Rows of these keys may differ for that reason alone. Verdicts of older versions do not say. */
+  readonly parked?: { readonly before: ParkedKeys; readonly after: ParkedKeys };
   /** Partitions that do not go on; none at the time of a comparison unless they stopped exactly there. */
   readonly stopped: readonly (StoppedBy & { readonly generation: string })[];
 }

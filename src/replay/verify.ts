@@ -13,6 +13,7 @@ const memberVerdict = ({ pair, diff, from, to }: PairComparison): MemberVerdict 
   after: generationLabel(pair.to),
   positions: to.positions,
   counters: { before: from.counters, after: to.counters },
+  parked: { before: from.parked, after: to.parked },
   stopped: [
     ...from.stopped.map((stop) => ({ ...stop, generation: generationLabel(pair.from) })),
     ...to.stopped.map((stop) => ({ ...stop, generation: generationLabel(pair.to) })),

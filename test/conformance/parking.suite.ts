@@ -7,7 +7,7 @@ import { redrive, type RedriveResult } from '../../src/projections/engine/redriv
 import { NO_COUNTS, type Generation } from '../../src/projections/generations';
 import type { ParkedSequence, ParkingLot } from '../../src/projections/parking';
 import type { GenerationStore, ReadModelStore } from '../../src/projections/read-model-store';
-import { chained, dailyWith, type Mistake } from '../support/failing';
+import { chained, dailyWith, refusing, type Mistake } from '../support/failing';
 import { buildGeneration, caughtUp, memoryBench, startRunner, totals, until, type Bench } from '../support/harness';
 import { OrderPlaced, OrderSummary } from '../support/shop';
 import { definitionOf } from '../support/harness';
@@ -17,6 +17,8 @@ export interface ParkingUnderTest extends StoreUnderTest {
   readonly lot: ParkingLot;
   retire(generation: Generation): Promise<void>;
   activate(generation: Generation): Promise<void>;
+  /** Whether it refuses a sum that outgrows its column. */
+  readonly refuses: boolean;
 }
 
 const dec = Decimal.parse;
@@ -83,7 +85,7 @@ export const parkingSuite = (make: () => Promise<ParkingUnderTest>): void => {
   };
   const folded = async (generation: Generation, definition: ProjectionDefinition, options = {}): Promise<void> => {
     const running = followed(generation, definition, options);
-    await running.done();
+    await Promise.race([running.done(), running.ended]); // what ends a runner says more than that nothing is read
     await running.stop();
   };
   const customers = async (generation: Generation, definition: ProjectionDefinition): Promise<Record<string, unknown>> =>
@@ -331,6 +333,28 @@ export const parkingSuite = (make: () => Promise<ParkingUnderTest>): void => {
     const request = { ...parked, projection: 'chained', generationId: generation.id, offsets: [parked.head], by: 'test', reason: 'bad' };
     await expect(subject.lot.discard(request)).rejects.toMatchObject({ code: 'parked.applied-elsewhere', facts: { offset: parked.head } });
     expect(await only(generation)).toMatchObject({ events: 1 });
+  });
+
+  it('finds the record whose rows the database refuses, parks it with its followers and folds everything else', async () => {
+    const amounts = (key: string, ...given: readonly string[]): object[] => given.map((amount) => new OrderPlaced(key, 'ann', dec(amount), new Date(0)));
+    const definition = refusing();
+    await bench.append([...amounts('a', '1.00'), ...amounts('b', '1.00', '2.00'), ...amounts('a', '9999999999.99', '2.00'), ...amounts('c', '1.00', '3.00')]);
+    const generation = await build(definition);
+    await folded(generation, definition);
+    const sums = (await subject.rows(generation, definition)).map((row) => [row['order_id'], String(row['revenue'])]);
+    if (subject.refuses) {
+      const parked = await only(generation);
+      expect(parked).toMatchObject({ sequence: 'a', events: 2, cause: { code: 'store.value-refused' } });
+      expect(sums).toEqual([
+        ['a', '1.00'],
+        ['b', '3.00'],
+        ['c', '4.00'],
+      ]);
+      expect(await again(generation, definition, parked)).toMatchObject({ folded: 0, left: 2, cause: { code: 'store.value-refused' } });
+    } else {
+      expect(await sequences(generation)).toEqual([]);
+    }
+    await accountedFor(generation);
   });
 
   it('judges lateness by the stream time of then', async () => {

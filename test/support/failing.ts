@@ -2,6 +2,8 @@ import { projection } from '../../src/projections/projection';
 import type { ProjectionDefinition } from '../../src/projections/definition';
 import { tumbling } from '../../src/projections/windows/tumbling';
 import { definitionOf } from './harness';
+import { decimal, sum, text } from '../../src/projections/columns';
+import { readModel } from '../../src/projections/read-model';
 import { OrderErased, OrderPlaced, customerDaily, orderSummary } from './shop';
 
 /** Whether the handlers have their mistake: they cannot take the customer `X`. */
@@ -39,4 +41,12 @@ export const dailyWith = (mistake: Mistake): ProjectionDefinition =>
       check(mistake, e);
       return customerDaily.contribution({ customer_id: e.customerId }, { orders: 1, revenue: e.amount, largest: e.amount, smallest: e.amount });
     }),
+  );
+
+const narrow = readModel('narrow', { order_id: text().key(), revenue: sum(decimal(12, 2)) });
+
+/** Sums that a column can outgrow. */
+export const refusing = (): ProjectionDefinition =>
+  definitionOf(
+    projection({ name: 'narrow', version: 1, into: narrow }).on(OrderPlaced, (e) => narrow.contribution({ order_id: e.orderId }, { revenue: e.amount })),
   );

@@ -1,4 +1,4 @@
-import type { DiffSample, MemberVerdict, RowDiff, Verdict } from '../../replay/verdict';
+import type { DiffSample, MemberVerdict, ParkedKeys, RowDiff, Verdict } from '../../replay/verdict';
 import { differingRows } from '../../replay/verdict';
 import { counted, grouped, table } from './text';
 
@@ -47,6 +47,11 @@ const columnsText = ({ addedColumns, removedColumns, keyColumns, changedByColumn
   ];
 };
 
+const parkedText = (side: string, { sequences, events, keys }: ParkedKeys): readonly string[] =>
+  events === 0
+    ? []
+    : [`  parked         ${side}: ${counted(events, 'event')} of ${counted(sequences, 'key')} (${keys.join(', ')}${sequences > keys.length ? ', …' : ''})`];
+
 const memberText = (member: MemberVerdict): string =>
   [
     `${member.before} → ${member.after}`,
@@ -55,6 +60,7 @@ const memberText = (member: MemberVerdict): string =>
     `  only after     ${grouped(member.onlyAfter)}`,
     `  changed        ${grouped(member.changed)}`,
     ...columnsText(member),
+    ...(member.parked === undefined ? [] : [...parkedText('before', member.parked.before), ...parkedText('after', member.parked.after)]),
     ...member.stopped.map(
       (stop) => `  stopped        ${stop.generation} at ${stop.topic}/${String(stop.partition)} offset ${String(stop.offset)} [${stop.code}] ${stop.message}`,
     ),

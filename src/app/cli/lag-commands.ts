@@ -27,6 +27,7 @@ const collectorOf = ({ app, container }: ConnectedApp, options: Partial<Collecto
   const names = new Map(app.projections.flatMap(({ name, stores }) => stores.map((store) => [`${name} ${store}`, { projection: name, store }])));
   return new LagCollector({
     catalog: container.resolve(TOKENS.catalog),
+    parking: container.resolve(TOKENS.parking),
     log: container.resolve(TOKENS.log),
     clock: container.resolve(TOKENS.clock),
     logger: container.resolve(TOKENS.logger),

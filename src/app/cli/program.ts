@@ -4,8 +4,9 @@ import { duration } from './duration-argument';
 import { addErrataCommands } from './errata-program';
 import { addLagCommands, portNumber } from './lag-program';
 import { migrateAction } from './migrate-command';
+import { addParkedCommands } from './parked-program';
 import { projectionsListAction } from './projections-command';
-import { diffAction, listAction, moveAction, retireAction, startAction, statusAction, type RetireFlags } from './replay-commands';
+import { cutoverAction, diffAction, listAction, moveAction, retireAction, startAction, statusAction, type RetireFlags } from './replay-commands';
 import { parseWanted, type WantedProjection } from './replay-choice';
 import { runAction, type RunFlags } from './run-command';
 import { addSchemaCommands } from './schemas-commands';
@@ -76,7 +77,14 @@ const addReplayCommands = (program: Command, perform: Perform): void => {
     );
   withId('status', 'state, progress, history and what may be done next', statusAction);
   withId('diff', 'which rows would change, by the last comparison', diffAction);
-  withId('cutover', 'move readers to the rebuilt versions in one step', (given) => moveAction('cutover', given));
+  replay
+    .command('cutover')
+    .description('move readers to the rebuilt versions in one step')
+    .addArgument(id())
+    .option('--allow-parked', 'also where more events are parked in a rebuilt version than in the one that readers see')
+    .action((given: number | undefined, flags: { readonly allowParked?: true }, command: Command) =>
+      perform(command.optsWithGlobals<Flags>(), cutoverAction(given, flags)),
+    );
   withId('rollback', 'move readers back', (given) => moveAction('rollback', given));
   replay
     .command('retire')
@@ -116,6 +124,7 @@ const addCommands = (program: Command, perform: Perform): void => {
   addSchemaCommands(program, perform);
   addReplayCommands(program, perform);
   addErrataCommands(program, perform);
+  addParkedCommands(program, perform);
   addLagCommands(program, perform);
 };
 

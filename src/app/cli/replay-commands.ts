@@ -69,8 +69,16 @@ export const diffAction = (given: number | undefined): Action => ({
   },
 });
 
-/** `refold replay cutover`, `rollback` and `abort`. */
-export const moveAction = (command: 'cutover' | 'rollback' | 'abort', given: number | undefined): Action => ({
+/** `refold replay cutover`. */
+export const cutoverAction = (given: number | undefined, { allowParked }: { readonly allowParked?: true }): Action => ({
+  work: async ({ connected: { replays } }) => {
+    const status = await replays.cutover(await idOf(replays, given, 'cutover'), { allowParked });
+    return { json: { replay: status }, text: movedText(status) };
+  },
+});
+
+/** `refold replay rollback` and `abort`. */
+export const moveAction = (command: 'rollback' | 'abort', given: number | undefined): Action => ({
   work: async ({ connected: { replays } }) => {
     const status = await replays[command](await idOf(replays, given, command));
     return { json: { replay: status }, text: movedText(status) };

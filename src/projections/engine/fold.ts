@@ -6,8 +6,7 @@ import type { DecodedBatch, DecodedRecord, Failure } from './decoded';
 import type { Fold } from './fold-step';
 import { isKeyOf } from '../values';
 import { MergeFold } from './merge-fold';
-import type { BatchParking } from './parking';
-import { Parking, PARK_ALL } from './parking';
+import { Parking, PARK_ALL, type BatchParking } from './parking';
 import { RowFold } from './row-fold';
 
 /** Where a partition stands before the batch. */

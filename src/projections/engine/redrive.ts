@@ -157,17 +157,20 @@ const step = async (parts: RedriveParts, name: SequenceName): Promise<Step> => {
  */
 export const redrive = async (parts: RedriveParts, name: SequenceName): Promise<RedriveResult> => {
   let folded = 0;
+  let seen = false;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const done = await step(parts, name);
     if (done.status === 'again') {
+      seen = true; // whoever was in the way may be another redrive
       await parts.clock.sleep(backoffMs(attempt, 20, 1_000, Math.random));
       continue;
     }
-    if (done.status === 'nothing' && folded === 0) {
+    if (done.status === 'nothing' && !seen) {
       throw new RefoldError('parked.unknown', `nothing is parked under the key ${JSON.stringify(name.sequence)}`, {
         facts: { generation: generationLabel(parts.generation), topic: name.topic, partition: name.partition },
       });
     }
+    seen = true;
     folded += done.status === 'done' ? done.folded : 0;
     const left = done.status === 'nothing' ? 0 : await leftOf(parts, name);
     const cause = done.status === 'done' ? done.cause : undefined;

@@ -143,9 +143,13 @@ describeWithPostgres('a topic that others write', () => {
     expect(await stops('daily-sales')).toEqual([undefined, undefined]);
   });
 
-  it('stops at what its mapper cannot read', async () => {
+  it('parks what its mapper cannot read', async () => {
     await connection.log.append([{ topic: 'tills', partition: 0, key: Buffer.from('k'), value: Buffer.from('{"no":"list"}'), headers: {} }]);
-    await until(async () => (await stops('daily-sales'))[0] === 'event.undecodable', 'the partition has stopped');
+    await until(async () => (await connection.parked.list({ projection: 'daily-sales' })).length > 0, 'it is parked');
+    expect((await connection.parked.list({ projection: 'daily-sales' })).map(({ parked }) => parked)).toMatchObject([
+      { sequence: 'k', partition: 0, events: 1, cause: { code: 'event.undecodable' } },
+    ]);
+    expect(await stops('daily-sales')).toEqual([undefined, undefined]);
   });
 });
 

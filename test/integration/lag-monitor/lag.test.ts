@@ -162,7 +162,7 @@ describeWithPostgres('the lag over a real log', () => {
     const generation = await buildGeneration(catalog, store, log, choosy);
     await live(choosy);
     await append(placed(1), placed(2, 'bad'), placed(3));
-    const runner = startRunner({ log, serde }, store, generation, choosy);
+    const runner = startRunner({ log, serde }, store, generation, choosy, { failures: 'stop' });
     running.push(runner);
     await until(() => runner.events.some(({ kind }) => kind === 'stopped'), 'the partition stopped');
     const snapshot = await collectorOver().collect();

@@ -69,6 +69,8 @@ describe('the metrics', () => {
     `refold_projection_records_total{${partition},outcome="parked"} 0`,
     `refold_projection_status{${partition},status="ok"} 1`,
     `refold_projection_status{${partition},status="stalled"} 0`,
+    `refold_parked_sequences{${where}} 0`,
+    `refold_parked_events{${where}} 0`,
     `refold_projection_workers_live{${where}} 1`,
     `refold_projection_generation_status{${where},status="active"} 1`,
     `refold_projection_built{app="shop",projection="customer-daily",store="postgres"} 0`,

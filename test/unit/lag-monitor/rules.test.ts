@@ -125,6 +125,7 @@ const SCENES: readonly (readonly [string, readonly object[], readonly string[]])
   ],
   ['rewound', [alive, series('refold_projection_status', `${AT},status="rewound"`, '1x30')], ['RefoldLogRewound']],
   ['lost', [alive, series('refold_projection_records_lost', AT, '3x30')], ['RefoldRecordsLost']],
+  ['parked events', [alive, series('refold_parked_events', LABELS, '3x30')], ['RefoldEventsParked']],
   ['no worker', [alive, series('refold_projection_workers_live', LABELS, '0x30')], ['RefoldNoLiveWorker']],
   ['no exporter', [], ['RefoldLagExporterAbsent']],
   ['the exporter went away', [series('refold_lag_collector_success', 'app="shop"', '1 1 _x30')], ['RefoldLagExporterAbsent']],

@@ -70,15 +70,13 @@ export const valuesOfMerge = (columns: readonly NamedColumn[], { group, window, 
     }),
   );
 
-/** The stored row with what the batch brought. @throws RefoldError `store.value-refused` if a measure outgrows its type */
+/** The stored row with what the batch brought, which is a sum already. @throws RefoldError `store.value-refused` if a measure outgrows its type */
 export const addTo = (columns: readonly NamedColumn[], stored: Values | undefined, brought: Values): Values => {
-  if (stored === undefined) {
-    return brought;
-  }
   return Object.fromEntries(
     columns.map((column) => {
       const value = brought[column.name];
-      return [column.name, column.role === 'measure' ? fitting(column, mergeMeasure(column, stored[column.name], value)) : value];
+      const merged = (): unknown => (stored === undefined ? value : mergeMeasure(column, stored[column.name], value));
+      return [column.name, column.role === 'measure' ? fitting(column, merged()) : value];
     }),
   );
 };

@@ -3,6 +3,7 @@ import { partitionId, type PartitionId } from '../../../events/position';
 import type { Sql } from '../../../platform/postgres/pool';
 import { NO_COUNTS, type Counters, type StoppedBy } from '../../../projections/generations';
 import type { Hold, SideState } from '../../ports';
+import type { ParkedKeys } from '../../verdict';
 
 interface StateRow {
   readonly generation_id: number;
@@ -25,7 +26,26 @@ const readStates = async (sql: Sql, ids: readonly number[]): Promise<readonly St
   return rows;
 };
 
-const sideState = (rows: readonly StateRow[]): SideState => ({
+interface ParkedRow extends ParkedKeys {
+  readonly id: number;
+}
+
+/** So many keys are shown. */
+const KEYS = 20;
+
+const NONE: ParkedKeys = { sequences: 0, events: 0, keys: [] };
+
+const readParked = async (sql: Sql, ids: readonly number[]): Promise<ReadonlyMap<number, ParkedKeys>> => {
+  const { rows } = await sql.query<ParkedRow>(
+    `SELECT generation_id AS id, count(*) AS sequences, sum(events)::bigint AS events, (array_agg(sequence ORDER BY sequence))[:${String(KEYS)}] AS keys
+     FROM refold.parked_sequences WHERE generation_id = ANY($1) GROUP BY generation_id`,
+    [ids],
+  );
+  return new Map(rows.map(({ id, ...parked }) => [id, parked]));
+};
+
+const sideState = (rows: readonly StateRow[], parked: ParkedKeys): SideState => ({
+  parked,
   positions: Object.fromEntries(rows.map((row): [PartitionId, number] => [partitionId(row), row.next_offset])),
   counters: rows.reduce<Counters>(
     (sum, row) => Object.fromEntries(COUNTED.map((name) => [name, sum[name] + row.counters[name]])) as unknown as Counters,
@@ -48,5 +68,14 @@ const requirePositions = (rows: readonly StateRow[], hold: Hold): void => {
 export const readSides = async (sql: Sql, hold: Hold, ids: readonly number[]): Promise<ReadonlyMap<number, SideState>> => {
   const rows = await readStates(sql, ids);
   requirePositions(rows, { ...hold, targets: hold.targets.filter(({ generationId }) => ids.includes(generationId)) });
-  return new Map(ids.map((id) => [id, sideState(rows.filter((row) => row.generation_id === id))]));
+  const parked = await readParked(sql, ids);
+  return new Map(
+    ids.map((id) => [
+      id,
+      sideState(
+        rows.filter((row) => row.generation_id === id),
+        parked.get(id) ?? NONE,
+      ),
+    ]),
+  );
 };

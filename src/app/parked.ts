@@ -1,0 +1,130 @@
+import type { DependencyContainer } from 'tsyringe';
+import { RefoldError, isRefoldError } from '../kernel/errors';
+import { retry } from '../kernel/retry';
+import { projectionKey } from '../projections/definition';
+import { redrive, type RedriveParts, type RedriveResult } from '../projections/engine/redrive';
+import { assertSameDefinition } from '../projections/engine/runner';
+import { generationLabel } from '../projections/generations';
+import type { ParkedEvent, ParkedFilter, ParkedIn } from '../projections/parking';
+import { OPERATOR, TOKENS } from './container';
+import type { App } from './define-app';
+
+/** What a redrive did to one sequence. */
+export interface Redrive extends ParkedIn {
+  readonly result: RedriveResult;
+}
+
+/** Which events are never to be folded, and why. The filter must name one sequence of one projection. */
+export interface Discard extends ParkedFilter {
+  /** The whole sequence; else its first event only, so that the others can be redriven. */
+  readonly all?: boolean | undefined;
+  readonly reason: string;
+  /** @defaultValue the user of the operating system */
+  readonly by?: string | undefined;
+}
+
+/** What was discarded. */
+export interface Discarded extends ParkedIn {
+  readonly offsets: readonly number[];
+}
+
+/** The events of a connected application that could not be folded. */
+export interface ParkedEvents {
+  /** Longest untouched first. */
+  list(filter?: ParkedFilter): Promise<readonly ParkedIn[]>;
+  /** The events of a sequence in order, as they lie in the log. */
+  events(of: ParkedIn, limit?: number): Promise<readonly ParkedEvent[]>;
+  /**
+   * Folds sequences again, each in its order up to the first event that fails, while workers go on.
+   * @throws RefoldError `parked.unknown` where nothing is meant, `generation.definition-changed`, `projection.unknown`
+   */
+  redrive(filter: ParkedFilter): Promise<readonly Redrive[]>;
+  /**
+   * Decides that events are never folded by a projection, in none of its generations.
+   * @throws RefoldError `parked.unknown`, `parked.ambiguous`, `parked.reason-missing`, `parked.applied-elsewhere`
+   */
+  discard(request: Discard): Promise<Discarded>;
+}
+
+/** Most events of a sequence that are shown or discarded at once. */
+const MOST_EVENTS = 100_000;
+
+const partsFor = (app: App, container: DependencyContainer, { generation }: ParkedIn): RedriveParts => {
+  const definition = app.projections.find((one) => projectionKey(one) === projectionKey({ name: generation.projection, version: generation.version }));
+  const store = container.resolve(TOKENS.stores).get(generation.store);
+  if (definition === undefined || store === undefined) {
+    throw new RefoldError('projection.unknown', `the code of ${generationLabel(generation)} is not in this application`, {
+      facts: { projection: generation.projection, version: generation.version },
+    });
+  }
+  assertSameDefinition(generation, definition);
+  const serde = container.resolve(TOKENS.serde);
+  return {
+    generation,
+    definition,
+    store,
+    log: container.resolve(TOKENS.log),
+    decoder: serde.decoder(definition.events, definition.reading),
+    errata: container.resolve(TOKENS.errata),
+    clock: container.resolve(TOKENS.clock),
+  };
+};
+
+const nothingThere = (): RefoldError => new RefoldError('parked.unknown', 'nothing that is parked is like that');
+
+/** Discards concern a projection, whichever of its generations have the event parked. */
+const requireOne = (found: readonly ParkedIn[]): ParkedIn => {
+  const [first] = found;
+  if (first === undefined) {
+    throw nothingThere();
+  }
+  const names = new Set(
+    found.map(({ generation, parked: { topic, partition, sequence } }) => JSON.stringify([generation.projection, topic, partition, sequence])),
+  );
+  if (names.size > 1) {
+    throw new RefoldError('parked.ambiguous', `${String(names.size)} parked sequences are like that`, { facts: { sequences: [...names] } });
+  }
+  return first;
+};
+
+/** The parked events of a connected application. */
+export const parkedOf = (app: App, container: DependencyContainer, ready: () => Promise<void>): ParkedEvents => {
+  const lot = container.resolve(TOKENS.parking);
+  const list = async (filter: ParkedFilter = {}): Promise<readonly ParkedIn[]> => {
+    const generations = new Map((await container.resolve(TOKENS.catalog).list()).map((generation) => [generation.id, generation]));
+    return (await lot.list(filter)).flatMap(({ generationId, parked }) => {
+      const generation = generations.get(generationId);
+      return generation === undefined ? [] : [{ generation, parked }];
+    });
+  };
+  return {
+    list,
+    events: ({ generation, parked }, limit = MOST_EVENTS) => lot.events(generation.id, parked, limit),
+    redrive: async (filter) => {
+      await ready();
+      const found = await list(filter);
+      if (found.length === 0) {
+        throw nothingThere();
+      }
+      const parts = found.map((one) => partsFor(app, container, one));
+      const done: Redrive[] = [];
+      for (const [i, one] of found.entries()) {
+        done.push({ ...one, result: await redrive(parts[i]!, one.parked) });
+      }
+      return done;
+    },
+    discard: async ({ all = false, reason, by = OPERATOR, ...filter }) => {
+      if (reason.trim() === '') {
+        throw new RefoldError('parked.reason-missing', 'nothing is discarded without a reason');
+      }
+      const { generation, parked } = requireOne(await list(filter));
+      const { topic, partition, sequence } = parked;
+      const offsets = (await lot.events(generation.id, parked, all ? MOST_EVENTS : 1)).map(({ record }) => record.offset);
+      const request = { projection: generation.projection, generationId: generation.id, topic, partition, sequence, offsets, by, reason };
+      const clock = container.resolve(TOKENS.clock);
+      const retryable = (error: unknown): boolean => isRefoldError(error, 'store.conflict');
+      await retry(() => lot.discard(request), { attempts: 20, initialMs: 20, maxMs: 500, retryable, clock });
+      return { generation, parked, offsets };
+    },
+  };
+};

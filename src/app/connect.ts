@@ -7,23 +7,24 @@ import type { Corrections } from '../events/corrections';
 import type { EventLog } from '../events/event-log';
 import type { EventMetadata, EventSerde } from '../events/event-serde';
 import type { Position } from '../events/position';
-import { CommandBus } from '../commands/command-bus';
-import { Relay, type RelayOptions } from '../commands/relay';
-import type { RunnerEvent } from '../projections/engine/runner-parts';
-import { generationLabel, type Checkpoint, type Generation, type GenerationCatalog, type StoreKind } from '../projections/generations';
+import type { CommandBus } from '../commands/command-bus';
+import type { Relay, RelayOptions } from '../commands/relay';
+import type { Checkpoint, Generation, GenerationCatalog, StoreKind } from '../projections/generations';
 import type { AnyProjection } from '../projections/projection';
 import { openReader, type Database, type Reader, type ReadOnly } from '../projections/adapters/postgres/reader';
 import type { ReplayCoordinator } from '../replay/coordinator';
-import { resolveConfiguration, WORKER_DEFAULTS, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './configuration';
+import { resolveConfiguration, type Configuration, type ResolvedConfiguration } from './configuration';
 import { createContainer, TOKENS, type Addresses } from './container';
 import { correctionsOf } from './corrections';
 import { caughtUp, queryModel, type CaughtUpOptions, type Written } from './reading';
 import type { App } from './define-app';
 import { acquireServices } from './services/services';
-import { appTopics, warnOfLoss, type AppTopics } from './topics';
-import { Worker } from './worker';
+import { appTopics, type AppTopics } from './topics';
+import { commandBusOf, relaysOf } from './relays';
+import type { Worker } from './worker';
+import { workerOf, type WorkerSettings } from './hosting';
 
-export type { CaughtUpOptions, Database, ReadOnly, Written };
+export type { CaughtUpOptions, Database, ReadOnly, WorkerSettings, Written };
 
 export interface ConnectOptions {
   /** Lies over the defaults and under the environment. */
@@ -40,14 +41,6 @@ export interface ConnectOptions {
 export interface GenerationState {
   readonly generation: Generation;
   readonly checkpoints: readonly Checkpoint[];
-}
-
-export interface WorkerSettings {
-  readonly name?: string;
-  readonly options?: Partial<WorkerOptions>;
-  readonly observe?: (generation: Generation, event: RunnerEvent) => void;
-  /** Whether it relays the journal too; one of all processes does, the others stand by. @defaultValue unless the configuration says `relay: false`, where the application has aggregates */
-  readonly relay?: boolean;
 }
 
 /** A running connection of an application to its log and stores. Close it to release everything. */
@@ -173,7 +166,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     configuration,
     db: reader.db,
     log,
-    commands: commandsOf(app, container, ready, relays.wake),
+    commands: commandBusOf(app, container, ready, relays.wake),
     relay: relays.make,
     container,
     schemas: serde,
@@ -206,71 +199,3 @@ const assemble = <P extends readonly AnyProjection[]>(
 
 const generationStates = async (catalog: GenerationCatalog): Promise<readonly GenerationState[]> =>
   Promise.all((await catalog.list()).map(async (generation) => ({ generation, checkpoints: await catalog.checkpoints(generation.id) })));
-
-const commandsOf = (app: App, container: DependencyContainer, ready: () => Promise<void>, committed: () => void): CommandBus =>
-  new CommandBus({
-    aggregates: app.aggregates,
-    journal: container.resolve(TOKENS.journal),
-    serde: container.resolve(TOKENS.serde),
-    clock: container.resolve(TOKENS.clock),
-    middleware: container.resolve(TOKENS.middleware),
-    ready,
-    committed,
-  });
-
-/** The relays of a connection: woken by its commands, stopped with it. */
-const relaysOf = (app: App, configuration: ResolvedConfiguration, container: DependencyContainer, releasers: Releasers) => {
-  const relays = new Set<Relay>();
-  releasers.push(async () => void (await Promise.all([...relays].map((relay) => relay.close()))));
-  const make = (given?: Partial<RelayOptions>): Relay => {
-    const relay = new Relay({
-      outbox: container.resolve(TOKENS.outbox),
-      clock: container.resolve(TOKENS.clock),
-      logger: container.resolve(TOKENS.logger),
-      options: { ...(configuration.relay === false ? {} : configuration.relay), ...given },
-    });
-    relays.add(relay);
-    return relay;
-  };
-  const hosted = (wanted = configuration.relay !== false && app.aggregates.length > 0): Relay | undefined => (wanted ? make() : undefined);
-  return { make, hosted, wake: () => relays.forEach((relay) => relay.wake()) };
-};
-
-const workerOf = (
-  app: App,
-  configuration: ResolvedConfiguration,
-  container: DependencyContainer,
-  settings: WorkerSettings,
-  relay: Relay | undefined,
-): Worker => {
-  const coordinator = container.resolve(TOKENS.coordinator);
-  const logger = container.resolve(TOKENS.logger);
-  return new Worker({
-    ready: async () => {
-      await assertMigrated(container.resolve(TOKENS.pool));
-      await warnOfLoss(container.resolve(TOKENS.log), app.events.topics(), container.resolve(TOKENS.logger));
-    },
-    definitions: app.projections,
-    catalog: container.resolve(TOKENS.catalog),
-    stores: container.resolve(TOKENS.stores),
-    log: container.resolve(TOKENS.log),
-    serde: container.resolve(TOKENS.serde),
-    errata: container.resolve(TOKENS.errata),
-    first: {
-      ensure: async () => void (await coordinator.ensureFirstGenerations()),
-      activate: async (generation) => {
-        if ((await coordinator.activateFirst(generation)) === 'activated') {
-          logger.log('info', 'built; readers see it', { generation: generationLabel(generation) });
-        }
-      },
-    },
-    dropRetired: () => coordinator.dropRetired(),
-    retain: () => appTopics(container.resolve(TOKENS.log), app, container.resolve(TOKENS.clock)).retain(),
-    clock: container.resolve(TOKENS.clock),
-    logger,
-    options: { ...WORKER_DEFAULTS, ...configuration.worker, ...settings.options },
-    relay,
-    name: settings.name,
-    observe: settings.observe,
-  });
-};

@@ -16,6 +16,7 @@ import type { ReplayCoordinator } from '../replay/coordinator';
 import { resolveConfiguration, type Configuration, type ResolvedConfiguration } from './configuration';
 import { createContainer, TOKENS, type Addresses } from './container';
 import { correctionsOf } from './corrections';
+import { pausingOf, type Pausing } from './pausing';
 import { caughtUp, queryModel, type CaughtUpOptions, type Written } from './reading';
 import type { App } from './define-app';
 import { acquireServices } from './services/services';
@@ -77,6 +78,8 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   readonly replays: ReplayCoordinator;
   /** What in the log is wrong, and how generations that are built from now on read it instead. */
   readonly errata: Corrections;
+  /** What is paused: projections and reactors that no worker works on. */
+  readonly pauses: Pausing;
   /** All generations with their checkpoints. */
   generations(): Promise<readonly GenerationState[]>;
   /** The parts, for tools and tests. */
@@ -173,6 +176,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     topics: appTopics(log, app, container.resolve(TOKENS.clock)),
     replays: container.resolve(TOKENS.coordinator),
     errata: correctionsOf(app, container, ready),
+    pauses: pausingOf(app, container),
     query: (model, of) => queryModel(app, configuration, container, model, of?.store),
     caughtUp: (model, written, of) => caughtUp(app, container, model, written, of),
     migrate: async () => {

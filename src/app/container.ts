@@ -28,8 +28,10 @@ import { RefoldError } from '../kernel/errors';
 import { ClickHouseReadModelStore } from '../projections/adapters/clickhouse/store';
 import { PostgresCatalog } from '../projections/adapters/postgres/catalog';
 import { PostgresCheckpointControl } from '../projections/adapters/postgres/checkpoint-control';
+import { PostgresPauses } from '../projections/adapters/postgres/pauses';
 import { PostgresReadModelStore } from '../projections/adapters/postgres/store';
 import type { GenerationCatalog, StoreKind } from '../projections/generations';
+import type { Pauses } from '../projections/pauses';
 import type { ReadModelStore } from '../projections/read-model-store';
 import { ClickHouseSwitch } from '../replay/adapters/clickhouse/switch';
 import { PostgresSwitchControl } from '../replay/adapters/postgres/control';
@@ -70,6 +72,7 @@ export const TOKENS = {
   /** Wraps every command, the first outermost. */
   middleware: token<readonly CommandMiddleware[]>('middleware'),
   catalog: token<GenerationCatalog>('catalog'),
+  pauses: token<Pauses>('pauses'),
   stores: token<ReadonlyMap<StoreKind, ReadModelStore>>('stores'),
   switches: token<ReadonlyMap<StoreKind, StoreSwitch>>('switches'),
   replayObserver: token<NonNullable<ReplayParts['observe']>>('replay-observer'),
@@ -107,6 +110,7 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.outbox, (c) => outboxOf(app, c));
   part(TOKENS.middleware, () => []);
   part(TOKENS.catalog, (c) => new PostgresCatalog({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.pauses, (c) => new PostgresPauses({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.stores, (c) => storesOf(configuration, addresses, c));
   part(TOKENS.switches, (c) => switchesOf(app, addresses, c));
   part(TOKENS.replayObserver, () => () => undefined);

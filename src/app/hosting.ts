@@ -6,11 +6,16 @@ import { generationLabel, type Generation } from '../projections/generations';
 import { WORKER_DEFAULTS, type ResolvedConfiguration, type WorkerOptions } from './configuration';
 import { TOKENS } from './container';
 import type { App } from './define-app';
+import { selecting } from './selection';
 import { appTopics, warnOfLoss } from './topics';
 import { Worker } from './worker';
 
 export interface WorkerSettings {
   readonly name?: string;
+  /** Names of projections and reactors to work on. @defaultValue all, unless `tags` says some */
+  readonly only?: readonly string[];
+  /** Work on what has one of these tags, too. */
+  readonly tags?: readonly string[];
   readonly options?: Partial<WorkerOptions>;
   readonly observe?: (generation: Generation, event: RunnerEvent) => void;
   /** Whether it relays the journal too; one of all processes does, the others stand by. @defaultValue unless the configuration says `relay: false`, where the application has aggregates */
@@ -25,6 +30,7 @@ export const workerOf = (
   settings: WorkerSettings,
   relay: Relay | undefined,
 ): Worker => {
+  const chosen = selecting(settings, [...app.projections, ...app.reactors]);
   const coordinator = container.resolve(TOKENS.coordinator);
   const logger = container.resolve(TOKENS.logger);
   return new Worker({
@@ -32,7 +38,7 @@ export const workerOf = (
       await assertMigrated(container.resolve(TOKENS.pool));
       await warnOfLoss(container.resolve(TOKENS.log), app.events.topics(), container.resolve(TOKENS.logger));
     },
-    definitions: app.projections,
+    definitions: app.projections.filter(chosen),
     catalog: container.resolve(TOKENS.catalog),
     stores: container.resolve(TOKENS.stores),
     log: container.resolve(TOKENS.log),

@@ -164,7 +164,7 @@ export class Worker {
     const generations = await this.#parts.catalog.list();
     return generations.flatMap((generation) => {
       const definition = this.#definitions.get(projectionKey({ name: generation.projection, version: generation.version }));
-      const ours = FOLLOWING.includes(generation.status) && this.#parts.stores.has(generation.store);
+      const ours = FOLLOWING.includes(generation.status) && generation.paused === undefined && this.#parts.stores.has(generation.store);
       return ours && definition !== undefined ? [{ generation, definition }] : [];
     });
   }

@@ -257,6 +257,11 @@ export const ERROR_CODES = {
     'The projection has no active generation yet, so its view does not exist.',
     'Start a worker with `refold run` and wait until the first generation has reached the head of the log. Where `refold projections list` shows an active one, its view is gone: `refold replay start NAME --again` and `refold replay cutover` make it anew.',
   ),
+  'reactor.unknown': entry('No reactor has this name.', 'Check the name; `refold reactors list` shows what exists.'),
+  'projection.paused': entry(
+    'A projection is paused, so nothing that needs it to go on can be done.',
+    '`refold projections resume NAME`, then give the same command again.',
+  ),
   'projection.behind': entry(
     'A read model has not come to positions of the log within the time that the caller gave it.',
     'Read without what was written, or wait again; `refold lag show` says whether workers and relay run.',

@@ -175,7 +175,7 @@ export class LagCollector {
         seen.set(key, sighting);
         const newest = head === undefined || head.stable <= head.start ? undefined : await this.#times.newest(head);
         const waiting = behind ? await this.#times.firstFrom(head, from) : undefined;
-        return partitionLag({ ...one, newest, waiting, unmovedSince: sighting.since }, generation.status, workers, at, this.options);
+        return partitionLag({ ...one, newest, waiting, unmovedSince: sighting.since, paused: generation.paused }, generation.status, workers, at, this.options);
       }),
     );
     return generationLag(generation, workers, partitions);

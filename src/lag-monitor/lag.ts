@@ -1,17 +1,19 @@
 import type { PartitionHead } from '../events/event-log';
 import { partitionId, type TopicPartition } from '../events/position';
+import { pauseText, type Pause } from '../projections/pauses';
 import { NO_COUNTS, generationLabel, type Checkpoint, type Counters, type Generation, type GenerationStatus, type StoppedBy } from '../projections/generations';
 
 /**
  * What one partition of one generation is, the worst first:
  * - `rewound`: the checkpoint lies beyond the stable head, or the record folded last is another one now
  * - `stopped`: an error stopped it, the log holds its next records no more, or the log has no such partition
+ * - `paused`: somebody decided that nobody works on it
  * - `stalled`: records wait, and nobody folds them: no live worker, or no movement for a while
  * - `no-checkpoint`: no worker has ever taken it
  * - `warn`: readers see older data than the objective allows, or no live worker follows
  * - `ok`
  */
-export const LAG_STATUSES = ['rewound', 'stopped', 'stalled', 'no-checkpoint', 'warn', 'ok'] as const;
+export const LAG_STATUSES = ['rewound', 'stopped', 'paused', 'stalled', 'no-checkpoint', 'warn', 'ok'] as const;
 export type LagStatus = (typeof LAG_STATUSES)[number];
 
 /** What is known of a record without its body. Times in milliseconds since the epoch. */
@@ -43,6 +45,8 @@ export interface PartitionFacts extends TopicPartition {
   readonly waiting: RecordTimes | undefined;
   /** Since when the checkpoint stands where it stands, as far as it was watched; milliseconds since the epoch. */
   readonly unmovedSince: number;
+  /** It is paused. */
+  readonly paused?: Pause | undefined;
 }
 
 /** The lag of one partition of one generation: every figure is a finite number of at least zero. */
@@ -141,6 +145,9 @@ const broken = (facts: PartitionFacts, figures: Figures): Verdict | undefined =>
 };
 
 const followed = (facts: PartitionFacts, figures: Figures, status: GenerationStatus, workers: number, now: number, limits: LagLimits): Verdict => {
+  if (facts.paused !== undefined) {
+    return { status: 'paused', reason: pauseText(facts.paused) };
+  }
   const behind = figures.lagRecords > 0;
   const unmovedMs = now - facts.unmovedSince;
   if (facts.checkpoint?.owner === undefined) {

@@ -49,7 +49,7 @@ type Selector = ReturnType<typeof selector>;
 /** Too old, or not moving. */
 const behindRules = (of: Selector, seconds: string): readonly AlertRule[] => {
   const seen = `on (${GENERATION}) ${of('refold_projection_generation_status', 'status=~"active|standby"')} == 1`;
-  const stopped = `on (${PARTITION}) ${of('refold_projection_status', 'status=~"stopped|rewound"')} == 1`;
+  const stopped = `on (${PARTITION}) ${of('refold_projection_status', 'status=~"stopped|rewound|paused"')} == 1`;
   return [
     rule(
       'RefoldLagObjectiveMissed',

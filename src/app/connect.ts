@@ -12,6 +12,7 @@ import type { Relay, RelayOptions } from '../commands/relay';
 import type { Checkpoint, Generation, GenerationCatalog, StoreKind } from '../projections/generations';
 import type { AnyProjection } from '../projections/projection';
 import { openReader, type Database, type Reader, type ReadOnly } from '../projections/adapters/postgres/reader';
+import { reactorEffects } from '../reactors/effects';
 import type { ReplayCoordinator } from '../replay/coordinator';
 import { resolveConfiguration, type Configuration, type ResolvedConfiguration } from './configuration';
 import { createContainer, TOKENS, type Addresses } from './container';
@@ -144,6 +145,20 @@ const openParts = <P extends readonly AnyProjection[]>(
   return { pool, reader, log };
 };
 
+/** Resolves once events can be written. */
+const readiness = (pool: PostgresPool, serde: EventSerde): (() => Promise<void>) => {
+  let started: Promise<void> | undefined;
+  return () => {
+    started ??= assertMigrated(pool)
+      .then(() => serde.start())
+      .catch((error: unknown) => {
+        started = undefined; // the next call asks again: it may have been migrated, or come back, meanwhile
+        throw error;
+      });
+    return started;
+  };
+};
+
 const assemble = <P extends readonly AnyProjection[]>(
   app: App<P>,
   configuration: ResolvedConfiguration,
@@ -153,23 +168,23 @@ const assemble = <P extends readonly AnyProjection[]>(
 ): ConnectedApp<P> => {
   const { pool, reader, log } = openParts<P>(app, configuration, addresses, container, releasers);
   const serde = container.resolve(TOKENS.serde);
-  let started: Promise<void> | undefined;
-  const ready = (): Promise<void> => {
-    started ??= assertMigrated(pool)
-      .then(() => serde.start())
-      .catch((error: unknown) => {
-        started = undefined; // the next call asks again: it may have been migrated, or come back, meanwhile
-        throw error;
-      });
-    return started;
-  };
+  const ready = readiness(pool, serde);
   const relays = relaysOf(app, configuration, container, releasers);
+  const commands = commandBusOf(app, container, ready, relays.wake);
+  const effects = reactorEffects({
+    commands,
+    ready,
+    committed: relays.wake,
+    journal: container.resolve(TOKENS.journal),
+    serde,
+    clock: container.resolve(TOKENS.clock),
+  });
   return {
     app,
     configuration,
     db: reader.db,
     log,
-    commands: commandBusOf(app, container, ready, relays.wake),
+    commands,
     relay: relays.make,
     container,
     schemas: serde,
@@ -192,7 +207,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     },
     generations: () => generationStates(container.resolve(TOKENS.catalog)),
     worker: (settings = {}) => {
-      const worker = workerOf(app, configuration, container, settings, relays.hosted(settings.relay));
+      const worker = workerOf(app, configuration, container, settings, relays.hosted(settings.relay), effects);
       releasers.push(() => worker.close());
       return worker;
     },

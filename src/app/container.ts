@@ -33,6 +33,9 @@ import { PostgresReadModelStore } from '../projections/adapters/postgres/store';
 import type { GenerationCatalog, StoreKind } from '../projections/generations';
 import type { Pauses } from '../projections/pauses';
 import type { ReadModelStore } from '../projections/read-model-store';
+import { PostgresParkedBook } from '../reactors/adapters/postgres/parked-book';
+import { PostgresReactorPositions } from '../reactors/adapters/postgres/positions';
+import type { ParkedBook, ReactorPositions } from '../reactors/positions';
 import { ClickHouseSwitch } from '../replay/adapters/clickhouse/switch';
 import { PostgresSwitchControl } from '../replay/adapters/postgres/control';
 import { PostgresHolds } from '../replay/adapters/postgres/holds';
@@ -73,6 +76,8 @@ export const TOKENS = {
   middleware: token<readonly CommandMiddleware[]>('middleware'),
   catalog: token<GenerationCatalog>('catalog'),
   pauses: token<Pauses>('pauses'),
+  reactorPositions: token<ReactorPositions>('reactor-positions'),
+  parkedBook: token<ParkedBook>('parked-book'),
   stores: token<ReadonlyMap<StoreKind, ReadModelStore>>('stores'),
   switches: token<ReadonlyMap<StoreKind, StoreSwitch>>('switches'),
   replayObserver: token<NonNullable<ReplayParts['observe']>>('replay-observer'),
@@ -111,6 +116,8 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.middleware, () => []);
   part(TOKENS.catalog, (c) => new PostgresCatalog({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.pauses, (c) => new PostgresPauses({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.reactorPositions, (c) => new PostgresReactorPositions({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.parkedBook, (c) => new PostgresParkedBook({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.stores, (c) => storesOf(configuration, addresses, c));
   part(TOKENS.switches, (c) => switchesOf(app, addresses, c));
   part(TOKENS.replayObserver, () => () => undefined);

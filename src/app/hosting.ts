@@ -3,6 +3,8 @@ import { assertMigrated } from '../platform/postgres/migrate';
 import type { Relay } from '../commands/relay';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
 import { generationLabel, type Generation } from '../projections/generations';
+import type { ReactorEffects } from '../reactors/effects';
+import type { ReactorEvent } from '../reactors/runner';
 import { WORKER_DEFAULTS, type ResolvedConfiguration, type WorkerOptions } from './configuration';
 import { TOKENS } from './container';
 import type { App } from './define-app';
@@ -18,7 +20,8 @@ export interface WorkerSettings {
   readonly tags?: readonly string[];
   readonly options?: Partial<WorkerOptions>;
   readonly observe?: (generation: Generation, event: RunnerEvent) => void;
-  /** Whether it relays the journal too; one of all processes does, the others stand by. @defaultValue unless the configuration says `relay: false`, where the application has aggregates */
+  readonly observeReactor?: (reactor: string, event: ReactorEvent) => void;
+  /** Whether it relays the journal too; one of all processes does, the others stand by. @defaultValue unless the configuration says `relay: false`, where the application has aggregates or reactors */
   readonly relay?: boolean;
 }
 
@@ -29,6 +32,7 @@ export const workerOf = (
   container: DependencyContainer,
   settings: WorkerSettings,
   relay: Relay | undefined,
+  effects: ReactorEffects,
 ): Worker => {
   const chosen = selecting(settings, [...app.projections, ...app.reactors]);
   const coordinator = container.resolve(TOKENS.coordinator);
@@ -51,6 +55,14 @@ export const workerOf = (
           logger.log('info', 'built; readers see it', { generation: generationLabel(generation) });
         }
       },
+    },
+    reactors: {
+      app: app.name,
+      definitions: app.reactors.filter(chosen),
+      positions: container.resolve(TOKENS.reactorPositions),
+      effects,
+      pauses: container.resolve(TOKENS.pauses),
+      observe: settings.observeReactor,
     },
     dropRetired: () => coordinator.dropRetired(),
     retain: () => appTopics(container.resolve(TOKENS.log), app, container.resolve(TOKENS.clock)).retain(),

@@ -32,6 +32,7 @@ export const relaysOf = (app: App, configuration: ResolvedConfiguration, contain
     relays.add(relay);
     return relay;
   };
-  const hosted = (wanted = configuration.relay !== false && app.aggregates.length > 0): Relay | undefined => (wanted ? make() : undefined);
+  const hosted = (wanted = configuration.relay !== false && (app.aggregates.length > 0 || app.reactors.length > 0)): Relay | undefined =>
+    wanted ? make() : undefined;
   return { make, hosted, wake: () => relays.forEach((relay) => relay.wake()) };
 };

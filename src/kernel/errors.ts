@@ -258,6 +258,11 @@ export const ERROR_CODES = {
     'Start a worker with `refold run` and wait until the first generation has reached the head of the log. Where `refold projections list` shows an active one, its view is gone: `refold replay start NAME --again` and `refold replay cutover` make it anew.',
   ),
   'reactor.unknown': entry('No reactor has this name.', 'Check the name; `refold reactors list` shows what exists.'),
+  'reactor.timed-out': entry(
+    'A handler of a reactor did not end in time; whether its effect took place is not known.',
+    'It is tried again with the same dedupe key. Give what it calls a shorter time-out, or the reactor a longer one (`retry.timeoutMs`).',
+    true,
+  ),
   'projection.paused': entry(
     'A projection is paused, so nothing that needs it to go on can be done.',
     '`refold projections resume NAME`, then give the same command again.',

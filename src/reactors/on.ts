@@ -5,11 +5,13 @@ import type { ReactorContext } from './context';
 
 type EffectVerdict<G, E, O> =
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- any function: its own types are judged below
-  G extends (...args: any) => unknown
+  G extends (...args: any) => infer R
     ? O extends { readonly missing: unknown }
       ? Problem<'a reactor has no rows that could be missing'>
       : G extends (event: E, context: ReactorContext) => unknown
-        ? unknown
+        ? [R] extends [void | PromiseLike<unknown>]
+          ? unknown
+          : Problem<'a handler of a reactor answers nothing; a projection says where it folds to: readonly into = <readModel>'>
         : Problem<'a handler of a reactor takes (event, context: ReactorContext)'>
     : Problem<'not a method'>;
 

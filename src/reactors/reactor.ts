@@ -100,7 +100,7 @@ class ReactorBuilder {
 }
 
 /** The same as the decorators, by values. */
-export const reactor = (options: ReactorOptions): ReactorValue => new ReactorBuilder({ ...options, handlers: [] }) as unknown as ReactorValue;
+export const reactor = (options: ReactorOptions): ReactorValue => new ReactorBuilder({ ...options, handlers: [] });
 
 /** A class without constructor parameters, an instance of a class, or a value. */
 export type AnyReactor = ReactorClass | ReactorValue | object;

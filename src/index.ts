@@ -57,6 +57,7 @@ export { Reactor, reactor, type AnyReactor, type ReactorOptions, type ReactorRet
 export type { EffectOptions, ReactorContext } from './reactors/context';
 export type { ParkedBook, ParkedEntry, ParkedFilter } from './reactors/positions';
 export type { NamedPause, Pause, PausedKind } from './projections/pauses';
+export type { ReactorState, Reactors } from './app/reacting';
 export type { PauseDecision, Pausing } from './app/pausing';
 export { tumbling, type Window } from './projections/windows/tumbling';
 export type { Checkpoint, Counters, Generation, GenerationStatus, StoreKind, StoppedBy } from './projections/generations';

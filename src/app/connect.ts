@@ -18,6 +18,7 @@ import { resolveConfiguration, type Configuration, type ResolvedConfiguration } 
 import { createContainer, TOKENS, type Addresses } from './container';
 import { correctionsOf } from './corrections';
 import { pausingOf, type Pausing } from './pausing';
+import { reactorsOf, type Reactors } from './reacting';
 import { caughtUp, queryModel, type CaughtUpOptions, type Written } from './reading';
 import type { App } from './define-app';
 import { acquireServices } from './services/services';
@@ -79,6 +80,8 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   readonly replays: ReplayCoordinator;
   /** What in the log is wrong, and how generations that are built from now on read it instead. */
   readonly errata: Corrections;
+  /** Handlers with effects: how far they are, and what they could not handle. */
+  readonly reactors: Reactors;
   /** What is paused: projections and reactors that no worker works on. */
   readonly pauses: Pausing;
   /** All generations with their checkpoints. */
@@ -192,6 +195,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     replays: container.resolve(TOKENS.coordinator),
     errata: correctionsOf(app, container, ready),
     pauses: pausingOf(app, container),
+    reactors: reactorsOf(app, container),
     query: (model, of) => queryModel(app, configuration, container, model, of?.store),
     caughtUp: (model, written, of) => caughtUp(app, container, model, written, of),
     migrate: async () => {

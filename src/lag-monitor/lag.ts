@@ -70,21 +70,25 @@ export interface PartitionLag extends TopicPartition {
   readonly stoppedBy: StoppedBy | undefined;
 }
 
+/** What some partitions are together. */
+export interface LagSums {
+  /** The worst of them. */
+  readonly status: LagStatus;
+  /** The sum. */
+  readonly lagRecords: number;
+  /** The largest. */
+  readonly lagSeconds: number;
+  readonly eventTimeLagSeconds: number;
+  readonly recordsLost: number;
+}
+
 /** All partitions of one generation. */
-export interface GenerationLag {
+export interface GenerationLag extends LagSums {
   readonly generation: Generation;
   /** `order-summary v2.r1 (postgres)`. */
   readonly label: string;
   /** Live workers whose code is what the generation was built with. */
   readonly workers: number;
-  /** The worst of its partitions. */
-  readonly status: LagStatus;
-  /** The sum over its partitions. */
-  readonly lagRecords: number;
-  /** The largest of its partitions. */
-  readonly lagSeconds: number;
-  readonly eventTimeLagSeconds: number;
-  readonly recordsLost: number;
   readonly partitions: readonly PartitionLag[];
 }
 
@@ -184,16 +188,21 @@ export const worstStatus = (statuses: readonly LagStatus[]): LagStatus => LAG_ST
 
 const largest = (figures: readonly number[]): number => figures.reduce((most, one) => Math.max(most, one), 0);
 
-/** Pure: sums and worst of the partitions of one generation. */
-export const generationLag = (generation: Generation, workers: number, partitions: readonly PartitionLag[]): GenerationLag => ({
-  generation,
-  label: generationLabel(generation),
-  workers,
+/** Pure: sums and worst of some partitions. */
+export const summed = (partitions: readonly PartitionLag[]): LagSums => ({
   status: worstStatus(partitions.map(({ status }) => status)),
   lagRecords: partitions.reduce((sum, { lagRecords }) => sum + lagRecords, 0),
   lagSeconds: largest(partitions.map(({ lagSeconds }) => lagSeconds)),
   eventTimeLagSeconds: largest(partitions.map(({ eventTimeLagSeconds }) => eventTimeLagSeconds)),
   recordsLost: partitions.reduce((sum, { recordsLost }) => sum + recordsLost, 0),
+});
+
+/** Pure: sums and worst of the partitions of one generation. */
+export const generationLag = (generation: Generation, workers: number, partitions: readonly PartitionLag[]): GenerationLag => ({
+  generation,
+  label: generationLabel(generation),
+  workers,
+  ...summed(partitions),
   partitions,
 });
 

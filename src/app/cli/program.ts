@@ -6,6 +6,7 @@ import { addLagCommands, portNumber } from './lag-program';
 import { migrateAction } from './migrate-command';
 import { addPauseCommands } from './pause-commands';
 import { projectionsListAction } from './projections-command';
+import { addReactorCommands } from './reactors-commands';
 import { diffAction, listAction, moveAction, retireAction, startAction, statusAction, type RetireFlags } from './replay-commands';
 import { parseWanted, type WantedProjection } from './replay-choice';
 import { runAction, type RunFlags } from './run-command';
@@ -127,6 +128,7 @@ const addCommands = (program: Command, perform: Perform): void => {
   addSchemaCommands(program, perform);
   addReplayCommands(program, perform);
   addErrataCommands(program, perform);
+  addReactorCommands(program, perform);
   addLagCommands(program, perform);
 };
 

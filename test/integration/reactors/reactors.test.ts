@@ -28,7 +28,10 @@ interface Effect {
 const FAST = { attempts: 3, initialMs: 1, maxMs: 2 };
 
 /** An application with one reactor; what it does is kept. */
-const mailing = (from: ReactorStart, act: (id: string, context: ReactorContext) => unknown = () => undefined): { readonly app: App; readonly effects: Effect[] } => {
+const mailing = (
+  from: ReactorStart,
+  act: (id: string, context: ReactorContext) => unknown = () => undefined,
+): { readonly app: App; readonly effects: Effect[] } => {
   const effects: Effect[] = [];
   const mails = reactor({ name: 'mails', from, retry: FAST, tags: ['mail'] })
     .on(OrderPlaced, async (e, context) => {
@@ -71,7 +74,8 @@ describeWithPostgres('reactors', () => {
       const found = await positions(connection);
       return found.length === heads.length && found.every(({ partition, next }) => next === heads.find((head) => head.partition === partition)!.stable);
     }, 'the reactor is at the head');
-  const begun = (connection: ConnectedApp): Promise<void> => until(async () => (await positions(connection)).every((one) => one.owner !== undefined) && (await positions(connection)).length === 2, 'it has begun');
+  const begun = (connection: ConnectedApp): Promise<void> =>
+    until(async () => (await positions(connection)).every((one) => one.owner !== undefined) && (await positions(connection)).length === 2, 'it has begun');
 
   it("from 'now' begins at the head at the first start, and goes on where it was afterwards", async () => {
     const { app, effects } = mailing('now');
@@ -115,7 +119,10 @@ describeWithPostgres('reactors', () => {
     });
     world.work(await world.connect(timed));
     await until(() => beginning.effects.length === 3, 'the new one was handled');
-    await until(async () => (await connection.container.resolve(TOKENS.reactorPositions).checkpoints('timed')).every(({ owner }) => owner !== undefined), 'it has begun');
+    await until(
+      async () => (await connection.container.resolve(TOKENS.reactorPositions).checkpoints('timed')).every(({ owner }) => owner !== undefined),
+      'it has begun',
+    );
     expect(beginning.effects[2]!.id).toBe('timed new');
   });
 
@@ -158,7 +165,10 @@ describeWithPostgres('reactors', () => {
 
   it('two workers share the partitions: each event has one effect, whoever joins or leaves', async () => {
     const { app, effects } = mailing('beginning');
-    const connection = await start(app, Array.from({ length: 40 }, (_, i) => placed(`o${String(i)}`)));
+    const connection = await start(
+      app,
+      Array.from({ length: 40 }, (_, i) => placed(`o${String(i)}`)),
+    );
     const one = world.work(connection);
     await until(() => effects.length > 5, 'the first works');
     const two = world.work(await world.connect(app));
@@ -187,7 +197,16 @@ describeWithPostgres('reactors', () => {
     const counts = { handled: 1, filtered: 0, parked: 0, errata: 0, control: 0 };
     const move: Move = { ...at, from: 0, next: 1, epoch: old!.epoch, counts, streamTime: 5, fingerprint: undefined };
     expect(await store.move('mails', move)).toBe('fenced');
-    const record = { ...at, offset: 0, key: Buffer.from('a'), value: null, headers: {}, timestamp: 1, index: 0, failure: { code: 'x', message: 'y', attempts: 1 } };
+    const record = {
+      ...at,
+      offset: 0,
+      key: Buffer.from('a'),
+      value: null,
+      headers: {},
+      timestamp: 1,
+      index: 0,
+      failure: { code: 'x', message: 'y', attempts: 1 },
+    };
     expect(await store.park('mails', { ...move, counts: { ...counts, handled: 0, parked: 1 } }, record)).toBe('fenced');
     expect(await store.redriven('mails', record, old!.epoch)).toBe('fenced');
     expect(await connection.container.resolve(TOKENS.parkedBook).list('mails')).toEqual([]);
@@ -263,10 +282,13 @@ describeWithPostgres('reactors', () => {
 
   it('a handler that does not end fails, with its signal aborted', async () => {
     const signals: AbortSignal[] = [];
-    const slow = reactor({ name: 'mails', from: 'beginning', retry: { attempts: 2, initialMs: 1, maxMs: 1, timeoutMs: 20 } }).on(OrderPlaced, (_, { signal }) => {
-      signals.push(signal);
-      return new Promise(() => undefined);
-    });
+    const slow = reactor({ name: 'mails', from: 'beginning', retry: { attempts: 2, initialMs: 1, maxMs: 1, timeoutMs: 20 } }).on(
+      OrderPlaced,
+      (_, { signal }) => {
+        signals.push(signal);
+        return new Promise(() => undefined);
+      },
+    );
     const app = defineApp({ name: 'shop', events: [...shopEvents], projections: [], reactors: [slow], topics: { orders: { partitions: 2 } } });
     const connection = await start(app, [placed('a')]);
     world.work(connection);
@@ -309,7 +331,14 @@ describeWithPostgres('reactors', () => {
         throw new Error('after the effects');
       }
     });
-    const app = defineApp({ name: 'shop', events: [...shopEvents], projections: [], aggregates: [notes], reactors: [shipping], topics: { orders: { partitions: 2 } } });
+    const app = defineApp({
+      name: 'shop',
+      events: [...shopEvents],
+      projections: [],
+      aggregates: [notes],
+      reactors: [shipping],
+      topics: { orders: { partitions: 2 } },
+    });
     const connection = await start(app, [placed('a')]);
     world.work(connection);
     await until(async () => (await connection.log.heads(['orders'])).reduce((sum, { stable }) => sum + stable, 0) >= 3, 'both are in the log');
@@ -335,7 +364,13 @@ describeWithPostgres('reactors', () => {
         this.send(`${e.orderId} ${String(context.attempt)}`);
       }
     }
-    const app = defineApp({ name: 'shop', events: [...shopEvents], projections: [], reactors: [new Mails((text) => sent.push(text))], topics: { orders: { partitions: 2 } } });
+    const app = defineApp({
+      name: 'shop',
+      events: [...shopEvents],
+      projections: [],
+      reactors: [new Mails((text) => sent.push(text))],
+      topics: { orders: { partitions: 2 } },
+    });
     const connection = await start(app, [placed('a')]);
     world.work(connection);
     await atHead(connection);

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { generationLag, partitionLag } from '../../../src/lag-monitor/lag';
+import { reactorLag } from '../../../src/lag-monitor/reactor-lag';
 import { exposition, metricsOf } from '../../../src/lag-monitor/prometheus';
 import { alertRules, rulesYaml } from '../../../src/lag-monitor/rules';
 import { cli } from '../../support/cli';
@@ -15,6 +16,11 @@ const metrics = metricsOf('shop', {
   snapshot: {
     at: 0,
     generations: [generationLag(generationOf(), 1, [partitionLag(factsOf(headOf(0, 1), checkpointOf(1)), 'active', 1, 0, limits)])],
+    reactors: [
+      reactorLag({ name: 'mails', topics: ['orders'], checkpoints: [], parked: 0, paused: undefined }, 1, [
+        partitionLag(factsOf(headOf(0, 1), checkpointOf(1)), 'active', 1, 0, limits),
+      ]),
+    ],
     heads: [headOf(0, 1)],
     workers: 1,
     declared: [],

@@ -52,6 +52,8 @@ export {
   type ProjectionShape,
   type ProjectionValue,
 } from './projections/projection';
+export type { Condition, RowQuery } from './projections/row-query';
+export type { QueryOptions } from './app/reading';
 export { On } from './reactors/on';
 export { Reactor, reactor, type AnyReactor, type ReactorOptions, type ReactorRetry, type ReactorStart, type ReactorValue } from './reactors/reactor';
 export type { EffectOptions, ReactorContext } from './reactors/context';

@@ -9,7 +9,7 @@ import type { EventMetadata, EventSerde } from '../events/event-serde';
 import type { Position } from '../events/position';
 import type { CommandBus } from '../commands/command-bus';
 import type { Relay, RelayOptions } from '../commands/relay';
-import type { Checkpoint, Generation, GenerationCatalog, StoreKind } from '../projections/generations';
+import type { Checkpoint, Generation, GenerationCatalog } from '../projections/generations';
 import type { AnyProjection } from '../projections/projection';
 import { openReader, type Database, type Reader, type ReadOnly } from '../projections/adapters/postgres/reader';
 import { reactorEffects } from '../reactors/effects';
@@ -19,7 +19,7 @@ import { createContainer, TOKENS, type Addresses } from './container';
 import { correctionsOf } from './corrections';
 import { pausingOf, type Pausing } from './pausing';
 import { reactorsOf, type Reactors } from './reacting';
-import { caughtUp, queryModel, type CaughtUpOptions, type Written } from './reading';
+import { caughtUp, queryModel, type CaughtUpOptions, type QueryOptions, type Written } from './reading';
 import type { App } from './define-app';
 import { acquireServices } from './services/services';
 import { appTopics, type AppTopics } from './topics';
@@ -50,10 +50,16 @@ export interface GenerationState {
 export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyProjection[]> extends AsyncDisposable {
   readonly app: App<P>;
   readonly configuration: ResolvedConfiguration;
-  /** Reads the active views, typed; before the first activation queries reject with `projection.not-active`. */
+  /** Reads the active views, typed, as the role of `readerUrl` where that is configured; before the first activation queries reject with `projection.not-active`. */
   readonly db: ReadOnly<Database<P>>;
-  /** All rows of a read model, by key, in exact values; from the first store its projection names unless another is said. @throws RefoldError `projection.not-active`, `projection.unknown` */
-  query<N extends keyof Database<P> & string>(model: N, options?: { readonly store?: StoreKind }): Promise<readonly Database<P>[N][]>;
+  /**
+   * Rows of a read model in exact values, the same from every store: by key and all of them unless the options say which.
+   * @throws RefoldError `projection.not-active`, `projection.unknown`, `config.invalid`
+   */
+  query<N extends keyof Database<P> & string, K extends keyof Database<P>[N] & string = keyof Database<P>[N] & string>(
+    model: N,
+    options?: QueryOptions<Database<P>[N], K>,
+  ): Promise<readonly Pick<Database<P>[N], K>[]>;
   /**
    * Answers once readers of a read model see what lies at positions of the log: those that `emit` answered, or those of the
    * events of a command (by its id), wherever it is relayed.
@@ -138,7 +144,11 @@ const openParts = <P extends readonly AnyProjection[]>(
 ): { readonly pool: PostgresPool; readonly reader: Reader<Database<P>>; readonly log: EventLog } => {
   const pool = container.resolve(TOKENS.pool);
   releasers.push(() => pool.close());
-  const reader = openReader<Database<P>>({ url: postgresUrl, viewSchema: configuration.viewSchema, models: app.projections.map(({ model }) => model.name) });
+  const reader = openReader<Database<P>>({
+    url: configuration.readerUrl || postgresUrl,
+    viewSchema: configuration.viewSchema,
+    models: app.projections.map(({ model }) => model.name),
+  });
   releasers.push(() => reader.close());
   if (clickhouseUrl !== '') {
     releasers.push(() => container.resolve(TOKENS.clickhouse).close());
@@ -196,7 +206,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     errata: correctionsOf(app, container, ready),
     pauses: pausingOf(app, container),
     reactors: reactorsOf(app, container),
-    query: (model, of) => queryModel(app, configuration, container, model, of?.store),
+    query: (model, of) => queryModel(app, configuration, container, model, of as QueryOptions<Database<P>[typeof model]>),
     caughtUp: (model, written, of) => caughtUp(app, container, model, written, of),
     migrate: async () => {
       const applied = await migrate(pool);

@@ -1,21 +1,9 @@
 import { isRefoldError, messageOf } from '../kernel/errors';
 import { backoffMs } from '../kernel/retry';
-import type { Pauses } from '../projections/pauses';
 import type { ReactorDefinition } from '../reactors/definition';
-import type { ReactorEffects } from '../reactors/effects';
-import type { ReactorPositions } from '../reactors/positions';
-import { ReactorRunner, type ReactorEvent } from '../reactors/runner';
+import { ReactorRunner } from '../reactors/runner';
+import type { ReactorHosting } from './reactor-hosting';
 import type { WorkerParts } from './worker-parts';
-
-/** What a worker needs to host reactors. */
-export interface ReactorHosting {
-  readonly app: string;
-  readonly definitions: readonly ReactorDefinition[];
-  readonly positions: ReactorPositions;
-  readonly effects: ReactorEffects;
-  readonly pauses: Pick<Pauses, 'list'>;
-  readonly observe?: ((reactor: string, event: ReactorEvent) => void) | undefined;
-}
 
 interface Running {
   readonly runner: ReactorRunner;

@@ -11,7 +11,7 @@ import type { RunnerEvent } from '../projections/engine/runner-parts';
 import type { Generation, GenerationCatalog, StoreKind } from '../projections/generations';
 import type { ReadModelStore } from '../projections/read-model-store';
 import type { DropFailure } from '../replay/retire';
-import type { ReactorHosting } from './hosted-reactors';
+import type { ReactorHosting } from './reactor-hosting';
 import type { WorkerOptions } from './configuration';
 
 /** What the worker asks of the replay side: generations that need no person to begin or to become active. */

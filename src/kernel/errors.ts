@@ -191,6 +191,10 @@ export const ERROR_CODES = {
     'Nothing if refold repeats it; else give the same command again, and look for long transactions of others if it stays.',
     true,
   ),
+  'store.read-only': entry(
+    'A statement of `db` was refused, because its role may only read the views.',
+    'Rows are written by projections alone: change the projection. If it was to read, grant its role SELECT on the view and USAGE on its schema.',
+  ),
   'store.failed': entry('The database refused a statement.', 'Read the cause named in the message.'),
   'store.not-migrated': entry('The control schema is missing or older than this version of refold.', 'Run `refold migrate`.'),
   'store.too-new': entry('The control schema was made by a newer version of refold.', 'Upgrade refold in this process.'),

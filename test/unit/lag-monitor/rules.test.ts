@@ -99,6 +99,7 @@ describe('the alert rules', () => {
 
 const LABELS = 'app="shop",projection="p",store="postgres",generation="v1.r1"';
 const AT = `${LABELS},topic="orders",partition="0"`;
+const REACTOR = 'app="shop",reactor="mails",topic="orders",partition="0"';
 const series = (name: string, labels: string, values: string): object => ({ series: `${name}{${labels}}`, values });
 const alive = series('refold_lag_collector_success', 'app="shop"', '1x30');
 const active = series('refold_projection_generation_status', `${LABELS},status="active"`, '1x30');
@@ -131,6 +132,32 @@ const SCENES: readonly (readonly [string, readonly object[], readonly string[]])
   ],
   ['rewound', [alive, series('refold_projection_status', `${AT},status="rewound"`, '1x30')], ['RefoldLogRewound']],
   ['lost', [alive, series('refold_projection_records_lost', AT, '3x30')], ['RefoldRecordsLost']],
+  [
+    'paused, and not told as stalled',
+    [
+      alive,
+      series('refold_projection_lag_records', AT, '7x30'),
+      series('refold_projection_next_offset', AT, '5x30'),
+      series('refold_projection_status', `${AT},status="paused"`, '1x30'),
+    ],
+    [],
+  ],
+  [
+    'a reactor waits',
+    [alive, series('refold_reactor_lag_records', REACTOR, '7x30'), series('refold_reactor_next_offset', REACTOR, '5x30')],
+    ['RefoldReactorStuck'],
+  ],
+  [
+    'a reactor is paused',
+    [
+      alive,
+      series('refold_reactor_lag_records', REACTOR, '7x30'),
+      series('refold_reactor_next_offset', REACTOR, '5x30'),
+      series('refold_reactor_status', `${REACTOR},status="paused"`, '1x30'),
+    ],
+    [],
+  ],
+  ['a reactor has parked', [alive, series('refold_reactor_parked_records', 'app="shop",reactor="mails"', '1x30')], ['RefoldReactorParked']],
   ['no worker', [alive, series('refold_projection_workers_live', LABELS, '0x30')], ['RefoldNoLiveWorker']],
   ['no exporter', [], ['RefoldLagExporterAbsent']],
   ['the exporter went away', [series('refold_lag_collector_success', 'app="shop"', '1 1 _x30')], ['RefoldLagExporterAbsent']],

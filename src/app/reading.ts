@@ -52,7 +52,7 @@ export const queryModel = async <P extends readonly AnyProjection[], N extends k
   { store: wanted, ...query }: QueryOptions<Database<P>[N]> = {},
 ): Promise<readonly Database<P>[N][]> => {
   const { projection, store } = sourceOf(app, name, wanted);
-  const selection = rowSelection(projection.model, query as RowQuery<Record<string, unknown>>);
+  const selection = rowSelection(projection.model, query);
   const rows =
     store === 'clickhouse'
       ? readModelRows(container.resolve(TOKENS.clickhouse), projection.model, selection)

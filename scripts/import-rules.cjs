@@ -10,11 +10,12 @@ const COMMANDER = '(^|node_modules/)commander(/|$)';
 
 /** An area below `app` and the areas it may not reach; `kernel` and `platform` have rules of their own. */
 const AREAS = {
-  events: 'commands|projections|replay|lag-monitor|app',
-  commands: 'projections|replay|lag-monitor|app',
-  projections: 'commands|replay|lag-monitor|app',
-  replay: 'commands|lag-monitor|app',
-  'lag-monitor': 'commands|replay|app',
+  events: 'commands|projections|reactors|replay|lag-monitor|app',
+  commands: 'projections|reactors|replay|lag-monitor|app',
+  projections: 'commands|reactors|replay|lag-monitor|app',
+  reactors: 'replay|lag-monitor|app',
+  replay: 'commands|reactors|lag-monitor|app',
+  'lag-monitor': 'commands|reactors|replay|app',
 };
 
 exports.importRules = (src = '^src/') => {

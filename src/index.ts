@@ -43,7 +43,6 @@ export {
 } from './projections/columns';
 export { readModel, type Contribution, type IsMergeable, type Key, type Problem, type ReadModel, type Row } from './projections/read-model';
 export {
-  On,
   Projection,
   projection,
   type AnyProjection,
@@ -53,6 +52,15 @@ export {
   type ProjectionShape,
   type ProjectionValue,
 } from './projections/projection';
+export type { Condition, RowQuery } from './projections/row-query';
+export type { QueryOptions } from './app/reading';
+export { On } from './reactors/on';
+export { Reactor, reactor, type AnyReactor, type ReactorOptions, type ReactorRetry, type ReactorStart, type ReactorValue } from './reactors/reactor';
+export type { EffectOptions, ReactorContext } from './reactors/context';
+export type { ParkedBook, ParkedEntry, ParkedFilter as ParkedEntryFilter } from './reactors/positions';
+export type { NamedPause, Pause, PausedKind } from './projections/pauses';
+export type { ReactorState, Reactors } from './app/reacting';
+export type { PauseDecision, Pausing } from './app/pausing';
 export { tumbling, type Window } from './projections/windows/tumbling';
 export type { Checkpoint, Counters, Generation, GenerationStatus, StoreKind, StoppedBy } from './projections/generations';
 export { Aggregate, CommandHandler, Evolve, decider, type AnyAggregate, type CommandOptions, type DeciderValue } from './commands/aggregate';

@@ -31,6 +31,8 @@ export const WORKER_DEFAULTS: WorkerOptions = {
 export interface Configuration {
   /** `postgres://…` of the database with control schema and read models; empty: an embedded one is started. */
   readonly postgresUrl: string;
+  /** `postgres://…` of the same database as a role that may only read the views; for `db` alone. Empty: as `postgresUrl`. */
+  readonly readerUrl: string;
   /** Where events lie; default `kafka` if brokers are given, else `postgres`. */
   readonly log: 'postgres' | 'kafka' | '';
   /** How to reach Kafka. */
@@ -59,6 +61,7 @@ export interface Configuration {
 
 export const CONFIGURATION_DEFAULTS: Configuration = {
   postgresUrl: '',
+  readerUrl: '',
   log: '',
   kafka: {},
   clickhouseUrl: '',
@@ -85,6 +88,7 @@ const fromEnvironment = (environment: Environment): Partial<Configuration> => {
   const log = environment['REFOLD_LOG'];
   return {
     ...(environment['REFOLD_POSTGRES_URL'] ? { postgresUrl: environment['REFOLD_POSTGRES_URL'] } : {}),
+    ...(environment['REFOLD_READER_URL'] ? { readerUrl: environment['REFOLD_READER_URL'] } : {}),
     ...(environment['REFOLD_CLICKHOUSE_URL'] ? { clickhouseUrl: environment['REFOLD_CLICKHOUSE_URL'] } : {}),
     ...(log ? { log: log as Configuration['log'] } : {}),
     ...(environment['REFOLD_REGISTRY_URL'] ? { registryUrl: environment['REFOLD_REGISTRY_URL'] } : {}),
@@ -140,6 +144,9 @@ const checked = (configuration: Configuration): ResolvedConfiguration => {
   }
   if (configuration.postgresUrl !== '' && !/^postgres(ql)?:\/\//.test(configuration.postgresUrl)) {
     throw new RefoldError('config.invalid', 'the address of Postgres must begin with postgres://');
+  }
+  if (configuration.readerUrl !== '' && !/^postgres(ql)?:\/\//.test(configuration.readerUrl)) {
+    throw new RefoldError('config.invalid', 'the address of the reader must begin with postgres://');
   }
   if (configuration.clickhouseUrl !== '' && !(/^https?:\/\//.test(configuration.clickhouseUrl) && URL.canParse(configuration.clickhouseUrl))) {
     throw new RefoldError('config.invalid', 'the address of ClickHouse must be a URL that begins with http:// or https://');

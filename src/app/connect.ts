@@ -7,24 +7,28 @@ import type { Corrections } from '../events/corrections';
 import type { EventLog } from '../events/event-log';
 import type { EventMetadata, EventSerde } from '../events/event-serde';
 import type { Position } from '../events/position';
-import { CommandBus } from '../commands/command-bus';
-import { Relay, type RelayOptions } from '../commands/relay';
-import type { RunnerEvent } from '../projections/engine/runner-parts';
-import { generationLabel, type Checkpoint, type Generation, type GenerationCatalog, type StoreKind } from '../projections/generations';
+import type { CommandBus } from '../commands/command-bus';
+import type { Relay, RelayOptions } from '../commands/relay';
+import type { Checkpoint, Generation, GenerationCatalog } from '../projections/generations';
 import type { AnyProjection } from '../projections/projection';
 import { openReader, type Database, type Reader, type ReadOnly } from '../projections/adapters/postgres/reader';
+import { reactorEffects } from '../reactors/effects';
 import type { ReplayCoordinator } from '../replay/coordinator';
-import { resolveConfiguration, WORKER_DEFAULTS, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './configuration';
+import { resolveConfiguration, type Configuration, type ResolvedConfiguration } from './configuration';
 import { createContainer, TOKENS, type Addresses } from './container';
 import { correctionsOf } from './corrections';
 import { parkedOf, type ParkedEvents } from './parked';
-import { caughtUp, queryModel, type CaughtUpOptions, type Written } from './reading';
+import { pausingOf, type Pausing } from './pausing';
+import { reactorsOf, type Reactors } from './reacting';
+import { caughtUp, queryModel, type CaughtUpOptions, type QueryOptions, type Written } from './reading';
 import type { App } from './define-app';
 import { acquireServices } from './services/services';
-import { appTopics, warnOfLoss, type AppTopics } from './topics';
-import { Worker } from './worker';
+import { appTopics, type AppTopics } from './topics';
+import { commandBusOf, relaysOf } from './relays';
+import type { Worker } from './worker';
+import { workerOf, type WorkerSettings } from './hosting';
 
-export type { CaughtUpOptions, Database, ReadOnly, Written };
+export type { CaughtUpOptions, Database, ReadOnly, WorkerSettings, Written };
 
 export interface ConnectOptions {
   /** Lies over the defaults and under the environment. */
@@ -43,22 +47,20 @@ export interface GenerationState {
   readonly checkpoints: readonly Checkpoint[];
 }
 
-export interface WorkerSettings {
-  readonly name?: string;
-  readonly options?: Partial<WorkerOptions>;
-  readonly observe?: (generation: Generation, event: RunnerEvent) => void;
-  /** Whether it relays the journal too; one of all processes does, the others stand by. @defaultValue unless the configuration says `relay: false`, where the application has aggregates */
-  readonly relay?: boolean;
-}
-
 /** A running connection of an application to its log and stores. Close it to release everything. */
 export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyProjection[]> extends AsyncDisposable {
   readonly app: App<P>;
   readonly configuration: ResolvedConfiguration;
-  /** Reads the active views, typed; before the first activation queries reject with `projection.not-active`. */
+  /** Reads the active views, typed, as the role of `readerUrl` where that is configured; before the first activation queries reject with `projection.not-active`. */
   readonly db: ReadOnly<Database<P>>;
-  /** All rows of a read model, by key, in exact values; from the first store its projection names unless another is said. @throws RefoldError `projection.not-active`, `projection.unknown` */
-  query<N extends keyof Database<P> & string>(model: N, options?: { readonly store?: StoreKind }): Promise<readonly Database<P>[N][]>;
+  /**
+   * Rows of a read model in exact values, the same from every store: by key and all of them unless the options say which.
+   * @throws RefoldError `projection.not-active`, `projection.unknown`, `config.invalid`
+   */
+  query<N extends keyof Database<P> & string, K extends keyof Database<P>[N] & string = keyof Database<P>[N] & string>(
+    model: N,
+    options?: QueryOptions<Database<P>[N], K>,
+  ): Promise<readonly Pick<Database<P>[N], K>[]>;
   /**
    * Answers once readers of a read model see what lies at positions of the log: those that `emit` answered, or those of the
    * events of a command (by its id), wherever it is relayed.
@@ -87,6 +89,10 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   readonly errata: Corrections;
   /** Events that could not be folded, with the later ones of their key. */
   readonly parked: ParkedEvents;
+  /** Handlers with effects: how far they are, and what they could not handle. */
+  readonly reactors: Reactors;
+  /** What is paused: projections and reactors that no worker works on. */
+  readonly pauses: Pausing;
   /** All generations with their checkpoints. */
   generations(): Promise<readonly GenerationState[]>;
   /** The parts, for tools and tests. */
@@ -141,7 +147,11 @@ const openParts = <P extends readonly AnyProjection[]>(
 ): { readonly pool: PostgresPool; readonly reader: Reader<Database<P>>; readonly log: EventLog } => {
   const pool = container.resolve(TOKENS.pool);
   releasers.push(() => pool.close());
-  const reader = openReader<Database<P>>({ url: postgresUrl, viewSchema: configuration.viewSchema, models: app.projections.map(({ model }) => model.name) });
+  const reader = openReader<Database<P>>({
+    url: configuration.readerUrl || postgresUrl,
+    viewSchema: configuration.viewSchema,
+    models: app.projections.map(({ model }) => model.name),
+  });
   releasers.push(() => reader.close());
   if (clickhouseUrl !== '') {
     releasers.push(() => container.resolve(TOKENS.clickhouse).close());
@@ -149,6 +159,20 @@ const openParts = <P extends readonly AnyProjection[]>(
   const log = container.resolve(TOKENS.log);
   releasers.push(() => log.close());
   return { pool, reader, log };
+};
+
+/** Resolves once events can be written. */
+const readiness = (pool: PostgresPool, serde: EventSerde): (() => Promise<void>) => {
+  let started: Promise<void> | undefined;
+  return () => {
+    started ??= assertMigrated(pool)
+      .then(() => serde.start())
+      .catch((error: unknown) => {
+        started = undefined; // the next call asks again: it may have been migrated, or come back, meanwhile
+        throw error;
+      });
+    return started;
+  };
 };
 
 const assemble = <P extends readonly AnyProjection[]>(
@@ -160,23 +184,23 @@ const assemble = <P extends readonly AnyProjection[]>(
 ): ConnectedApp<P> => {
   const { pool, reader, log } = openParts<P>(app, configuration, addresses, container, releasers);
   const serde = container.resolve(TOKENS.serde);
-  let started: Promise<void> | undefined;
-  const ready = (): Promise<void> => {
-    started ??= assertMigrated(pool)
-      .then(() => serde.start())
-      .catch((error: unknown) => {
-        started = undefined; // the next call asks again: it may have been migrated, or come back, meanwhile
-        throw error;
-      });
-    return started;
-  };
+  const ready = readiness(pool, serde);
   const relays = relaysOf(app, configuration, container, releasers);
+  const commands = commandBusOf(app, container, ready, relays.wake);
+  const effects = reactorEffects({
+    commands,
+    ready,
+    committed: relays.wake,
+    journal: container.resolve(TOKENS.journal),
+    serde,
+    clock: container.resolve(TOKENS.clock),
+  });
   return {
     app,
     configuration,
     db: reader.db,
     log,
-    commands: commandsOf(app, container, ready, relays.wake),
+    commands,
     relay: relays.make,
     container,
     schemas: serde,
@@ -184,7 +208,9 @@ const assemble = <P extends readonly AnyProjection[]>(
     replays: container.resolve(TOKENS.coordinator),
     errata: correctionsOf(app, container, ready),
     parked: parkedOf(app, container, ready),
-    query: (model, of) => queryModel(app, configuration, container, model, of?.store),
+    pauses: pausingOf(app, container),
+    reactors: reactorsOf(app, container),
+    query: (model, of) => queryModel(app, configuration, container, model, of as QueryOptions<Database<P>[typeof model]>),
     caughtUp: (model, written, of) => caughtUp(app, container, model, written, of),
     migrate: async () => {
       const applied = await migrate(pool);
@@ -199,7 +225,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     },
     generations: () => generationStates(container.resolve(TOKENS.catalog)),
     worker: (settings = {}) => {
-      const worker = workerOf(app, configuration, container, settings, relays.hosted(settings.relay));
+      const worker = workerOf(app, configuration, container, settings, relays.hosted(settings.relay), effects);
       releasers.push(() => worker.close());
       return worker;
     },
@@ -210,71 +236,3 @@ const assemble = <P extends readonly AnyProjection[]>(
 
 const generationStates = async (catalog: GenerationCatalog): Promise<readonly GenerationState[]> =>
   Promise.all((await catalog.list()).map(async (generation) => ({ generation, checkpoints: await catalog.checkpoints(generation.id) })));
-
-const commandsOf = (app: App, container: DependencyContainer, ready: () => Promise<void>, committed: () => void): CommandBus =>
-  new CommandBus({
-    aggregates: app.aggregates,
-    journal: container.resolve(TOKENS.journal),
-    serde: container.resolve(TOKENS.serde),
-    clock: container.resolve(TOKENS.clock),
-    middleware: container.resolve(TOKENS.middleware),
-    ready,
-    committed,
-  });
-
-/** The relays of a connection: woken by its commands, stopped with it. */
-const relaysOf = (app: App, configuration: ResolvedConfiguration, container: DependencyContainer, releasers: Releasers) => {
-  const relays = new Set<Relay>();
-  releasers.push(async () => void (await Promise.all([...relays].map((relay) => relay.close()))));
-  const make = (given?: Partial<RelayOptions>): Relay => {
-    const relay = new Relay({
-      outbox: container.resolve(TOKENS.outbox),
-      clock: container.resolve(TOKENS.clock),
-      logger: container.resolve(TOKENS.logger),
-      options: { ...(configuration.relay === false ? {} : configuration.relay), ...given },
-    });
-    relays.add(relay);
-    return relay;
-  };
-  const hosted = (wanted = configuration.relay !== false && app.aggregates.length > 0): Relay | undefined => (wanted ? make() : undefined);
-  return { make, hosted, wake: () => relays.forEach((relay) => relay.wake()) };
-};
-
-const workerOf = (
-  app: App,
-  configuration: ResolvedConfiguration,
-  container: DependencyContainer,
-  settings: WorkerSettings,
-  relay: Relay | undefined,
-): Worker => {
-  const coordinator = container.resolve(TOKENS.coordinator);
-  const logger = container.resolve(TOKENS.logger);
-  return new Worker({
-    ready: async () => {
-      await assertMigrated(container.resolve(TOKENS.pool));
-      await warnOfLoss(container.resolve(TOKENS.log), app.events.topics(), container.resolve(TOKENS.logger));
-    },
-    definitions: app.projections,
-    catalog: container.resolve(TOKENS.catalog),
-    stores: container.resolve(TOKENS.stores),
-    log: container.resolve(TOKENS.log),
-    serde: container.resolve(TOKENS.serde),
-    errata: container.resolve(TOKENS.errata),
-    first: {
-      ensure: async () => void (await coordinator.ensureFirstGenerations()),
-      activate: async (generation) => {
-        if ((await coordinator.activateFirst(generation)) === 'activated') {
-          logger.log('info', 'built; readers see it', { generation: generationLabel(generation) });
-        }
-      },
-    },
-    dropRetired: () => coordinator.dropRetired(),
-    retain: () => appTopics(container.resolve(TOKENS.log), app, container.resolve(TOKENS.clock)).retain(),
-    clock: container.resolve(TOKENS.clock),
-    logger,
-    options: { ...WORKER_DEFAULTS, ...configuration.worker, ...settings.options },
-    relay,
-    name: settings.name,
-    observe: settings.observe,
-  });
-};

@@ -29,10 +29,15 @@ import { ClickHouseReadModelStore } from '../projections/adapters/clickhouse/sto
 import { PostgresCatalog } from '../projections/adapters/postgres/catalog';
 import { PostgresCheckpointControl } from '../projections/adapters/postgres/checkpoint-control';
 import { PostgresParkingLot } from '../projections/adapters/postgres/parking-lot';
+import { PostgresPauses } from '../projections/adapters/postgres/pauses';
 import { PostgresReadModelStore } from '../projections/adapters/postgres/store';
 import type { GenerationCatalog, StoreKind } from '../projections/generations';
 import type { ParkingLot } from '../projections/parking';
+import type { Pauses } from '../projections/pauses';
 import type { ReadModelStore } from '../projections/read-model-store';
+import { PostgresParkedBook } from '../reactors/adapters/postgres/parked-book';
+import { PostgresReactorPositions } from '../reactors/adapters/postgres/positions';
+import type { ParkedBook, ReactorPositions } from '../reactors/positions';
 import { ClickHouseSwitch } from '../replay/adapters/clickhouse/switch';
 import { PostgresSwitchControl } from '../replay/adapters/postgres/control';
 import { PostgresHolds } from '../replay/adapters/postgres/holds';
@@ -73,6 +78,9 @@ export const TOKENS = {
   middleware: token<readonly CommandMiddleware[]>('middleware'),
   catalog: token<GenerationCatalog>('catalog'),
   parking: token<ParkingLot>('parking'),
+  pauses: token<Pauses>('pauses'),
+  reactorPositions: token<ReactorPositions>('reactor-positions'),
+  parkedBook: token<ParkedBook>('parked-book'),
   stores: token<ReadonlyMap<StoreKind, ReadModelStore>>('stores'),
   switches: token<ReadonlyMap<StoreKind, StoreSwitch>>('switches'),
   replayObserver: token<NonNullable<ReplayParts['observe']>>('replay-observer'),
@@ -111,6 +119,9 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.middleware, () => []);
   part(TOKENS.catalog, (c) => new PostgresCatalog({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.parking, (c) => new PostgresParkingLot({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.pauses, (c) => new PostgresPauses({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.reactorPositions, (c) => new PostgresReactorPositions({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.parkedBook, (c) => new PostgresParkedBook({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.stores, (c) => storesOf(configuration, addresses, c));
   part(TOKENS.switches, (c) => switchesOf(app, addresses, c));
   part(TOKENS.replayObserver, () => () => undefined);

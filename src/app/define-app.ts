@@ -8,6 +8,8 @@ import { aggregateSource, type AggregateSource, type AnyAggregate } from '../com
 import { aggregateDefinition, aggregateFaults, aggregatesFaults, type AggregateDefinition } from '../commands/definition';
 import { projectionDefinition, projectionFaults, projectionKey, type ProjectionDefinition } from '../projections/definition';
 import { projectionSource, type AnyProjection, type ProjectionSource } from '../projections/projection';
+import { reactorDefinition, reactorFaults, reactorNameFaults, type ReactorDefinition } from '../reactors/definition';
+import { reactorSource, type AnyReactor } from '../reactors/reactor';
 import type { TopicSettings, TopicSpec } from '../events/topic';
 import { duplicates, eventFaults } from './event-faults';
 
@@ -33,6 +35,8 @@ export interface AppOptions<P extends readonly AnyProjection[]> {
   readonly projections: P;
   /** Who decides commands; none where events come from elsewhere. */
   readonly aggregates?: readonly AnyAggregate[];
+  /** Handlers with effects, which no replay runs. */
+  readonly reactors?: readonly AnyReactor[];
   /** Topics that others write, read through mappers; nothing is ever written there. */
   readonly foreign?: readonly ForeignTopic[];
   /** Settings of topics; topics of event types that are not named here get 4 partitions. */
@@ -53,6 +57,7 @@ export interface App<P extends readonly AnyProjection[] = readonly AnyProjection
   readonly events: EventTypes;
   readonly projections: readonly ProjectionDefinition[];
   readonly aggregates: readonly AggregateDefinition[];
+  readonly reactors: readonly ReactorDefinition[];
   /** Those to be made; a topic of others only if `topics` names it. */
   readonly topics: readonly TopicSpec[];
   readonly foreign: ForeignTopics;
@@ -143,6 +148,7 @@ const foreignFaults = (foreign: readonly ForeignTopic[], used: readonly string[]
 export const defineApp = <const P extends readonly AnyProjection[]>(options: AppOptions<P>): App<P> => {
   const { sources, faults: unusable } = sourcesOf(options.projections, projectionSource);
   const aggregates = sourcesOf(options.aggregates ?? [], aggregateSource);
+  const reactors = sourcesOf(options.reactors ?? [], reactorSource);
   const registered = new Set(options.events);
   const used = [...new Set(options.events.flatMap((event) => findEventType(event)?.topic ?? []))].sort();
   const foreign = new Map((options.foreign ?? []).map((one) => [one.topic, one]));
@@ -156,6 +162,12 @@ export const defineApp = <const P extends readonly AnyProjection[]>(options: App
     ...aggregates.faults,
     ...aggregatesFaults(aggregates.sources),
     ...aggregates.sources.flatMap((source) => aggregateFaults(source, registered)),
+    ...reactors.faults,
+    ...reactorNameFaults(
+      reactors.sources.map(({ name }) => name),
+      sources.map(({ name }) => name),
+    ),
+    ...reactors.sources.flatMap((source) => reactorFaults(source, registered)),
     ...topicFaults(options.topics ?? {}, used),
     ...foreignFaults(options.foreign ?? [], used, aggregates.sources),
   ];
@@ -168,6 +180,7 @@ export const defineApp = <const P extends readonly AnyProjection[]>(options: App
     events: new EventTypes(options.events),
     projections: sources.map((source) => projectionDefinition(source, { types: definitions, foreign, unknownEvents: options.unknownEvents })),
     aggregates: aggregates.sources.map(aggregateDefinition),
+    reactors: reactors.sources.map((source) => reactorDefinition(source, options.unknownEvents)),
     topics: used.filter((topic) => !foreign.has(topic) || options.topics?.[topic] !== undefined).map((topic) => specOf(topic, options.topics?.[topic])),
     foreign,
   };

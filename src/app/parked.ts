@@ -3,7 +3,7 @@ import { RefoldError, isRefoldError } from '../kernel/errors';
 import { retry } from '../kernel/retry';
 import { projectionKey } from '../projections/definition';
 import { redrive, type RedriveParts, type RedriveResult } from '../projections/engine/redrive';
-import { assertSameDefinition } from '../projections/engine/runner';
+import { assertSameDefinition } from '../projections/engine/same-definition';
 import { generationLabel } from '../projections/generations';
 import type { ParkedEvent, ParkedFilter, ParkedIn } from '../projections/parking';
 import { OPERATOR, TOKENS } from './container';

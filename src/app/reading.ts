@@ -6,6 +6,7 @@ import type { Checkpoint, StoreKind } from '../projections/generations';
 import { readModelRows } from '../projections/adapters/clickhouse/reader';
 import type { AnyProjection } from '../projections/projection';
 import { readView, type Database } from '../projections/adapters/postgres/reader';
+import { rowSelection, type RowQuery } from '../projections/row-query';
 import type { ResolvedConfiguration } from './configuration';
 import { TOKENS } from './container';
 import type { App } from './define-app';
@@ -18,6 +19,12 @@ export interface CaughtUpOptions {
   readonly store?: StoreKind;
   /** How long to wait, in milliseconds. @defaultValue 10,000 */
   readonly timeoutMs?: number;
+}
+
+/** Which rows of a read model, and of which store. */
+export interface QueryOptions<R, K extends keyof R & string = keyof R & string> extends RowQuery<R, K> {
+  /** @defaultValue the first store that the projection names */
+  readonly store?: StoreKind;
 }
 
 /** Pause between two looks at the checkpoints, in milliseconds. */
@@ -42,13 +49,14 @@ export const queryModel = async <P extends readonly AnyProjection[], N extends k
   configuration: ResolvedConfiguration,
   container: DependencyContainer,
   name: N,
-  wanted: StoreKind | undefined,
+  { store: wanted, ...query }: QueryOptions<Database<P>[N]> = {},
 ): Promise<readonly Database<P>[N][]> => {
   const { projection, store } = sourceOf(app, name, wanted);
+  const selection = rowSelection(projection.model, query);
   const rows =
     store === 'clickhouse'
-      ? readModelRows(container.resolve(TOKENS.clickhouse), projection.model)
-      : readView(container.resolve(TOKENS.pool), configuration.viewSchema, projection.model);
+      ? readModelRows(container.resolve(TOKENS.clickhouse), projection.model, selection)
+      : readView(container.resolve(TOKENS.pool), configuration.viewSchema, projection.model, selection);
   return (await rows) as unknown as readonly Database<P>[N][];
 };
 

@@ -11,6 +11,7 @@ import type { RunnerEvent } from '../projections/engine/runner-parts';
 import type { Generation, GenerationCatalog, StoreKind } from '../projections/generations';
 import type { ReadModelStore } from '../projections/read-model-store';
 import type { DropFailure } from '../replay/retire';
+import type { ReactorHosting } from './reactor-hosting';
 import type { WorkerOptions } from './configuration';
 
 /** What the worker asks of the replay side: generations that need no person to begin or to become active. */
@@ -31,6 +32,7 @@ export interface WorkerParts {
   readonly serde: EventSerde;
   readonly errata: ErrataBook;
   readonly first: FirstGenerations;
+  readonly reactors: ReactorHosting;
   /** Drops the tables of retired generations whose time has come; answers what could not be dropped. */
   readonly dropRetired: () => Promise<readonly DropFailure[]>;
   /** Deletes records older than the retention of their topic; answers the new starts. */

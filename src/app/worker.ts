@@ -5,6 +5,7 @@ import { backoffMs } from '../kernel/retry';
 import { projectionKey, type ProjectionDefinition } from '../projections/definition';
 import { assertSameDefinition } from '../projections/engine/same-definition';
 import { FOLLOWING, generationLabel, type Generation } from '../projections/generations';
+import { HostedReactors } from './hosted-reactors';
 import { HostedRunners } from './hosted-runners';
 import { livenessOf, type Liveness } from './liveness';
 import { deleteOld, repeatedly, type WorkerParts } from './worker-parts';
@@ -18,6 +19,7 @@ export class Worker {
   readonly #parts: WorkerParts;
   readonly #definitions: ReadonlyMap<string, ProjectionDefinition>;
   readonly #runners: HostedRunners;
+  readonly #reactors: HostedReactors;
   readonly #abort = new AbortController();
   readonly #said = new Set<string>();
   #fatal: unknown;
@@ -27,9 +29,11 @@ export class Worker {
   constructor(parts: WorkerParts) {
     this.#parts = parts;
     this.name = parts.name ?? `${hostname()}:${String(process.pid)}:${randomBytes(3).toString('hex')}`;
-    this.#runners = new HostedRunners(parts, this.name, this.#abort.signal, (error) => {
+    const onFatal = (error: unknown): void => {
       this.#stopWith(error);
-    });
+    };
+    this.#runners = new HostedRunners(parts, this.name, this.#abort.signal, onFatal);
+    this.#reactors = new HostedReactors(parts.reactors, parts, this.name, this.#abort.signal, onFatal);
     this.#definitions = new Map(parts.definitions.map((definition) => [projectionKey(definition), definition]));
   }
 
@@ -87,7 +91,11 @@ export class Worker {
 
   /** By what was heard of log and database; a worker that has not begun, or has stopped, is not alive. */
   liveness(): Liveness {
-    return livenessOf({ ...this.#parts, stateAt: this.#abort.signal.aborted ? undefined : this.#stateAt, following: this.#runners.heard() });
+    return livenessOf({
+      ...this.#parts,
+      stateAt: this.#abort.signal.aborted ? undefined : this.#stateAt,
+      following: [...this.#runners.heard(), ...this.#reactors.heard()],
+    });
   }
 
   /** Ends `run` after the batches in work; leaves the groups, so that others take over at once. */
@@ -128,11 +136,13 @@ export class Worker {
       }
     }
     this.#runners.keepOnly(new Set(following.map(({ generation }) => generation.id)));
+    await this.#reactors.obey();
   }
 
   async #announce(): Promise<void> {
     const announced = this.#parts.definitions.map(({ name, version, hash }) => ({ projection: name, version, definitionHash: hash }));
-    await this.#parts.catalog.announce({ worker: this.name, host: hostname(), pid: process.pid, announced });
+    const reactors = this.#parts.reactors.definitions.map(({ name }) => name);
+    await this.#parts.catalog.announce({ worker: this.name, host: hostname(), pid: process.pid, announced, reactors });
   }
 
   async #dropRetired(): Promise<void> {
@@ -164,13 +174,13 @@ export class Worker {
     const generations = await this.#parts.catalog.list();
     return generations.flatMap((generation) => {
       const definition = this.#definitions.get(projectionKey({ name: generation.projection, version: generation.version }));
-      const ours = FOLLOWING.includes(generation.status) && this.#parts.stores.has(generation.store);
+      const ours = FOLLOWING.includes(generation.status) && generation.paused === undefined && this.#parts.stores.has(generation.store);
       return ours && definition !== undefined ? [{ generation, definition }] : [];
     });
   }
 
   async #end(): Promise<void> {
-    await this.#runners.end();
+    await Promise.all([this.#runners.end(), this.#reactors.end()]);
     try {
       await this.#parts.catalog.withdraw(this.name);
     } catch (error) {

@@ -191,6 +191,10 @@ export const ERROR_CODES = {
     'Nothing if refold repeats it; else give the same command again, and look for long transactions of others if it stays.',
     true,
   ),
+  'store.read-only': entry(
+    'A statement of `db` was refused, because its role may only read the views.',
+    'Rows are written by projections alone: change the projection. If it was to read, grant its role SELECT on the view and USAGE on its schema.',
+  ),
   'store.failed': entry('The database refused a statement.', 'Read the cause named in the message.'),
   'store.not-migrated': entry('The control schema is missing or older than this version of refold.', 'Run `refold migrate`.'),
   'store.too-new': entry('The control schema was made by a newer version of refold.', 'Upgrade refold in this process.'),
@@ -267,6 +271,16 @@ export const ERROR_CODES = {
   'projection.not-active': entry(
     'The projection has no active generation yet, so its view does not exist.',
     'Start a worker with `refold run` and wait until the first generation has reached the head of the log. Where `refold projections list` shows an active one, its view is gone: `refold replay start NAME --again` and `refold replay cutover` make it anew.',
+  ),
+  'reactor.unknown': entry('No reactor has this name.', 'Check the name; `refold reactors list` shows what exists.'),
+  'reactor.timed-out': entry(
+    'A handler of a reactor did not end in time; whether its effect took place is not known.',
+    'It is tried again with the same dedupe key. Give what it calls a shorter time-out, or the reactor a longer one (`retry.timeoutMs`).',
+    true,
+  ),
+  'projection.paused': entry(
+    'A projection is paused, so nothing that needs it to go on can be done.',
+    '`refold projections resume NAME`, then give the same command again.',
   ),
   'projection.behind': entry(
     'A read model has not come to positions of the log within the time that the caller gave it.',

@@ -6,7 +6,8 @@ import type { EventLog, PartitionHead } from '../events/event-log';
 import { partitionId } from '../events/position';
 import { FOLLOWING, type Checkpoint, type Generation, type GenerationCatalog, type StoreKind, type WorkerAnnouncement } from '../projections/generations';
 import type { ParkedTotals, ParkingLot } from '../projections/parking';
-import { generationLag, partitionLag, partitionsOf, sightingOf, type GenerationLag, type LagLimits, type Sighting } from './lag';
+import { generationLag, partitionLag, partitionsOf, sightingOf, type GenerationLag, type LagLimits, type PartitionLag, type Sighting } from './lag';
+import { reactorLag, type ReactorLag, type ReactorStanding } from './reactor-lag';
 import { RecordTimesReader } from './record-times';
 
 export interface CollectorOptions extends LagLimits {
@@ -29,6 +30,8 @@ export interface LagSnapshot {
   readonly at: number;
   /** Every generation that is followed, by name; retired ones are left out. */
   readonly generations: readonly GenerationLag[];
+  /** Every reactor that has begun. */
+  readonly reactors: readonly ReactorLag[];
   /** Heads of all their topics. */
   readonly heads: readonly PartitionHead[];
   readonly workers: number;
@@ -61,6 +64,8 @@ export interface CollectorParts {
   readonly logger: Logger;
   /** What the application declares, so that a projection never built shows too. */
   readonly declared?: readonly DeclaredProjection[];
+  /** Reactors that have begun. */
+  readonly reactors?: () => Promise<readonly ReactorStanding[]>;
   readonly options?: Partial<CollectorOptions>;
 }
 
@@ -117,13 +122,14 @@ export class LagCollector {
   }
 
   async #look(): Promise<LagSnapshot> {
-    const { catalog, clock, declared = [] } = this.#parts;
+    const { catalog, clock, declared = [], reactors: standings = () => Promise.resolve([]) } = this.#parts;
     const followed = (await catalog.list()).filter(({ status }) => FOLLOWING.includes(status));
     const workers = await catalog.liveWorkers(this.options.workerAliveMs);
     // Checkpoints before heads: what is folded in between shows as lag, never as a position beyond the head.
     const checkpoints = await Promise.all(followed.map(({ id }) => catalog.checkpoints(id)));
     const parked = await this.#parts.parking?.totals(followed.map(({ id }) => id));
-    const heads = await this.#heads([...new Set(followed.flatMap(({ topics }) => topics))]);
+    const reacting = await standings();
+    const heads = await this.#heads([...new Set([...followed, ...reacting].flatMap(({ topics }) => topics))]);
     const at = clock.now();
     const seen = new Map<string, Sighting>();
     const generations = await Promise.all(
@@ -131,11 +137,19 @@ export class LagCollector {
         this.#generation(generation, checkpoints[i]!, heads, workers.filter(canFold(generation)).length, at, seen, parked?.get(generation.id)),
       ),
     );
+    const reactors = await Promise.all(
+      reacting.map(async (one) => {
+        const live = workers.filter((worker) => worker.reactors?.includes(one.name)).length;
+        const { name: label, topics, checkpoints, paused } = one;
+        return reactorLag(one, live, await this.#partitions({ id: `reactor ${label}`, topics, status: 'active', paused }, checkpoints, heads, live, at, seen));
+      }),
+    );
     this.#sightings = seen;
     this.#times.endOfRound();
     return {
       at,
       generations,
+      reactors,
       heads,
       workers: workers.length,
       declared: declared.map(({ projection, store }) => ({
@@ -172,19 +186,30 @@ export class LagCollector {
     seen: Map<string, Sighting>,
     parked: ParkedTotals | undefined,
   ): Promise<GenerationLag> {
-    const partitions = await Promise.all(
-      partitionsOf(generation.topics, heads, checkpoints).map(async (one) => {
+    const partitions = await this.#partitions({ ...generation, id: String(generation.id) }, checkpoints, heads, workers, at, seen);
+    return generationLag(generation, workers, partitions, parked);
+  }
+
+  async #partitions(
+    reader: Pick<Generation, 'topics' | 'status' | 'paused'> & { readonly id: string },
+    checkpoints: readonly Checkpoint[],
+    heads: readonly PartitionHead[],
+    workers: number,
+    at: number,
+    seen: Map<string, Sighting>,
+  ): Promise<readonly PartitionLag[]> {
+    return Promise.all(
+      partitionsOf(reader.topics, heads, checkpoints).map(async (one) => {
         const { head, checkpoint } = one;
         const from = Math.max(checkpoint?.next ?? 0, head?.start ?? 0);
         const behind = head !== undefined && from < head.stable;
-        const key = `${String(generation.id)} ${partitionId(one)}`;
+        const key = `${reader.id} ${partitionId(one)}`;
         const sighting = sightingOf(this.#sightings.get(key), from, behind, at);
         seen.set(key, sighting);
         const newest = head === undefined || head.stable <= head.start ? undefined : await this.#times.newest(head);
         const waiting = behind ? await this.#times.firstFrom(head, from) : undefined;
-        return partitionLag({ ...one, newest, waiting, unmovedSince: sighting.since }, generation.status, workers, at, this.options);
+        return partitionLag({ ...one, newest, waiting, unmovedSince: sighting.since, paused: reader.paused }, reader.status, workers, at, this.options);
       }),
     );
-    return generationLag(generation, workers, partitions, parked);
   }
 }

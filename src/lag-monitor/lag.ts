@@ -1,5 +1,6 @@
 import type { PartitionHead } from '../events/event-log';
 import { partitionId, type TopicPartition } from '../events/position';
+import { pauseText, type Pause } from '../projections/pauses';
 import { NO_COUNTS, generationLabel, type Checkpoint, type Counters, type Generation, type GenerationStatus, type StoppedBy } from '../projections/generations';
 import type { ParkedTotals } from '../projections/parking';
 
@@ -7,12 +8,13 @@ import type { ParkedTotals } from '../projections/parking';
  * What one partition of one generation is, the worst first:
  * - `rewound`: the checkpoint lies beyond the stable head, or the record folded last is another one now
  * - `stopped`: an error stopped it, the log holds its next records no more, or the log has no such partition
+ * - `paused`: somebody decided that nobody works on it
  * - `stalled`: records wait, and nobody folds them: no live worker, or no movement for a while
  * - `no-checkpoint`: no worker has ever taken it
  * - `warn`: readers see older data than the objective allows, or no live worker follows
  * - `ok`
  */
-export const LAG_STATUSES = ['rewound', 'stopped', 'stalled', 'no-checkpoint', 'warn', 'ok'] as const;
+export const LAG_STATUSES = ['rewound', 'stopped', 'paused', 'stalled', 'no-checkpoint', 'warn', 'ok'] as const;
 export type LagStatus = (typeof LAG_STATUSES)[number];
 
 /** What is known of a record without its body. Times in milliseconds since the epoch. */
@@ -44,6 +46,8 @@ export interface PartitionFacts extends TopicPartition {
   readonly waiting: RecordTimes | undefined;
   /** Since when the checkpoint stands where it stands, as far as it was watched; milliseconds since the epoch. */
   readonly unmovedSince: number;
+  /** It is paused. */
+  readonly paused?: Pause | undefined;
 }
 
 /** The lag of one partition of one generation: every figure is a finite number of at least zero. */
@@ -67,21 +71,25 @@ export interface PartitionLag extends TopicPartition {
   readonly stoppedBy: StoppedBy | undefined;
 }
 
+/** What some partitions are together. */
+export interface LagSums {
+  /** The worst of them. */
+  readonly status: LagStatus;
+  /** The sum. */
+  readonly lagRecords: number;
+  /** The largest. */
+  readonly lagSeconds: number;
+  readonly eventTimeLagSeconds: number;
+  readonly recordsLost: number;
+}
+
 /** All partitions of one generation. */
-export interface GenerationLag {
+export interface GenerationLag extends LagSums {
   readonly generation: Generation;
   /** `order-summary v2.r1 (postgres)`. */
   readonly label: string;
   /** Live workers whose code is what the generation was built with. */
   readonly workers: number;
-  /** The worst of its partitions. */
-  readonly status: LagStatus;
-  /** The sum over its partitions. */
-  readonly lagRecords: number;
-  /** The largest of its partitions. */
-  readonly lagSeconds: number;
-  readonly eventTimeLagSeconds: number;
-  readonly recordsLost: number;
   /** What could not be folded and waits for somebody. */
   readonly parked: ParkedTotals;
   readonly partitions: readonly PartitionLag[];
@@ -144,6 +152,9 @@ const broken = (facts: PartitionFacts, figures: Figures): Verdict | undefined =>
 };
 
 const followed = (facts: PartitionFacts, figures: Figures, status: GenerationStatus, workers: number, now: number, limits: LagLimits): Verdict => {
+  if (facts.paused !== undefined) {
+    return { status: 'paused', reason: pauseText(facts.paused) };
+  }
   const behind = figures.lagRecords > 0;
   const unmovedMs = now - facts.unmovedSince;
   if (facts.checkpoint?.owner === undefined) {
@@ -180,6 +191,15 @@ export const worstStatus = (statuses: readonly LagStatus[]): LagStatus => LAG_ST
 
 const largest = (figures: readonly number[]): number => figures.reduce((most, one) => Math.max(most, one), 0);
 
+/** Pure: sums and worst of some partitions. */
+export const summed = (partitions: readonly PartitionLag[]): LagSums => ({
+  status: worstStatus(partitions.map(({ status }) => status)),
+  lagRecords: partitions.reduce((sum, { lagRecords }) => sum + lagRecords, 0),
+  lagSeconds: largest(partitions.map(({ lagSeconds }) => lagSeconds)),
+  eventTimeLagSeconds: largest(partitions.map(({ eventTimeLagSeconds }) => eventTimeLagSeconds)),
+  recordsLost: partitions.reduce((sum, { recordsLost }) => sum + recordsLost, 0),
+});
+
 /** Pure: sums and worst of the partitions of one generation. */
 export const generationLag = (
   generation: Generation,
@@ -190,11 +210,7 @@ export const generationLag = (
   generation,
   label: generationLabel(generation),
   workers,
-  status: worstStatus(partitions.map(({ status }) => status)),
-  lagRecords: partitions.reduce((sum, { lagRecords }) => sum + lagRecords, 0),
-  lagSeconds: largest(partitions.map(({ lagSeconds }) => lagSeconds)),
-  eventTimeLagSeconds: largest(partitions.map(({ eventTimeLagSeconds }) => eventTimeLagSeconds)),
-  recordsLost: partitions.reduce((sum, { recordsLost }) => sum + recordsLost, 0),
+  ...summed(partitions),
   parked,
   partitions,
 });

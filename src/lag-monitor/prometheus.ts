@@ -1,5 +1,6 @@
 import { partitionId, type TopicPartition } from '../events/position';
 import type { Generation, GenerationStatus } from '../projections/generations';
+import type { ReactorLag } from './reactor-lag';
 import type { CollectorState, LagSnapshot } from './collector';
 import { LAG_STATUSES, type GenerationLag, type PartitionLag } from './lag';
 
@@ -98,7 +99,42 @@ const GENERATION_METRICS: readonly (readonly [string, string, Expand<GenerationL
   ],
 ];
 
-const snapshotMetrics = (app: string, { generations, heads, workers, declared }: LagSnapshot): readonly Metric[] => {
+const REACTOR_METRICS: readonly (readonly [string, MetricType, string, Expand<PartitionLag>])[] = [
+  ['refold_reactor_lag_records', 'gauge', 'Offsets between the next one to handle and the stable head that the log still holds.', (p) => [p.lagRecords]],
+  ['refold_reactor_lag_seconds', 'gauge', 'For how long the first record not handled has been in the log; 0 where none waits.', (p) => [p.lagSeconds]],
+  ['refold_reactor_next_offset', 'gauge', 'Offset at which handling goes on.', (p) => [p.next]],
+  [
+    'refold_reactor_records_total',
+    'counter',
+    'Offsets read, by what they became.',
+    ({ counters: { applied: handled, filtered, parked, errata, control } }) =>
+      Object.entries({ handled, filtered, parked, errata, control }).map(([outcome, value]) => ({ labels: { outcome }, value })),
+  ],
+  ['refold_reactor_status', 'gauge', '1 for the status of the partition, 0 for all others.', (p) => oneOf('status', LAG_STATUSES, p.status)],
+];
+
+const reactorMetrics = (app: string, reactors: readonly ReactorLag[]): readonly Metric[] => {
+  const each = (of: (one: ReactorLag) => number): readonly Sample[] => reactors.map((one) => ({ labels: { app, reactor: one.name }, value: of(one) }));
+  const byPartition = (of: Expand<PartitionLag>): readonly Sample[] =>
+    reactors.flatMap(({ name, partitions }) => partitions.flatMap((one) => expand({ app, reactor: name, ...partitionLabels(one) }, of(one))));
+  return [
+    ...REACTOR_METRICS.map(([name, type, help, of]) => metric(name, type, help, byPartition(of))),
+    metric(
+      'refold_reactor_parked_records',
+      'gauge',
+      'Records that wait to be redriven or discarded.',
+      each(({ parked }) => parked),
+    ),
+    metric(
+      'refold_reactor_workers_live',
+      'gauge',
+      'Live workers that host the reactor.',
+      each(({ workers }) => workers),
+    ),
+  ];
+};
+
+const snapshotMetrics = (app: string, { generations, reactors, heads, workers, declared }: LagSnapshot): readonly Metric[] => {
   const byPartition = (of: Expand<PartitionLag>): readonly Sample[] =>
     generations.flatMap(({ generation, partitions }) =>
       partitions.flatMap((one) => expand({ ...generationLabels(generation), ...partitionLabels(one) }, of(one))),
@@ -116,6 +152,7 @@ const snapshotMetrics = (app: string, { generations, heads, workers, declared }:
         generations.flatMap((one) => expand(generationLabels(one.generation), of(one))),
       ),
     ),
+    ...reactorMetrics(app, reactors),
     metric(
       'refold_log_start_offset',
       'gauge',

@@ -49,7 +49,7 @@ type Selector = ReturnType<typeof selector>;
 /** Too old, or not moving. */
 const behindRules = (of: Selector, seconds: string): readonly AlertRule[] => {
   const seen = `on (${GENERATION}) ${of('refold_projection_generation_status', 'status=~"active|standby"')} == 1`;
-  const stopped = `on (${PARTITION}) ${of('refold_projection_status', 'status=~"stopped|rewound"')} == 1`;
+  const stopped = `on (${PARTITION}) ${of('refold_projection_status', 'status=~"stopped|rewound|paused"')} == 1`;
   return [
     rule(
       'RefoldLagObjectiveMissed',
@@ -114,6 +114,26 @@ const brokenRules = (of: Selector): readonly AlertRule[] => [
   ),
 ];
 
+/** Effects that do not happen. */
+const reactorRules = (of: Selector): readonly AlertRule[] => [
+  rule(
+    'RefoldReactorStuck',
+    'critical',
+    '5m',
+    `${of('refold_reactor_lag_records')} > 0 and changes(${of('refold_reactor_next_offset')}[5m]) == 0 unless on (app, reactor, topic, partition) ${of('refold_reactor_status', 'status="paused"')} == 1`,
+    'reactor {{ $labels.reactor }} does not move at {{ $labels.topic }}/{{ $labels.partition }} although records wait',
+    '`refold reactors list` says whether a partition stopped and why; else check that a worker hosts it.',
+  ),
+  rule(
+    'RefoldReactorParked',
+    'warning',
+    '1m',
+    `${of('refold_reactor_parked_records')} > 0`,
+    'reactor {{ $labels.reactor }} could not handle {{ $value }} records',
+    '`refold reactors parked` shows them with their errors; `redrive` handles them again once the cause is gone.',
+  ),
+];
+
 /** Nobody watches. */
 const blindRules = (of: Selector): readonly AlertRule[] => [
   rule(
@@ -140,7 +160,7 @@ const blindRules = (of: Selector): readonly AlertRule[] => [
  */
 export const alertRules = ({ objectiveMs, app }: RulesOptions): RuleFile => {
   const of = selector(app);
-  const rules = [...behindRules(of, String(objectiveMs / 1_000)), ...brokenRules(of), ...blindRules(of)];
+  const rules = [...behindRules(of, String(objectiveMs / 1_000)), ...brokenRules(of), ...reactorRules(of), ...blindRules(of)];
   return { groups: [{ name: app === undefined ? 'refold-lag' : `refold-lag-${app}`, rules }] };
 };
 

@@ -34,6 +34,8 @@ export interface ProjectionDefinition {
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly events: readonly EventClass[];
   readonly topics: readonly string[];
+  /** By which workers can choose it; not part of the hash. */
+  readonly tags: readonly string[];
   /** How records are decoded for it. */
   readonly reading: DecoderOptions;
   /** Of everything that decides what is folded; a worker folds only generations built with the same hash. */
@@ -237,6 +239,7 @@ export const projectionDefinition = (
     handlers: new Map(handlers.map((handler) => [handler.type.name, handler])),
     events: handlers.map(({ type }) => type.class),
     topics: topicsOf(handlers),
+    tags: source.tags,
     reading: { unknownEvents: source.unknownEvents ?? unknownEvents, fields: new Map(declared) },
     hash: sha256(description),
     sourceHash: sha256(sourceOf(source, handlers, sources, foreign)),

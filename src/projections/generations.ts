@@ -1,4 +1,5 @@
 import type { Position, TopicPartition } from '../events/position';
+import type { Pause } from './pauses';
 import type { NamedColumn } from './read-model';
 
 export type StoreKind = 'postgres' | 'clickhouse' | 'memory';
@@ -52,6 +53,8 @@ export interface Generation {
   readonly dropAt?: number | undefined;
   /** When its table was dropped. */
   readonly droppedAt?: number | undefined;
+  /** Its projection is paused: workers do not fold it. */
+  readonly paused?: Pause | undefined;
 }
 
 export type GenerationName = Pick<Generation, 'projection' | 'store' | 'version' | 'run'>;
@@ -117,6 +120,8 @@ export interface WorkerAnnouncement {
   readonly host: string;
   readonly pid: number;
   readonly announced: readonly Announcement[];
+  /** Names of the reactors that it hosts. */
+  readonly reactors?: readonly string[];
 }
 
 export interface NewGeneration {

@@ -96,6 +96,7 @@ export interface ProjectionSource {
   readonly window: Window | undefined;
   readonly storage: MeasureStorage | undefined;
   readonly unknownEvents: UnknownEvents | undefined;
+  readonly tags: readonly string[];
   readonly handlers: readonly HandlerSource[];
 }
 
@@ -112,6 +113,8 @@ export interface ProjectionOptions {
   readonly storage?: MeasureStorage;
   /** Counts more than what the application says. */
   readonly unknownEvents?: UnknownEvents;
+  /** By which workers can choose it, beside its name; may change at any time. */
+  readonly tags?: readonly string[];
 }
 
 // ---- classes: the class says where it folds to (`into`), @On reads that from the prototype's type
@@ -124,11 +127,16 @@ export type ProjectionClass = new () => ProjectionShape;
 const PROJECTION = Symbol('refold:projection');
 const HANDLERS = Symbol('refold:handlers');
 
-interface Handled {
+/** A method marked by `@On`. */
+export interface Handled {
   readonly event: EventClass;
   readonly options: OnOptions | undefined;
   readonly method: string;
 }
+
+/** The methods of a class that are marked by `@On`, whatever the class is. */
+export const handledBy = (target: { readonly prototype: unknown }): readonly Handled[] =>
+  (Reflect.getMetadata(HANDLERS, target.prototype as object) as readonly Handled[] | undefined) ?? [];
 
 type OnDecorator<E, O> = <T extends ProjectionShape, G>(
   target: T,
@@ -176,6 +184,7 @@ const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, int
   window: options.window,
   storage: options.storage,
   unknownEvents: options.unknownEvents,
+  tags: options.tags ?? [],
   handlers,
 });
 
@@ -186,8 +195,7 @@ const fromClass = (target: ProjectionClass): ProjectionSource => {
   }
   const instance = new target();
   const methods = instance as unknown as Record<string, (event: object, row: object | undefined) => unknown>;
-  const handled = (Reflect.getMetadata(HANDLERS, target.prototype as object) as readonly Handled[] | undefined) ?? [];
-  const handlers = handled.map(({ event, options: on, method }): HandlerSource => {
+  const handlers = handledBy(target).map(({ event, options: on, method }): HandlerSource => {
     const fold = methods[method]!;
     return { event, missing: on?.missing, fields: on?.fields, fold: fold.bind(instance), source: fold.toString() };
   });

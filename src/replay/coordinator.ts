@@ -54,7 +54,7 @@ export class ReplayCoordinator {
   /**
    * Plans a replay of the projections, which will switch together. Nothing is built yet: see {@link runUntil}.
    * @throws RefoldError `projection.unknown`, `projection.not-active`, `replay.candidate-exists`, `replay.not-behind`,
-   *   `replay.no-worker`, `replay.log-incomplete`, `config.invalid`
+   *   `projection.paused`, `replay.no-worker`, `replay.log-incomplete`, `config.invalid`
    */
   async start({ projections, again = false }: StartRequest): Promise<Replay> {
     const c = this.#c;

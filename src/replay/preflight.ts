@@ -3,6 +3,7 @@ import type { PartitionHead } from '../events/event-log';
 import { partitionId } from '../events/position';
 import type { ProjectionDefinition } from '../projections/definition';
 import { generationLabel, type Generation, type StoreKind, type WorkerAnnouncement } from '../projections/generations';
+import { pauseText } from '../projections/pauses';
 import type { ReplayMember } from './replay';
 
 export interface ProjectionVersion {
@@ -39,8 +40,17 @@ const folds = (workers: readonly WorkerAnnouncement[], projection: string, versi
 export const unattended = (workers: readonly WorkerAnnouncement[], generations: readonly Generation[]): Generation | undefined =>
   generations.find((g) => !folds(workers, g.projection, g.version, g.definitionHash));
 
-/** @throws RefoldError `replay.no-worker` naming the first side without one */
+/** @throws RefoldError `projection.paused` naming the first that is */
+const requireGoing = (generations: readonly Generation[]): void => {
+  const paused = generations.find((g) => g.paused !== undefined);
+  if (paused?.paused !== undefined) {
+    throw new RefoldError('projection.paused', `${paused.projection} is ${pauseText(paused.paused)}`, { facts: { projection: paused.projection } });
+  }
+};
+
+/** @throws RefoldError `projection.paused`; `replay.no-worker` naming the first side without one */
 export const requireWorkers = (workers: readonly WorkerAnnouncement[], generations: readonly Generation[]): void => {
+  requireGoing(generations);
   const missing = unattended(workers, generations);
   if (missing !== undefined) {
     const facts = { generation: generationLabel(missing), definitionHash: missing.definitionHash.slice(0, 12), workers: workers.map(({ worker }) => worker) };
@@ -81,6 +91,7 @@ const planMember = (f: PreflightFacts, definition: ProjectionDefinition, store: 
   if (active.version === version && !f.again) {
     throw new RefoldError('replay.not-behind', `${generationLabel(active)} is active already`, { facts: { projection: name, store, version } });
   }
+  requireGoing([active]);
   if (!folds(f.workers, name, version, definition.hash)) {
     const facts = { projection: name, version, definitionHash: definition.hash.slice(0, 12), workers: f.workers.map(({ worker }) => worker) };
     throw new RefoldError('replay.no-worker', `no live worker can fold ${name} v${String(version)}`, { facts });
@@ -93,7 +104,7 @@ const planMember = (f: PreflightFacts, definition: ProjectionDefinition, store: 
 /**
  * Checks everything that can be checked before anything is made; answers the members of the replay.
  * @throws RefoldError `config.invalid`, `projection.unknown`, `projection.not-active`, `replay.candidate-exists`,
- *   `replay.not-behind`, `replay.no-worker`, `replay.log-incomplete`
+ *   `projection.paused`, `replay.not-behind`, `replay.no-worker`, `replay.log-incomplete`
  */
 export const preflight = (f: PreflightFacts): readonly Omit<ReplayMember, 'toId'>[] => {
   const names = f.projections.map(({ name }) => name);

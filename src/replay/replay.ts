@@ -81,6 +81,8 @@ export interface ReplayStatus extends Phase {
   readonly legal: readonly ReplayCommand[];
   /** Why nothing moves, where that is known. */
   readonly waitingFor: string | undefined;
+  /** Names of its projections that are paused: it waits until they are resumed. */
+  readonly paused: readonly string[];
   readonly error: ReplayFailure | undefined;
   readonly verdict: Verdict | undefined;
   readonly steps: readonly ReplayStep[];

@@ -26,7 +26,7 @@ const requireMoving = (c: Coordination, { progress }: ReplayStatus, since: numbe
 };
 
 /** Workers are restarted now and then; only when none comes back does the wait end. */
-const requireWorker = (c: Coordination, { id, waitingFor }: ReplayStatus, since: number | undefined): number | undefined => {
+const requireWorker = (c: Coordination, { id, waitingFor, paused }: ReplayStatus, since: number | undefined): number | undefined => {
   if (waitingFor === undefined) {
     return undefined;
   }
@@ -35,12 +35,13 @@ const requireWorker = (c: Coordination, { id, waitingFor }: ReplayStatus, since:
   if (waitedMs < c.options.noWorkerMs) {
     return began;
   }
-  throw new RefoldError('replay.no-worker', `the replay waits for ${waitingFor}`, { facts: { replay: id, waitedMs: Math.round(waitedMs) } });
+  const code = paused.length > 0 ? 'projection.paused' : 'replay.no-worker';
+  throw new RefoldError(code, `the replay waits for ${waitingFor}`, { facts: { replay: id, waitedMs: Math.round(waitedMs) } });
 };
 
 /**
  * Looks at a replay that did not move; answers since when it does not.
- * @throws RefoldError `replay.stopped`, `replay.no-worker` once that has been so for too long; the replay stays as it is
+ * @throws RefoldError `replay.stopped`, `replay.no-worker`, `projection.paused` once that has been so for too long; the replay stays as it is
  */
 export const requirePatience = (c: Coordination, status: ReplayStatus, since: Stalls): Stalls => {
   const stoppedSince = requireMoving(c, status, since.stoppedSince);

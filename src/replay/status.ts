@@ -63,6 +63,7 @@ export const statusOf = async (c: Coordination, replay: Replay, known: Measureme
   const members = await resolveMembers(c, replay);
   const steps = await c.journal.steps(replay.id);
   const following = members.flatMap(({ from, to }) => (to === undefined ? [from] : [to, from])).filter(({ status }) => status !== 'retired');
+  const paused = replay.state === 'aborted' ? [] : [...new Set(following.filter((g) => g.paused !== undefined).map(({ projection }) => projection))];
   const missing = replay.state === 'aborted' ? undefined : unattended(await c.catalog.liveWorkers(c.options.liveWithinMs), following);
   return {
     id: replay.id,
@@ -76,7 +77,9 @@ export const statusOf = async (c: Coordination, replay: Replay, known: Measureme
     })),
     progress: await measure(c, members, steps, known),
     legal: legalNow(replay, members),
-    waitingFor: missing === undefined ? undefined : `a live worker that folds ${generationLabel(missing)}`,
+    waitingFor:
+      paused.length > 0 ? `${paused.join(', ')} to be resumed` : missing === undefined ? undefined : `a live worker that folds ${generationLabel(missing)}`,
+    paused,
     error: replay.error,
     verdict: replay.verdict,
     steps,

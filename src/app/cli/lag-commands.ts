@@ -1,5 +1,6 @@
 import { LagCollector, type CollectorOptions, type LagSnapshot } from '../../lag-monitor/collector';
 import { startExporter } from '../../lag-monitor/exporter';
+import type { ReactorLag } from '../../lag-monitor/reactor-lag';
 import type { GenerationLag, PartitionLag } from '../../lag-monitor/lag';
 import { alertRules, rulesYaml } from '../../lag-monitor/rules';
 import type { ConnectedApp } from '../connect';
@@ -23,7 +24,7 @@ export interface RulesFlags {
   readonly only?: string;
 }
 
-const collectorOf = ({ app, container }: ConnectedApp, options: Partial<CollectorOptions>): LagCollector => {
+const collectorOf = ({ app, container, reactors }: ConnectedApp, options: Partial<CollectorOptions>): LagCollector => {
   const names = new Map(app.projections.flatMap(({ name, stores }) => stores.map((store) => [`${name} ${store}`, { projection: name, store }])));
   return new LagCollector({
     catalog: container.resolve(TOKENS.catalog),
@@ -32,6 +33,7 @@ const collectorOf = ({ app, container }: ConnectedApp, options: Partial<Collecto
     clock: container.resolve(TOKENS.clock),
     logger: container.resolve(TOKENS.logger),
     declared: [...names.values()],
+    reactors: async () => (await reactors.list()).filter(({ checkpoints }) => checkpoints.length > 0),
     options,
   });
 };
@@ -57,6 +59,15 @@ const generationRow = (one: GenerationLag): readonly string[] => [
   String(one.workers),
 ];
 
+const reactorRow = (one: ReactorLag): readonly string[] => [
+  one.name,
+  statusOf(one.status),
+  grouped(one.lagRecords),
+  secondsOf(one.lagSeconds),
+  String(one.workers),
+  grouped(one.parked),
+];
+
 const partitionText = (label: string, one: PartitionLag): readonly string[] => [
   `${label} ${one.topic}/${String(one.partition)} offset ${String(one.next)}: ${statusOf(one.status)}, ${one.reason}`,
   ...(one.recordsLost > 0 ? [`  ${grouped(one.recordsLost)} records lost`] : []),
@@ -64,13 +75,15 @@ const partitionText = (label: string, one: PartitionLag): readonly string[] => [
 ];
 
 /** Pure: a snapshot for people; partitions are named where something is wrong with them. */
-export const lagText = ({ generations, declared }: LagSnapshot): string => {
+export const lagText = ({ generations, reactors, declared }: LagSnapshot): string => {
   const unbuilt = declared.filter(({ built }) => !built);
   return [
     ...(generations.length === 0
       ? ['no generation is followed']
       : [table(['GENERATION', 'IS', 'STATUS', 'RECORDS BEHIND', 'SECONDS', 'EVENT TIME', 'WORKERS'], generations.map(generationRow))]),
     ...generations.flatMap(({ label, partitions }) => partitions.filter(({ status }) => status !== 'ok').flatMap((one) => partitionText(label, one))),
+    ...(reactors.length === 0 ? [] : ['', table(['REACTOR', 'STATUS', 'RECORDS BEHIND', 'SECONDS', 'WORKERS', 'PARKED'], reactors.map(reactorRow))]),
+    ...reactors.flatMap(({ name, partitions }) => partitions.filter(({ status }) => status !== 'ok').flatMap((one) => partitionText(name, one))),
     ...unbuilt.map(({ projection, store }) => `${projection} (${store}): not built yet; \`refold run\` builds it`),
   ].join('\n');
 };

@@ -5,7 +5,9 @@ import { addErrataCommands } from './errata-program';
 import { addLagCommands, portNumber } from './lag-program';
 import { migrateAction } from './migrate-command';
 import { addParkedCommands } from './parked-program';
+import { addPauseCommands } from './pause-commands';
 import { projectionsListAction } from './projections-command';
+import { addReactorCommands } from './reactors-commands';
 import { cutoverAction, diffAction, listAction, moveAction, retireAction, startAction, statusAction, type RetireFlags } from './replay-commands';
 import { parseWanted, type WantedProjection } from './replay-choice';
 import { runAction, type RunFlags } from './run-command';
@@ -44,6 +46,14 @@ const wantedList = (text: string, before: readonly WantedProjection[] = []): rea
     throw new InvalidArgumentError('It has to be name or name@version.');
   }
   return [...before, wanted];
+};
+
+const nameList = (text: string, before: readonly string[] = []): readonly string[] => {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.includes('')) {
+    throw new InvalidArgumentError('It has to be names with commas between.');
+  }
+  return [...before, ...names];
 };
 
 const sharedOptions = (): readonly Option[] => [
@@ -106,6 +116,8 @@ const addCommands = (program: Command, perform: Perform): void => {
     .description("follow the projections of the application, and relay its commands' events, until a signal comes; as many processes as you like")
     .option('--name <name>', 'name of this worker; must differ between workers')
     .option('--replay-rate <events>', 'fold a candidate with at most so many events per second', wholeNumber('The rate'))
+    .addOption(new Option('--only <names>', 'work on these projections and reactors alone, names with commas between').argParser(nameList))
+    .addOption(new Option('--tag <tags>', 'work on what has one of these tags, with commas between; with --only, on both').argParser(nameList))
     .option('--no-relay', 'leave it to others to take the events of commands to the log')
     .addOption(new Option('--health-port <number>', 'serve /livez on this port: whether log and database were heard of; 0: any free one').argParser(portNumber))
     .option('--health-host <address>', 'address to listen on; 127.0.0.1 if not given. There is no authentication')
@@ -114,9 +126,9 @@ const addCommands = (program: Command, perform: Perform): void => {
     .command('migrate')
     .description('create or upgrade the control schema, create topics, register schemas')
     .action((_: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), migrateAction));
-  program
-    .command('projections')
-    .description('the projections of the application and their generations')
+  const projections = program.command('projections').description('the projections of the application and their generations');
+  addPauseCommands(projections, 'projection', perform);
+  projections
     .command('list')
     .description('projections in code, generations built, how far they are')
     .action((_: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), projectionsListAction));
@@ -125,6 +137,7 @@ const addCommands = (program: Command, perform: Perform): void => {
   addReplayCommands(program, perform);
   addErrataCommands(program, perform);
   addParkedCommands(program, perform);
+  addReactorCommands(program, perform);
   addLagCommands(program, perform);
 };
 

@@ -1,6 +1,7 @@
 import type { PartitionHead } from '../../events/event-log';
 import type { ProjectionDefinition } from '../../projections/definition';
 import { type StoppedBy, type StoreKind } from '../../projections/generations';
+import { pauseText, type Pause } from '../../projections/pauses';
 import { lagOf } from '../../replay/progress';
 import type { GenerationState } from '../connect';
 import { TOKENS } from '../container';
@@ -17,6 +18,7 @@ export interface ListedGeneration {
   /** Whether the code here is what it was built with; `undefined` where the code has no such version. */
   readonly codeMatches: boolean | undefined;
   readonly stopped: readonly StoppedBy[];
+  readonly paused: Pause | undefined;
   /** Retired, and its table is there still: when it is dropped, milliseconds since the epoch. */
   readonly dropAt: number | undefined;
 }
@@ -40,6 +42,7 @@ const listed = (state: GenerationState, definition: ProjectionDefinition | undef
     behind: generation.status === 'retired' ? undefined : lagOf(checkpoints, heads),
     codeMatches: definition === undefined ? undefined : definition.hash === generation.definitionHash,
     stopped: checkpoints.flatMap(({ stoppedBy }) => stoppedBy ?? []),
+    paused: generation.status === 'retired' ? undefined : generation.paused,
     dropAt: generation.droppedAt === undefined ? generation.dropAt : undefined,
   };
 };
@@ -67,9 +70,11 @@ export const listProjections = (
     .sort((a, b) => a.projection.localeCompare(b.projection) || a.version - b.version || a.store.localeCompare(b.store));
 };
 
-const statusText = ({ inCode }: ListedProjection, { status, codeMatches, dropAt }: ListedGeneration): string =>
+const statusText = ({ inCode }: ListedProjection, { status, codeMatches, dropAt, paused }: ListedGeneration): string =>
   dropAt === undefined
-    ? [status, ...(inCode ? [] : ['not in this code']), ...(codeMatches === false ? ['code changed'] : [])].join(', ')
+    ? [status, ...(paused === undefined ? [] : ['paused']), ...(inCode ? [] : ['not in this code']), ...(codeMatches === false ? ['code changed'] : [])].join(
+        ', ',
+      )
     : `${status}, dropped after ${timeText(dropAt)}`;
 
 const rowsOf = (one: ListedProjection): readonly (readonly string[])[] => {
@@ -92,7 +97,14 @@ export const projectionsText = (projections: readonly ListedProjection[]): strin
       ),
     ),
   );
-  return [table(['PROJECTION', 'VERSION', 'STORE', 'READ MODEL', 'GENERATION', 'STATUS', 'BEHIND'], projections.flatMap(rowsOf)), ...stops].join('\n');
+  const pauses = new Set(
+    projections.flatMap(({ projection, generations }) =>
+      generations.flatMap(({ paused }) => (paused === undefined ? [] : [`${projection} is ${pauseText(paused)}`])),
+    ),
+  );
+  return [table(['PROJECTION', 'VERSION', 'STORE', 'READ MODEL', 'GENERATION', 'STATUS', 'BEHIND'], projections.flatMap(rowsOf)), ...stops, ...pauses].join(
+    '\n',
+  );
 };
 
 /** `refold projections list`. */

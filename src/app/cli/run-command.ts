@@ -9,6 +9,8 @@ import type { Action } from './session';
 export interface RunFlags {
   readonly name?: string;
   readonly replayRate?: number;
+  readonly only?: readonly string[];
+  readonly tag?: readonly string[];
   /** False by `--no-relay`. */
   readonly relay?: boolean;
   readonly healthPort?: number;
@@ -41,10 +43,12 @@ const observer =
 export const runAction = (flags: RunFlags): Action => ({
   logs: 'info',
   work: async ({ connected, terminal, logger }) => {
-    const { name, replayRate, relay } = flags;
+    const { name, replayRate, relay, only, tag: tags } = flags;
     const worker = connected.worker({
       ...(name === undefined ? {} : { name }),
       ...(replayRate === undefined ? {} : { options: { maxRate: replayRate } }),
+      ...(only === undefined ? {} : { only }),
+      ...(tags === undefined ? {} : { tags }),
       ...(relay === false ? { relay } : {}),
       observe: observer(logger),
     });

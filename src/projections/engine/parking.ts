@@ -1,9 +1,10 @@
-import { RefoldError, isRefoldError, messageOf, type ErrorCode } from '../../kernel/errors';
+import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/retry';
 import { partitionId, type PartitionId, type TopicPartition } from '../../events/position';
 import { sequenceOf, type ParkedEvent, type ParkedSequence, type ParkingCause } from '../parking';
 import type { DecodedRecord, Failure } from './decoded';
 import type { Fate } from './fold-step';
+import { stopsPartition } from './stopping';
 
 /** What becomes of an event that cannot be folded. */
 export interface ParkingRules {
@@ -31,22 +32,7 @@ export const PARK_ALL: ParkingRules = {
   retryMs: 0,
 };
 
-/** What concerns more than the events of one key, or heals by a deployment alone. */
-const STOPS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'event.unknown-type',
-  'event.newer-version',
-  'schema.id-reassigned',
-  'errata.event-changed',
-  'errata.key-changed',
-  'key.moved',
-  'parking.full',
-  'internal.invariant',
-]);
-
 const LONGEST_PAUSE_MS = 5_000;
-
-/** Whether an error stops its partition whatever the rules. */
-export const stopsPartition = (error: unknown): boolean => !isRefoldError(error) || STOPS.has(error.code);
 
 const isRetryable = (error: unknown): boolean => {
   for (let one = error; one instanceof Error; one = one.cause) {

@@ -30,6 +30,7 @@ const status = (more: Partial<ReplayStatus> = {}): ReplayStatus => ({
   progress: [progress(), progress({ side: 'from', done: 9, total: 9 })],
   legal: [],
   waitingFor: undefined,
+  paused: [],
   error: undefined,
   verdict: undefined,
   steps: [],

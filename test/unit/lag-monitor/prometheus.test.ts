@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { generationLag, partitionLag } from '../../../src/lag-monitor/lag';
+import { reactorLag } from '../../../src/lag-monitor/reactor-lag';
 import { exposition, metricsOf } from '../../../src/lag-monitor/prometheus';
 import { NO_COUNTS } from '../../../src/projections/generations';
 import { checkpointOf, factsOf, generationOf, headOf } from './facts';
@@ -20,10 +21,12 @@ const lag = partitionLag(
   NOW,
   LIMITS,
 );
+const reacted = reactorLag({ name: 'mails', topics: ['orders'], checkpoints: [], parked: 2, paused: undefined }, 1, [lag]);
 const state = {
   snapshot: {
     at: NOW,
     generations: [generationLag(generationOf(), 1, [lag])],
+    reactors: [reacted],
     heads: [{ ...headOf(0, 10), end: 12 }],
     workers: 3,
     declared: [{ projection: 'customer-daily', store: 'postgres' as const, built: false }],

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { generationLag, partitionLag } from '../../../src/lag-monitor/lag';
+import { reactorLag } from '../../../src/lag-monitor/reactor-lag';
 import { exposition, metricsOf } from '../../../src/lag-monitor/prometheus';
 import { alertRules, rulesYaml } from '../../../src/lag-monitor/rules';
 import { cli } from '../../support/cli';
@@ -15,6 +16,11 @@ const metrics = metricsOf('shop', {
   snapshot: {
     at: 0,
     generations: [generationLag(generationOf(), 1, [partitionLag(factsOf(headOf(0, 1), checkpointOf(1)), 'active', 1, 0, limits)])],
+    reactors: [
+      reactorLag({ name: 'mails', topics: ['orders'], checkpoints: [], parked: 0, paused: undefined }, 1, [
+        partitionLag(factsOf(headOf(0, 1), checkpointOf(1)), 'active', 1, 0, limits),
+      ]),
+    ],
     heads: [headOf(0, 1)],
     workers: 1,
     declared: [],
@@ -93,6 +99,7 @@ describe('the alert rules', () => {
 
 const LABELS = 'app="shop",projection="p",store="postgres",generation="v1.r1"';
 const AT = `${LABELS},topic="orders",partition="0"`;
+const REACTOR = 'app="shop",reactor="mails",topic="orders",partition="0"';
 const series = (name: string, labels: string, values: string): object => ({ series: `${name}{${labels}}`, values });
 const alive = series('refold_lag_collector_success', 'app="shop"', '1x30');
 const active = series('refold_projection_generation_status', `${LABELS},status="active"`, '1x30');
@@ -126,6 +133,32 @@ const SCENES: readonly (readonly [string, readonly object[], readonly string[]])
   ['rewound', [alive, series('refold_projection_status', `${AT},status="rewound"`, '1x30')], ['RefoldLogRewound']],
   ['lost', [alive, series('refold_projection_records_lost', AT, '3x30')], ['RefoldRecordsLost']],
   ['parked events', [alive, series('refold_parked_events', LABELS, '3x30')], ['RefoldEventsParked']],
+  [
+    'paused, and not told as stalled',
+    [
+      alive,
+      series('refold_projection_lag_records', AT, '7x30'),
+      series('refold_projection_next_offset', AT, '5x30'),
+      series('refold_projection_status', `${AT},status="paused"`, '1x30'),
+    ],
+    [],
+  ],
+  [
+    'a reactor waits',
+    [alive, series('refold_reactor_lag_records', REACTOR, '7x30'), series('refold_reactor_next_offset', REACTOR, '5x30')],
+    ['RefoldReactorStuck'],
+  ],
+  [
+    'a reactor is paused',
+    [
+      alive,
+      series('refold_reactor_lag_records', REACTOR, '7x30'),
+      series('refold_reactor_next_offset', REACTOR, '5x30'),
+      series('refold_reactor_status', `${REACTOR},status="paused"`, '1x30'),
+    ],
+    [],
+  ],
+  ['a reactor has parked', [alive, series('refold_reactor_parked_records', 'app="shop",reactor="mails"', '1x30')], ['RefoldReactorParked']],
   ['no worker', [alive, series('refold_projection_workers_live', LABELS, '0x30')], ['RefoldNoLiveWorker']],
   ['no exporter', [], ['RefoldLagExporterAbsent']],
   ['the exporter went away', [series('refold_lag_collector_success', 'app="shop"', '1 1 _x30')], ['RefoldLagExporterAbsent']],

@@ -2,22 +2,29 @@ import { RefoldError } from '../../../kernel/errors';
 import type { ClickHouse } from '../../../platform/clickhouse/client';
 import { clickHouseErrorType } from '../../../platform/clickhouse/errors';
 import { identifier, qualified } from '../../../platform/clickhouse/quote';
-import { identityOf, type ReadModelDefinition } from '../../read-model';
-import { readCell, selectColumn } from './columns';
+import type { ReadModelDefinition } from '../../read-model';
+import { rowSelection, selectionSql } from '../../row-query';
+import { parameterText, plainType, readCell, selectColumn } from './columns';
 
 /**
- * All rows of a read model as its active view shows them, by key, in canonical values.
+ * Rows of a read model as its active view shows them, in canonical values.
  * @throws RefoldError `projection.not-active`
  */
 export const readModelRows = async (
   clickhouse: ClickHouse,
-  { name, columns }: Pick<ReadModelDefinition, 'name' | 'columns'>,
+  model: Pick<ReadModelDefinition, 'name' | 'columns'>,
+  selection = rowSelection(model, {}),
 ): Promise<readonly Readonly<Record<string, unknown>>[]> => {
-  const order = identityOf(columns).map((column) => identifier(column.name));
+  const { name } = model;
+  const { columns } = selection;
+  const values: Record<string, string> = {};
+  const rest = selectionSql(selection, identifier, (column, value) => {
+    const parameter = `v${String(Object.keys(values).length)}`;
+    values[parameter] = parameterText(column, value);
+    return `CAST({${parameter}:String}, '${plainType(column).replaceAll("'", "\\'")}')`;
+  });
   try {
-    const rows = await clickhouse.rows(
-      `SELECT ${columns.map(selectColumn).join(', ')} FROM ${qualified(clickhouse.database, name)} ORDER BY ${order.join(', ')}`,
-    );
+    const rows = await clickhouse.rows(`SELECT ${columns.map(selectColumn).join(', ')} FROM ${qualified(clickhouse.database, name)} ${rest}`, values);
     return rows.map((cells) => Object.fromEntries(columns.map((column, i) => [column.name, readCell(column, cells[i]!)])));
   } catch (error) {
     if (clickHouseErrorType(error) === 'UNKNOWN_TABLE' || clickHouseErrorType(error) === 'UNKNOWN_DATABASE') {

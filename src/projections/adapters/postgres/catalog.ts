@@ -2,22 +2,16 @@ import { RefoldError } from '../../../kernel/errors';
 import { sqlState } from '../../../platform/postgres/errors';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { fromRow, msOf, type NullableRow } from '../../../platform/postgres/rows';
-import {
-  generationNames,
-  type Announcement,
-  type Checkpoint,
-  type Generation,
-  type GenerationCatalog,
-  type NewGeneration,
-  type WorkerAnnouncement,
-} from '../../generations';
+import { generationNames, type Checkpoint, type Generation, type GenerationCatalog, type NewGeneration, type WorkerAnnouncement } from '../../generations';
 import { readCheckpoints } from './checkpoints';
 
-/** Named as the fields of a generation. */
+/** Of `refold.generations`, named as the fields of a generation. */
 const COLUMNS = `generation_id AS id, app, projection, store, version, run, status, model, view_schema AS "viewSchema", table_name AS "table",
   storage, columns, consumer_group AS "group", topics, definition_hash AS "definitionHash", source_hash AS "sourceHash", errata_version AS "errataVersion", first_build AS "firstBuild",
   heads_at_start AS "headsAtStart", ${msOf('created_at')} AS "createdAt",
-  CASE WHEN status = 'retired' THEN ${msOf('coalesce(drop_at, retired_at)')} END AS "dropAt", ${msOf('dropped_at')} AS "droppedAt"`;
+  CASE WHEN status = 'retired' THEN ${msOf('coalesce(drop_at, retired_at)')} END AS "dropAt", ${msOf('dropped_at')} AS "droppedAt",
+  (SELECT json_build_object('reason', p.reason, 'by', p.paused_by, 'at', ${msOf('p.paused_at')})
+   FROM refold.pauses p WHERE p.app = generations.app AND p.kind = 'projection' AND p.name = generations.projection) AS paused`;
 
 const UNIQUE_VIOLATION = '23505';
 /** The index that allows one candidate per projection and store. */
@@ -106,17 +100,17 @@ export class PostgresCatalog implements GenerationCatalog {
     return readCheckpoints(this.#pool, generationId);
   }
 
-  async announce({ worker, host, pid, announced }: WorkerAnnouncement): Promise<void> {
+  async announce({ worker, host, pid, announced, reactors = [] }: WorkerAnnouncement): Promise<void> {
     await this.#pool.query(
-      `INSERT INTO refold.workers (app, worker, host, pid, announced) VALUES ($1, $2, $3, $4, $5)
-       ON CONFLICT (app, worker) DO UPDATE SET announced = excluded.announced, seen_at = now()`,
-      [this.#app, worker, host, pid, JSON.stringify(announced)],
+      `INSERT INTO refold.workers (app, worker, host, pid, announced, reactors) VALUES ($1, $2, $3, $4, $5, $6)
+       ON CONFLICT (app, worker) DO UPDATE SET announced = excluded.announced, reactors = excluded.reactors, seen_at = now()`,
+      [this.#app, worker, host, pid, JSON.stringify(announced), reactors],
     );
   }
 
   async liveWorkers(withinMs: number): Promise<readonly WorkerAnnouncement[]> {
-    const { rows } = await this.#pool.query<{ worker: string; host: string; pid: number; announced: readonly Announcement[] }>(
-      `SELECT worker, host, pid, announced FROM refold.workers WHERE app = $1 AND seen_at > now() - make_interval(secs => $2) ORDER BY worker`,
+    const { rows } = await this.#pool.query<WorkerAnnouncement>(
+      `SELECT worker, host, pid, announced, reactors FROM refold.workers WHERE app = $1 AND seen_at > now() - make_interval(secs => $2) ORDER BY worker`,
       [this.#app, withinMs / 1_000],
     );
     return rows;

@@ -58,6 +58,10 @@ export const arrayText = (type: ColumnType, values: readonly unknown[]): string 
   return `{${text}}`;
 };
 
+/** Parameter text of one value. */
+export const writeValue = ({ type }: NamedColumn, value: unknown): string | null =>
+  value === null || value === undefined ? null : postgresType(type).write(value);
+
 export const readValue = (column: NamedColumn, text: string | null): unknown => (text === null ? null : postgresType(column.type).read(text));
 
 export const selectColumn = (column: NamedColumn): string => {

@@ -7,8 +7,9 @@ import { sqlState, translatePostgresError } from '../../../platform/postgres/err
 import { identifier, qualified } from '../../../platform/postgres/quote';
 import type { PostgresPool } from '../../../platform/postgres/pool';
 import type { AnyProjection } from '../../projection';
-import { identityOf, type ReadModel, type ReadModelDefinition, type Row } from '../../read-model';
-import { readValue, selectColumn } from './columns';
+import type { ReadModel, ReadModelDefinition, Row } from '../../read-model';
+import { rowSelection, selectionSql } from '../../row-query';
+import { castType, readValue, selectColumn, writeValue } from './columns';
 
 type ModelOf<P> = P extends new () => { readonly into: infer M } ? M : P extends { readonly into: infer M } ? M : never;
 /** Name of the read model to its row. */
@@ -28,8 +29,14 @@ const getTypeParser = ((oid: number, format?: 'text' | 'binary'): unknown =>
 /** SQLSTATE of a relation that does not exist: the view of a read model comes with its first activation. */
 const UNDEFINED_TABLE = '42P01';
 
+/** SQLSTATE of a role that may not, and of a transaction that may only read. */
+const ONLY_READING = ['42501', '25006'];
+
 const translated = (error: unknown, models: ReadonlySet<string>, url?: string): RefoldError => {
   const refused = translatePostgresError(error, url);
+  if (ONLY_READING.includes(sqlState(refused) ?? '')) {
+    return new RefoldError('store.read-only', refused.summary, { facts: refused.facts, cause: refused.cause });
+  }
   const model =
     sqlState(refused) === UNDEFINED_TABLE
       ? [...models].find((name) => refused.message.includes(`"${name}"`) || refused.message.includes(`.${name}"`))
@@ -89,16 +96,21 @@ export const openReader = <DB>(options: {
 };
 
 /**
- * All rows of a read model as its active view shows them, by key, in canonical values.
+ * Rows of a read model as its active view shows them, in canonical values.
  * @throws RefoldError `projection.not-active`
  */
-export const readView = async (pool: PostgresPool, viewSchema: string, model: ReadModelDefinition): Promise<readonly Readonly<Record<string, unknown>>[]> => {
-  const order = identityOf(model.columns).map(({ name }) => identifier(name));
+export const readView = async (
+  pool: Pick<PostgresPool, 'rawRows'>,
+  viewSchema: string,
+  model: ReadModelDefinition,
+  selection = rowSelection(model, {}),
+): Promise<readonly Readonly<Record<string, unknown>>[]> => {
+  const values: (string | null)[] = [];
+  const rest = selectionSql(selection, identifier, (column, value) => `$${String(values.push(writeValue(column, value)))}::${castType(column.type)}`);
+  const { columns } = selection;
   try {
-    const rows = await pool.rawRows(
-      `SELECT ${model.columns.map(selectColumn).join(', ')} FROM ${qualified(viewSchema, model.name)} ORDER BY ${order.join(', ')}`,
-    );
-    return rows.map((cells) => Object.fromEntries(model.columns.map((column, i) => [column.name, readValue(column, cells[i]!)])));
+    const rows = await pool.rawRows(`SELECT ${columns.map(selectColumn).join(', ')} FROM ${qualified(viewSchema, model.name)} ${rest}`, values);
+    return rows.map((cells) => Object.fromEntries(columns.map((column, i) => [column.name, readValue(column, cells[i]!)])));
   } catch (error) {
     throw translated(error, new Set([model.name]));
   }

@@ -1,10 +1,12 @@
-import { RefoldError } from '../../../kernel/errors';
-import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
+import { systemClock } from '../../../kernel/clock';
+import { RefoldError, isRefoldError } from '../../../kernel/errors';
+import { retry } from '../../../kernel/retry';
+import { isCommitInDoubt, type PostgresPool, type Sql } from '../../../platform/postgres/pool';
 import type { TopicPartition } from '../../../events/position';
 import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
 import type { Advance, CommitResult, Decision, LateContribution } from '../../read-model-store';
-import { claimCheckpoints, finishIntents, moveCheckpoints, readCheckpoints, recordIntents } from './checkpoints';
+import { claimCheckpoints, finishIntents, moveCheckpoints, readCheckpoints, recordIntents, whatLanded, type Landing } from './checkpoints';
 
 /** Thrown inside a transaction to roll it back with an answer. */
 class Refused extends Error {
@@ -12,6 +14,19 @@ class Refused extends Error {
     super(result.status);
   }
 }
+
+/**
+ * Repeats what lost against another transaction or its connection: a second or so, the rest is up to who runs the worker.
+ * Only for what may be done twice.
+ */
+export const repeated = <T>(work: () => Promise<T>): Promise<T> =>
+  retry(work, {
+    attempts: 6,
+    initialMs: 25,
+    maxMs: 1_000,
+    clock: systemClock,
+    retryable: (error) => isRefoldError(error, 'store.conflict') || isRefoldError(error, 'store.unreachable'),
+  });
 
 /** Checkpoints, decisions and late contributions in the control schema. */
 export class PostgresCheckpointControl implements CheckpointControl {
@@ -68,7 +83,7 @@ export class PostgresCheckpointControl implements CheckpointControl {
     late: readonly LateContribution[],
     write: (sql: Sql) => Promise<boolean>,
   ): Promise<CommitResult> {
-    return this.#unlessRefused(advances, async (sql) => {
+    return this.#unlessRefused(generation, advances, 'moved', async (sql) => {
       const result = await moveCheckpoints(sql, generation.id, advances);
       if (result.status === 'committed') {
         if (!(await write(sql))) {
@@ -81,7 +96,8 @@ export class PostgresCheckpointControl implements CheckpointControl {
   }
 
   intend(generation: Generation, intents: readonly Intent[], late: readonly LateContribution[]): Promise<CommitResult> {
-    return this.#unlessRefused(intents, async (sql) => {
+    const advances = intents.map(({ advance }) => advance);
+    return this.#unlessRefused(generation, advances, 'intended', async (sql) => {
       await sql.query('SET LOCAL synchronous_commit = on'); // rows must never be written for an intent that a crash forgets
       const result = await recordIntents(sql, generation.id, intents);
       if (result.status === 'committed') {
@@ -92,13 +108,39 @@ export class PostgresCheckpointControl implements CheckpointControl {
   }
 
   finish(generation: Generation, partitions: readonly ClaimedPartition[]): Promise<readonly Checkpoint[]> {
-    return finishIntents(this.#pool, generation.id, partitions);
+    return repeated(() => finishIntents(this.#pool, generation.id, partitions)); // done twice it finds no intent, and the partition is claimed anew
   }
 
-  async #unlessRefused(changes: readonly unknown[], work: (sql: Sql) => Promise<CommitResult>): Promise<CommitResult> {
-    if (changes.length === 0) {
-      return { status: 'committed' };
-    }
+  /**
+   * Done again where it lost against another transaction or its connection: the compare-and-set lets it happen once. Where
+   * nobody said how COMMIT ended the checkpoint does.
+   */
+  async #unlessRefused(
+    generation: Generation,
+    advances: readonly Advance[],
+    landing: Landing,
+    work: (sql: Sql) => Promise<CommitResult>,
+  ): Promise<CommitResult> {
+    let isInDoubt = false;
+    const once = async (): Promise<CommitResult> => {
+      if (isInDoubt) {
+        const landed = await whatLanded(this.#pool, generation.id, advances, landing);
+        if (landed !== undefined) {
+          return landed;
+        }
+        isInDoubt = false;
+      }
+      try {
+        return await this.#once(work);
+      } catch (error) {
+        isInDoubt = isCommitInDoubt(error);
+        throw error;
+      }
+    };
+    return advances.length === 0 ? { status: 'committed' } : repeated(once);
+  }
+
+  async #once(work: (sql: Sql) => Promise<CommitResult>): Promise<CommitResult> {
     try {
       return await this.#pool.transaction(async (sql) => {
         const result = await work(sql);

@@ -5,7 +5,7 @@ import type { ProjectionDefinition } from '../../definition';
 import type { Checkpoint, Generation, StoppedBy } from '../../generations';
 import type { BatchCommit, CommitResult, Decision, GenerationStore, ReadModelStore, StampedRow } from '../../read-model-store';
 import { compareText, keyText } from '../../values';
-import { PostgresCheckpointControl } from './checkpoint-control';
+import { PostgresCheckpointControl, repeated } from './checkpoint-control';
 import { readValue } from './columns';
 import { assertTable, createTable, tableExists } from './table';
 import { writesFor, type Writes } from './writes';
@@ -69,7 +69,7 @@ class PostgresGenerationStore implements GenerationStore {
       return new Map();
     }
     const { columns, keys: keyColumns } = this.#definition.model;
-    const rows = await this.#pool.rawRows(this.#writes.load, [keys]);
+    const rows = await repeated(() => this.#pool.rawRows(this.#writes.load, [keys]));
     return new Map(
       rows.map((cells) => {
         const row = Object.freeze(Object.fromEntries(columns.map((column, i) => [column.name, readValue(column, cells[i]!)])));

@@ -27,6 +27,7 @@ import type { CommandJournal, Outbox } from '../commands/journal';
 import { RefoldError } from '../kernel/errors';
 import { ClickHouseReadModelStore } from '../projections/adapters/clickhouse/store';
 import { PostgresCatalog } from '../projections/adapters/postgres/catalog';
+import { PostgresModelIndexes } from '../projections/adapters/postgres/indexes';
 import { PostgresCheckpointControl } from '../projections/adapters/postgres/checkpoint-control';
 import { PostgresReadModelStore } from '../projections/adapters/postgres/store';
 import type { GenerationCatalog, StoreKind } from '../projections/generations';
@@ -70,6 +71,8 @@ export const TOKENS = {
   /** Wraps every command, the first outermost. */
   middleware: token<readonly CommandMiddleware[]>('middleware'),
   catalog: token<GenerationCatalog>('catalog'),
+  /** Of read models in Postgres, beside those that they declare. */
+  indexes: token<PostgresModelIndexes>('indexes'),
   stores: token<ReadonlyMap<StoreKind, ReadModelStore>>('stores'),
   switches: token<ReadonlyMap<StoreKind, StoreSwitch>>('switches'),
   replayObserver: token<NonNullable<ReplayParts['observe']>>('replay-observer'),
@@ -107,11 +110,17 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.outbox, (c) => outboxOf(app, c));
   part(TOKENS.middleware, () => []);
   part(TOKENS.catalog, (c) => new PostgresCatalog({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.indexes, (c) => indexesOf(app, c));
   part(TOKENS.stores, (c) => storesOf(configuration, addresses, c));
   part(TOKENS.switches, (c) => switchesOf(app, addresses, c));
   part(TOKENS.replayObserver, () => () => undefined);
   part(TOKENS.coordinator, (c) => coordinatorOf(app, configuration, c));
   return container;
+};
+
+const indexesOf = (app: App, c: DependencyContainer): PostgresModelIndexes => {
+  const models = app.projections.filter(({ stores }) => stores.includes('postgres')).map(({ model }) => model);
+  return new PostgresModelIndexes({ pool: c.resolve(TOKENS.pool), app: app.name, catalog: c.resolve(TOKENS.catalog), models });
 };
 
 /** In the order in which they switch: the one with transactions first, where more can be refused. */

@@ -6,6 +6,7 @@ import { addLagCommands, portNumber } from './lag-program';
 import { migrateAction } from './migrate-command';
 import { projectionsListAction } from './projections-command';
 import { diffAction, listAction, moveAction, retireAction, startAction, statusAction, type RetireFlags } from './replay-commands';
+import { addModelCommands } from './models-commands';
 import { parseWanted, type WantedProjection } from './replay-choice';
 import { runAction, type RunFlags } from './run-command';
 import { addSchemaCommands } from './schemas-commands';
@@ -112,6 +113,7 @@ const addCommands = (program: Command, perform: Perform): void => {
     .command('list')
     .description('projections in code, generations built, how far they are')
     .action((_: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), projectionsListAction));
+  addModelCommands(program, perform);
   addTopicCommands(program, perform);
   addSchemaCommands(program, perform);
   addReplayCommands(program, perform);

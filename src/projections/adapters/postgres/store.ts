@@ -7,6 +7,7 @@ import type { BatchCommit, CommitResult, Decision, GenerationStore, ReadModelSto
 import { compareText, keyText } from '../../values';
 import { PostgresCheckpointControl, repeated } from './checkpoint-control';
 import { readValue } from './columns';
+import { addedIndexes, lockProvision } from './indexes';
 import { assertTable, createTable, tableExists } from './table';
 import { writesFor, type Writes } from './writes';
 
@@ -24,12 +25,12 @@ export class PostgresReadModelStore implements ReadModelStore {
 
   async provision(generation: Generation, definition: ProjectionDefinition): Promise<void> {
     await this.#pool.transaction(async (sql) => {
-      await sql.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`refold:provision:${generation.table}`]);
+      await lockProvision(sql, generation);
       if (await tableExists(sql, generation)) {
         return;
       }
       await ensureSchema(sql, generation.viewSchema);
-      for (const statement of createTable(generation, definition)) {
+      for (const statement of [...createTable(generation, definition), ...(await addedIndexes(sql, generation))]) {
         await sql.query(statement);
       }
     });

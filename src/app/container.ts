@@ -88,7 +88,7 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.clock, () => systemClock);
   part(TOKENS.logger, () => silentLogger);
   part(TOKENS.pool, () => new PostgresPool({ url: addresses.postgresUrl, max: 16, applicationName: `refold ${app.name}` }));
-  part(TOKENS.clickhouse, () => new ClickHouse({ url: addresses.clickhouseUrl, applicationName: `refold ${app.name}` }));
+  part(TOKENS.clickhouse, () => new ClickHouse({ url: addresses.clickhouseUrl, applicationName: `refold ${app.name}`, topology: configuration.clickhouse }));
   part(TOKENS.log, (c): EventLog => {
     const shared = { clock: c.resolve(TOKENS.clock), logger: c.resolve(TOKENS.logger) };
     return configuration.log === 'kafka'

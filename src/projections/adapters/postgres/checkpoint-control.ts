@@ -1,11 +1,10 @@
-import { systemClock } from '../../../kernel/clock';
-import { RefoldError, isRefoldError } from '../../../kernel/errors';
-import { retry } from '../../../kernel/retry';
+import { RefoldError } from '../../../kernel/errors';
 import { isCommitInDoubt, type PostgresPool, type Sql } from '../../../platform/postgres/pool';
 import type { TopicPartition } from '../../../events/position';
 import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
 import type { Advance, CommitResult, Decision, LateContribution } from '../../read-model-store';
+import { repeated } from '../../repeated';
 import { claimCheckpoints, finishIntents, moveCheckpoints, readCheckpoints, recordIntents, whatLanded, type Landing } from './checkpoints';
 
 /** Thrown inside a transaction to roll it back with an answer. */
@@ -14,19 +13,6 @@ class Refused extends Error {
     super(result.status);
   }
 }
-
-/**
- * Repeats what lost against another transaction or its connection: a second or so, the rest is up to who runs the worker.
- * Only for what may be done twice.
- */
-export const repeated = <T>(work: () => Promise<T>): Promise<T> =>
-  retry(work, {
-    attempts: 6,
-    initialMs: 25,
-    maxMs: 1_000,
-    clock: systemClock,
-    retryable: (error) => isRefoldError(error, 'store.conflict') || isRefoldError(error, 'store.unreachable'),
-  });
 
 /** Checkpoints, decisions and late contributions in the control schema. */
 export class PostgresCheckpointControl implements CheckpointControl {

@@ -228,6 +228,7 @@ const run = async (size: ChaosSize, { postgres, cluster, analytics }: Services):
   let failures = 0;
   const facts = history(size.events, size.seed);
   const plan = planOf(size.disturbances, random);
+  const fences: string[] = [];
   try {
     await connection.migrate();
     Array.from({ length: WORKERS }, () => scene.join());
@@ -239,7 +240,9 @@ const run = async (size: ChaosSize, { postgres, cluster, analytics }: Services):
         }
       })();
       await systemClock.sleep(random() * 1_500);
+      const before = scene.fenced;
       await Promise.all([appending, i < plan.length ? scene.disturb(plan[i]!) : undefined]);
+      fences.push(`${plan[i] ?? 'calm'} ${String(scene.fenced - before)}`);
     }
     await scene.calm();
     await until(() => everythingIsFolded(connection, topic), `everything is folded, seed ${String(size.seed)}`, size.timeoutMs / 2);
@@ -248,7 +251,7 @@ const run = async (size: ChaosSize, { postgres, cluster, analytics }: Services):
   }
   try {
     process.stderr.write(
-      `seed ${String(size.seed)}: ${String(size.events)} events, ${plan.join(' ')}; ${((Date.now() - began) / 1_000).toFixed(0)} s, ` +
+      `seed ${String(size.seed)}: ${String(size.events)} events; fenced meanwhile: ${fences.join(', ')}; ${((Date.now() - began) / 1_000).toFixed(0)} s, ` +
         `${String(scene.fenced)} fenced, ${String(scene.givenUp)} workers gave up, ${String(failures)} failed appends\n`,
     );
     await expectExact(connection, topic, facts);

@@ -138,7 +138,7 @@ describeWithClickHouse('the ClickHouse store under stress', () => {
     await store.remove(generation);
   });
 
-  it('a log that ends before what was folded is refused, not waited for', async () => {
+  it('a log that ends before what was folded is refused before anything is read', async () => {
     const definition = definitionOf(OrderSummary);
     const { bench, catalog, generation } = await build(
       definition,

@@ -1,6 +1,7 @@
 import { durationMs, type Duration } from '../kernel/duration';
 import { RefoldError, isRefoldError } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
+import { ONE_SERVER, type Topology } from '../platform/clickhouse/topology';
 import { checkedKafka, kafkaFromEnvironment, type KafkaSettings } from './kafka-settings';
 import { RELAY_DEFAULTS, type RelayOptions } from '../commands/relay';
 import { RUNNER_DEFAULTS, type RunnerOptions } from '../projections/engine/runner-parts';
@@ -39,6 +40,8 @@ export interface Configuration {
   readonly kafka: Partial<KafkaSettings>;
   /** `http://user:password@host:8123/database` or `https://…` of ClickHouse, where the database exists; empty: an embedded one is started if a projection is stored there. */
   readonly clickhouseUrl: string;
+  /** Whether tables in ClickHouse are replicated, and on the servers of which cluster they are made. */
+  readonly clickhouse: Partial<Topology>;
   /** `http(s)://…` of a registry with the Confluent API, with its path; may carry user and password. Empty: schemas lie in Postgres. */
   readonly registryUrl: string;
   /** Counts more than what the URL says; so does the password. */
@@ -65,6 +68,7 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
   log: '',
   kafka: {},
   clickhouseUrl: '',
+  clickhouse: {},
   registryUrl: '',
   registryUser: '',
   registryPassword: '',
@@ -80,6 +84,7 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
 /** A configuration with every default filled in. */
 export interface ResolvedConfiguration extends Configuration {
   readonly kafka: KafkaSettings;
+  readonly clickhouse: Topology;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -133,6 +138,23 @@ const requireRetireDelay = (delay: Duration): void => {
   }
 };
 
+const checkedTopology = ({ clickhouse, clickhouseUrl }: Configuration): Topology => {
+  const topology = resolveOptions('clickhouse', ONE_SERVER, clickhouse);
+  if (typeof topology.cluster !== 'string' || typeof topology.replicated !== 'boolean') {
+    throw new RefoldError('config.invalid', 'clickhouse: cluster has to be the name of a cluster, replicated true or false');
+  }
+  if (topology.cluster !== '' && !topology.replicated) {
+    throw new RefoldError(
+      'config.invalid',
+      'clickhouse: on the servers of a cluster tables have to be replicated, else each would hold what was inserted there',
+    );
+  }
+  if (topology.replicated && clickhouseUrl === '') {
+    throw new RefoldError('config.invalid', 'clickhouse: replicated is given and no address; an embedded one has nobody to replicate to');
+  }
+  return topology;
+};
+
 const checked = (configuration: Configuration): ResolvedConfiguration => {
   const kafka = checkedKafka(configuration.kafka);
   const log = configuration.log || (kafka.brokers.length > 0 ? 'kafka' : 'postgres');
@@ -151,6 +173,7 @@ const checked = (configuration: Configuration): ResolvedConfiguration => {
   if (configuration.clickhouseUrl !== '' && !(/^https?:\/\//.test(configuration.clickhouseUrl) && URL.canParse(configuration.clickhouseUrl))) {
     throw new RefoldError('config.invalid', 'the address of ClickHouse must be a URL that begins with http:// or https://');
   }
+  const clickhouse = checkedTopology(configuration);
   requireRetireDelay(configuration.retireDelay);
   if (configuration.registryToken !== '' && (configuration.registryUser !== '' || configuration.registryPassword !== '')) {
     throw new RefoldError('config.invalid', 'the schema registry is given a token and a user or password; it can be one of both');
@@ -165,6 +188,7 @@ const checked = (configuration: Configuration): ResolvedConfiguration => {
     ...configuration,
     log,
     kafka,
+    clickhouse,
     worker: checkedWorker(configuration.worker),
     relay: configuration.relay !== false && checkedNumbers('relay', RELAY_DEFAULTS, configuration.relay),
   };

@@ -27,6 +27,7 @@ import type { CommandJournal, Outbox } from '../commands/journal';
 import { RefoldError } from '../kernel/errors';
 import { ClickHouseReadModelStore } from '../projections/adapters/clickhouse/store';
 import { PostgresCatalog } from '../projections/adapters/postgres/catalog';
+import { PostgresModelIndexes } from '../projections/adapters/postgres/indexes';
 import { PostgresCheckpointControl } from '../projections/adapters/postgres/checkpoint-control';
 import { PostgresParkingLot } from '../projections/adapters/postgres/parking-lot';
 import { PostgresPauses } from '../projections/adapters/postgres/pauses';
@@ -81,6 +82,8 @@ export const TOKENS = {
   pauses: token<Pauses>('pauses'),
   reactorPositions: token<ReactorPositions>('reactor-positions'),
   parkedBook: token<ParkedBook>('parked-book'),
+  /** Of read models in Postgres, beside those that they declare. */
+  indexes: token<PostgresModelIndexes>('indexes'),
   stores: token<ReadonlyMap<StoreKind, ReadModelStore>>('stores'),
   switches: token<ReadonlyMap<StoreKind, StoreSwitch>>('switches'),
   replayObserver: token<NonNullable<ReplayParts['observe']>>('replay-observer'),
@@ -96,7 +99,7 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.clock, () => systemClock);
   part(TOKENS.logger, () => silentLogger);
   part(TOKENS.pool, () => new PostgresPool({ url: addresses.postgresUrl, max: 16, applicationName: `refold ${app.name}` }));
-  part(TOKENS.clickhouse, () => new ClickHouse({ url: addresses.clickhouseUrl, applicationName: `refold ${app.name}` }));
+  part(TOKENS.clickhouse, () => new ClickHouse({ url: addresses.clickhouseUrl, applicationName: `refold ${app.name}`, topology: configuration.clickhouse }));
   part(TOKENS.log, (c): EventLog => {
     const shared = { clock: c.resolve(TOKENS.clock), logger: c.resolve(TOKENS.logger) };
     return configuration.log === 'kafka'
@@ -122,11 +125,17 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.pauses, (c) => new PostgresPauses({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.reactorPositions, (c) => new PostgresReactorPositions({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.parkedBook, (c) => new PostgresParkedBook({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.indexes, (c) => indexesOf(app, c));
   part(TOKENS.stores, (c) => storesOf(configuration, addresses, c));
   part(TOKENS.switches, (c) => switchesOf(app, addresses, c));
   part(TOKENS.replayObserver, () => () => undefined);
   part(TOKENS.coordinator, (c) => coordinatorOf(app, configuration, c));
   return container;
+};
+
+const indexesOf = (app: App, c: DependencyContainer): PostgresModelIndexes => {
+  const models = app.projections.filter(({ stores }) => stores.includes('postgres')).map(({ model }) => model);
+  return new PostgresModelIndexes({ pool: c.resolve(TOKENS.pool), app: app.name, catalog: c.resolve(TOKENS.catalog), models });
 };
 
 /** In the order in which they switch: the one with transactions first, where more can be refused. */

@@ -206,9 +206,10 @@ export const ERROR_CODES = {
     'A table or view that refold did not make has the name of the read model.',
     'Rename it or the read model; refold never replaces what is not its own.',
   ),
+  'index.invalid': entry('An index cannot be made of the columns named.', 'Name columns of the read model that are not indexed yet; nothing was recorded.'),
   'store.ahead-of-log': entry(
-    'A store holds rows of positions that its checkpoint has not reached.',
-    'The control schema was restored from an older backup, or somebody else writes to the table. Replay the projection.',
+    'A store holds rows of positions that its checkpoint has not reached, or its checkpoint lies beyond the end of the log.',
+    'The control schema or the log was restored from an older backup, the topic was made anew, or somebody else writes to the table. Restore what is missing, or replay the projection.',
   ),
   'store.repeat-differs': entry(
     'A batch that was in doubt is folded otherwise than the first time.',

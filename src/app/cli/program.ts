@@ -7,6 +7,7 @@ import { migrateAction } from './migrate-command';
 import { addParkedCommands } from './parked-program';
 import { addPauseCommands } from './pause-commands';
 import { projectionsListAction } from './projections-command';
+import { addModelCommands } from './models-commands';
 import { addReactorCommands } from './reactors-commands';
 import { cutoverAction, diffAction, listAction, moveAction, retireAction, startAction, statusAction, type RetireFlags } from './replay-commands';
 import { parseWanted, type WantedProjection } from './replay-choice';
@@ -132,6 +133,7 @@ const addCommands = (program: Command, perform: Perform): void => {
     .command('list')
     .description('projections in code, generations built, how far they are')
     .action((_: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), projectionsListAction));
+  addModelCommands(program, perform);
   addTopicCommands(program, perform);
   addSchemaCommands(program, perform);
   addReplayCommands(program, perform);

@@ -1,6 +1,7 @@
 import { createClient, type ClickHouseClient, type ClickHouseSettings } from '@clickhouse/client';
 import { translateClickHouseError } from './errors';
 import { identifier } from './quote';
+import { ONE_SERVER, consistentReads, consistentWrites, type Topology } from './topology';
 
 /** A cell of a row as JSON carries it; 64-bit and larger integers as text, so that they keep their digits. */
 export type Cell = string | number | boolean | null;
@@ -51,9 +52,11 @@ export class ClickHouse {
   readonly #client: ClickHouseClient;
   readonly #patient: ClickHouseClient;
   readonly #host: string;
+  readonly topology: Topology;
 
   /** @param options.requestTimeoutMs default 60,000 */
-  constructor(options: { readonly url: string; readonly applicationName?: string; readonly requestTimeoutMs?: number }) {
+  constructor(options: { readonly url: string; readonly applicationName?: string; readonly requestTimeoutMs?: number; readonly topology?: Topology }) {
+    this.topology = options.topology ?? ONE_SERVER;
     const url = new URL(options.url);
     this.#host = url.host;
     this.database = decodeURIComponent(url.pathname.slice(1)) || 'default';
@@ -91,7 +94,7 @@ export class ClickHouse {
    * @throws RefoldError `store.*`; after `store.unreachable` the rows may or may not have been written
    */
   async insert(table: string, columns: readonly [string, ...string[]], rows: readonly CellRow[], token: string): Promise<void> {
-    const settings = { ...ONE_BLOCK, insert_deduplicate: 1 as const, insert_deduplication_token: token };
+    const settings = { ...ONE_BLOCK, ...consistentWrites(this.topology), insert_deduplicate: 1 as const, insert_deduplication_token: token };
     await this.#translated(() =>
       this.#client.insert({
         table,
@@ -109,7 +112,8 @@ export class ClickHouse {
 
   #read(client: ClickHouseClient, sql: string, parameters: Parameters): Promise<readonly CellRow[]> {
     return this.#translated(async () => {
-      const result = await client.query({ query: sql, query_params: { ...parameters }, format: 'JSONCompactEachRow', clickhouse_settings: READING });
+      const settings = { ...READING, ...consistentReads(this.topology) };
+      const result = await client.query({ query: sql, query_params: { ...parameters }, format: 'JSONCompactEachRow', clickhouse_settings: settings });
       return result.json<CellRow>();
     });
   }

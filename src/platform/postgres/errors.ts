@@ -17,8 +17,8 @@ const DENIED = /^(28|3D000)/;
 /** Rolled back because of somebody else: deadlock, serialization, a lock that was not to be had. */
 const CONFLICT = /^(40|55P03)/;
 
-/** What was written does not fit: data exceptions (22), and constraints other than uniqueness, which tells of a race. */
-const VALUE_REFUSED = /^(22|23502|23503|23514)/;
+/** What was written does not fit: data exceptions (22), constraints other than uniqueness, which tells of a race, and text too long for its index (54000). */
+const VALUE_REFUSED = /^(22|23502|23503|23514|54000)/;
 
 /** No such table, and it is one of the control schema: every statement names those with their schema. */
 const isControlSchemaMissing = ({ code, message }: DatabaseError): boolean => code === '42P01' && /\brefold\./.test(message);

@@ -1,5 +1,5 @@
 import { types, type Pool, type PoolClient, type PoolConfig } from 'pg';
-import type { RefoldError } from '../../kernel/errors';
+import { RefoldError, isRefoldError } from '../../kernel/errors';
 import { borrow, openConnections, type Loan } from './connections';
 import { translatePostgresError } from './errors';
 
@@ -66,6 +66,12 @@ const parsers: PoolConfig['types'] = {
     oid === types.builtins.INT8 && format !== 'binary' ? Number : types.getTypeParser(oid, format)) as typeof types.getTypeParser,
 };
 
+const inDoubt = ({ code, summary, facts, cause }: RefoldError): RefoldError =>
+  new RefoldError(code, summary, { facts: { ...facts, commit: 'in doubt' }, cause });
+
+/** The connection was lost when COMMIT had been sent: the transaction may have committed, may yet, or may not have. */
+export const isCommitInDoubt = (error: unknown): boolean => isRefoldError(error, 'store.unreachable') && error.facts['commit'] === 'in doubt';
+
 /** Connections to one Postgres database. Errors of the driver are translated into refold's. */
 export class PostgresPool implements Sql {
   readonly #pool: Pool;
@@ -88,7 +94,10 @@ export class PostgresPool implements Sql {
     return this.#sql.rawRows(text, values);
   }
 
-  /** Runs `work` in one transaction on one connection; rolls back if it throws. @throws RefoldError `store.unreachable`, `store.conflict`, `store.failed` */
+  /**
+   * Runs `work` in one transaction on one connection; rolls back if it throws.
+   * @throws RefoldError `store.unreachable` (see {@link isCommitInDoubt}), `store.conflict`, `store.failed`
+   */
   async transaction<T>(work: (sql: Sql) => Promise<T>, begin = 'BEGIN'): Promise<T> {
     return this.session(async (sql) => {
       let result: T;
@@ -100,7 +109,11 @@ export class PostgresPool implements Sql {
         await sql.query('ROLLBACK').catch(() => undefined); // the connection is broken: its transaction is gone with it
         throw error;
       }
-      await sql.query('COMMIT');
+      try {
+        await sql.query('COMMIT');
+      } catch (error) {
+        throw isRefoldError(error, 'store.unreachable') ? inDoubt(error) : error;
+      }
       return result;
     });
   }

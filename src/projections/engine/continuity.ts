@@ -1,5 +1,7 @@
+import { systemClock } from '../../kernel/clock';
 import { RefoldError, isRefoldError } from '../../kernel/errors';
 import type { EventLog, LogBatch } from '../../events/event-log';
+import { partitionId } from '../../events/position';
 import { generationLabel, type Checkpoint, type Fingerprint, type Generation } from '../generations';
 
 const readFingerprint = async (log: EventLog, { topic, partition }: Checkpoint, { offset }: Fingerprint): Promise<LogBatch | undefined> => {
@@ -14,12 +16,43 @@ const readFingerprint = async (log: EventLog, { topic, partition }: Checkpoint, 
   }
 };
 
+/** A new leader may for a moment know less than what its predecessor let us read. */
+const ASKED = 4;
+const ASK_AGAIN_MS = 500;
+
+/** The partition that was folded further than its log goes, and where that ends. */
+const aheadOf = async (log: EventLog, checkpoints: readonly Checkpoint[]): Promise<{ readonly checkpoint: Checkpoint; readonly end: number } | undefined> => {
+  const ends = new Map((await log.heads([...new Set(checkpoints.map(({ topic }) => topic))])).map((head) => [partitionId(head), head.end]));
+  const ahead = checkpoints.find((checkpoint) => checkpoint.next > (ends.get(partitionId(checkpoint)) ?? Infinity));
+  return ahead && { checkpoint: ahead, end: ends.get(partitionId(ahead))! };
+};
+
+/**
+ * A log restored from an older backup would fill the offsets that were folded already with other records, silently.
+ * @throws RefoldError `store.ahead-of-log`
+ */
+const checkHeads = async (log: EventLog, generation: Generation, checkpoints: readonly Checkpoint[]): Promise<void> => {
+  for (let asked = 1; checkpoints.length > 0; asked += 1) {
+    const ahead = await aheadOf(log, checkpoints);
+    if (ahead === undefined) {
+      return;
+    }
+    if (asked === ASKED) {
+      const { checkpoint, end } = ahead;
+      const facts = { topic: checkpoint.topic, partition: checkpoint.partition, next: checkpoint.next, end };
+      throw new RefoldError('store.ahead-of-log', `${generationLabel(generation)} has folded records that the log does not hold`, { facts });
+    }
+    await systemClock.sleep(ASK_AGAIN_MS);
+  }
+};
+
 /**
  * Compares the last record folded with what the log holds there, so that a recreated or rewound topic is noticed
  * before anything of it is folded.
- * @throws RefoldError `log.rewound` with the position
+ * @throws RefoldError `log.rewound` with the position, `store.ahead-of-log` where the log ends before it
  */
 export const checkFingerprints = async (log: EventLog, generation: Generation, checkpoints: readonly Checkpoint[]): Promise<void> => {
+  await checkHeads(log, generation, checkpoints);
   await Promise.all(
     checkpoints.map(async (checkpoint) => {
       const { fingerprint, topic, partition } = checkpoint;

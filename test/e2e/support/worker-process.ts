@@ -22,6 +22,8 @@ export interface WorkerOrder {
   readonly killDelayMs: number;
   /** Right before its next commit after so many it stops, as SIGSTOP does, with a folded batch in its hands. */
   readonly stopAfterCommits?: number;
+  /** @defaultValue 1500 */
+  readonly sessionTimeoutMs?: number;
 }
 
 /** The stores as they are, with something done before each commit. */
@@ -69,7 +71,7 @@ const main = async (): Promise<void> => {
     },
   });
   const worker = connection.worker({
-    options: { pollMs: 50, replayBatch: order.batch, liveBatch: order.batch, sessionTimeoutMs: 1_500 },
+    options: { pollMs: 50, replayBatch: order.batch, liveBatch: order.batch, sessionTimeoutMs: order.sessionTimeoutMs ?? 1_500 },
     observe: (_, event) => {
       commits += event.kind === 'committed' ? 1 : 0;
       if (event.kind === 'fenced') {

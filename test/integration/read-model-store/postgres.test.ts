@@ -139,6 +139,8 @@ describeWithPostgres('read models in Postgres', () => {
     const role = `refold_least_${randomBytes(5).toString('hex')}`;
     await pool.query(`CREATE ROLE ${role} LOGIN PASSWORD 'least'`);
     await pool.query(`GRANT CREATE, USAGE ON SCHEMA public TO ${role}`);
+    await pool.query(`GRANT USAGE ON SCHEMA refold TO ${role}`);
+    await pool.query(`GRANT SELECT ON refold.model_indexes TO ${role}`);
     const url = new URL(database.url);
     url.username = role;
     url.password = 'least';

@@ -30,6 +30,7 @@ describe('configuration', () => {
     expect(resolveConfiguration()).toEqual({
       postgresUrl: '',
       log: 'postgres',
+      clickhouse: { cluster: '', replicated: false },
       kafka: KAFKA_DEFAULTS,
       clickhouseUrl: '',
       registryUrl: '',

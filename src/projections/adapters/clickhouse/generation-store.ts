@@ -8,6 +8,7 @@ import { generationLabel, type Checkpoint, type Generation, type StoppedBy } fro
 import type { ParkedEvent, ParkedSequence, Redriven, SequenceName } from '../../parking';
 import { identityOf } from '../../read-model';
 import type { Advance, BatchCommit, CommitResult, Decision, GenerationStore, Merge, StampedRow } from '../../read-model-store';
+import { repeated } from '../../repeated';
 import { keyText } from '../../values';
 import { addTo, byPartition, evidenceOf, identityTexts, keyValue, valuesOfMerge, versionOf, type Evidence, type VersionedRow } from './rows';
 import type { StoredRow, StoredRows } from './stored-rows';
@@ -109,7 +110,8 @@ export class ClickHouseGenerationStore implements GenerationStore {
     if (recorded.status !== 'committed') {
       return recorded;
     }
-    await this.#rows.insert(block, this.#token(batch.advances));
+    const token = this.#token(batch.advances);
+    await repeated(() => this.#rows.insert(block, token)); // where it had landed after all, the token tells
     return this.#finish(batch.advances, redriven);
   }
 

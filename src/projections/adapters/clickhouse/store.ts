@@ -1,5 +1,6 @@
 import type { ClickHouse } from '../../../platform/clickhouse/client';
 import { qualified } from '../../../platform/clickhouse/quote';
+import { onCluster, type Topology } from '../../../platform/clickhouse/topology';
 import type { CheckpointControl } from '../../checkpoint-control';
 import type { Generation } from '../../generations';
 import type { GenerationStore, ReadModelStore } from '../../read-model-store';
@@ -33,27 +34,47 @@ export class ClickHouseReadModelStore implements ReadModelStore {
   /** An exact copy of the rows as they are now, made of links to their files; answers the name of the view over it. */
   async copy(generation: Generation): Promise<string> {
     await this.removeCopy(generation);
-    const { rows, view } = copyNames(generation);
-    const { viewSchema } = generation;
-    await this.#clickhouse.command(`CREATE TABLE ${qualified(viewSchema, rows)} CLONE AS ${qualified(viewSchema, rowsTable(generation))}`);
-    await this.#clickhouse.command(`CREATE VIEW ${qualified(viewSchema, view)} AS ${readableSelect(generation, rows)}`);
-    return view;
+    await this.#do(copyStatements(generation, this.#clickhouse.topology));
+    return copyNames(generation).view;
   }
 
   async removeCopy(generation: Generation): Promise<void> {
     const { rows, view } = copyNames(generation);
-    await this.#clickhouse.command(`DROP VIEW IF EXISTS ${qualified(generation.viewSchema, view)}`);
-    await this.#clickhouse.command(`DROP TABLE IF EXISTS ${qualified(generation.viewSchema, rows)} SYNC`);
+    await this.#do(dropStatements(generation.viewSchema, { rows, view }, this.#clickhouse.topology));
   }
 
   async remove(generation: Generation): Promise<void> {
     await this.removeCopy(generation);
-    await this.#clickhouse.command(`DROP VIEW IF EXISTS ${qualified(generation.viewSchema, generation.table)}`);
-    await this.#clickhouse.command(`DROP TABLE IF EXISTS ${qualified(generation.viewSchema, rowsTable(generation))} SYNC`);
+    await this.#do(dropStatements(generation.viewSchema, { rows: rowsTable(generation), view: generation.table }, this.#clickhouse.topology));
+  }
+
+  async #do(statements: readonly string[]): Promise<void> {
+    for (const statement of statements) {
+      await this.#clickhouse.command(statement);
+    }
   }
 }
 
-const copyNames = (generation: Generation): { readonly rows: string; readonly view: string } => ({
+interface Names {
+  readonly rows: string;
+  readonly view: string;
+}
+
+export const copyStatements = (generation: Generation, topology: Topology): readonly string[] => {
+  const { rows, view } = copyNames(generation);
+  const { viewSchema } = generation;
+  return [
+    `CREATE TABLE ${qualified(viewSchema, rows)}${onCluster(topology)} CLONE AS ${qualified(viewSchema, rowsTable(generation))}`,
+    `CREATE VIEW ${qualified(viewSchema, view)}${onCluster(topology)} AS ${readableSelect(generation, rows)}`,
+  ];
+};
+
+export const dropStatements = (database: string, { rows, view }: Names, topology: Topology): readonly string[] => [
+  `DROP VIEW IF EXISTS ${qualified(database, view)}${onCluster(topology)}`,
+  `DROP TABLE IF EXISTS ${qualified(database, rows)}${onCluster(topology)} SYNC`,
+];
+
+const copyNames = (generation: Generation): Names => ({
   rows: `${rowsTable(generation)}_compared`,
   view: `${generation.table}_compared`,
 });

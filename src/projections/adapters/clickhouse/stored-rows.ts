@@ -1,9 +1,11 @@
+import { RefoldError } from '../../../kernel/errors';
 import type { TopicPartition } from '../../../events/position';
 import type { Cell, CellRow, ClickHouse, Parameters } from '../../../platform/clickhouse/client';
 import { identifier, qualified } from '../../../platform/clickhouse/quote';
 import type { Generation } from '../../generations';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type { StampedRow } from '../../read-model-store';
+import { repeated } from '../../repeated';
 import { plainType, readCell, selectColumn } from './columns';
 import { cellsOf, type Evidence, type VersionedRow } from './rows';
 import { STAMP_COLUMNS, rowsTable } from './table';
@@ -12,6 +14,14 @@ import { STAMP_COLUMNS, rowsTable } from './table';
 export interface StoredRow extends StampedRow {
   readonly deleted: boolean;
 }
+
+/**
+ * Characters of one block. A block is one insert and cannot be split, so a batch that makes a larger one is halved. What
+ * several workers send at once has to find room in the memory of a small server.
+ */
+const LARGEST_BLOCK = 32_000_000;
+
+const sizeOfCells = (cells: CellRow): number => cells.reduce<number>((sum, cell) => sum + (typeof cell === 'string' ? cell.length : 8), 0);
 
 /** Bytes of keys in one query: a server takes parameters of up to 128 KiB (`http_max_field_value_size`). */
 const KEYS_AT_ONCE = 120_000;
@@ -48,9 +58,21 @@ export class StoredRows {
     this.#identity = identityOf(generation.columns);
   }
 
-  /** Rows as they are sent. @throws RefoldError `store.value-refused` */
+  /** Rows as they are sent. @throws RefoldError `store.value-refused` for a value that its column cannot hold, and where all together are too much */
   blockOf(rows: readonly VersionedRow[]): readonly CellRow[] {
-    return rows.map((row) => cellsOf(this.#columns, row));
+    const block: CellRow[] = [];
+    let size = 0;
+    for (const row of rows) {
+      const cells = cellsOf(this.#columns, row);
+      block.push(cells);
+      size += sizeOfCells(cells);
+      if (size > LARGEST_BLOCK) {
+        throw new RefoldError('store.value-refused', `the rows of one batch are too large for one insert into clickhouse`, {
+          facts: { table: this.#table, rows: rows.length, limit: LARGEST_BLOCK },
+        });
+      }
+    }
+    return block;
   }
 
   /** Inserts all rows as one block. */
@@ -66,10 +88,8 @@ export class StoredRows {
     for (const chunk of chunksOf(keys)) {
       const { where, parameters } = this.#identified(chunk);
       const own = partition === undefined ? '' : ' AND _topic = {topic:String} AND _partition = {partition:UInt32}';
-      const rows = await this.#clickhouse.rows(`SELECT ${select} FROM ${this.#table} FINAL WHERE ${where}${own}`, {
-        ...parameters,
-        ...(partition === undefined ? {} : { topic: partition.topic, partition: partition.partition }),
-      });
+      const given = { ...parameters, ...(partition === undefined ? {} : { topic: partition.topic, partition: partition.partition }) };
+      const rows = await repeated(() => this.#clickhouse.rows(`SELECT ${select} FROM ${this.#table} FINAL WHERE ${where}${own}`, given));
       read.push(...rows.map((cells) => this.#storedRow(cells)));
     }
     return read;

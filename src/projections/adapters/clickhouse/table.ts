@@ -1,6 +1,7 @@
 import { RefoldError } from '../../../kernel/errors';
 import type { ClickHouse } from '../../../platform/clickhouse/client';
 import { identifier, literal, qualified } from '../../../platform/clickhouse/quote';
+import { ONE_SERVER, newestWins, onCluster, type Topology } from '../../../platform/clickhouse/topology';
 import { generationLabel, type Generation } from '../../generations';
 import { missingTable, schemaDrift } from '../../schema-drift';
 import type { NamedColumn } from '../../read-model';
@@ -68,16 +69,15 @@ const ownership = ({ app, id, createdAt }: Generation): string => JSON.stringify
  * DDL of a generation: the table of its rows and the view over it. Of rows with the same key the highest version counts;
  * a deleted one keeps its version, so that an older row that lands late stays invisible.
  */
-export const createTable = (generation: Generation): readonly string[] => {
+export const createTable = (generation: Generation, topology: Topology = ONE_SERVER): readonly string[] => {
   const { viewSchema, table, columns } = generation;
   const declared = [...columns.map((column) => [identifier(column.name), columnType(column)] as const), ...STAMPS].map(([name, type]) => `${name} ${type}`);
   const rows = rowsTable(generation);
   return [
-    `CREATE TABLE IF NOT EXISTS ${qualified(viewSchema, rows)} (${declared.join(', ')})
-     ENGINE = ReplacingMergeTree(_version) ORDER BY (${sortingKey(generation).join(', ')})
-     SETTINGS non_replicated_deduplication_window = 1000
+    `CREATE TABLE IF NOT EXISTS ${qualified(viewSchema, rows)}${onCluster(topology)} (${declared.join(', ')})
+     ${newestWins(topology, sortingKey(generation))}
      COMMENT ${literal(ownership(generation))}`,
-    `CREATE VIEW IF NOT EXISTS ${qualified(viewSchema, table)} AS ${readableSelect(generation, rows)}`,
+    `CREATE VIEW IF NOT EXISTS ${qualified(viewSchema, table)}${onCluster(topology)} AS ${readableSelect(generation, rows)}`,
   ];
 };
 
@@ -98,7 +98,7 @@ const assertOwn = async (clickhouse: ClickHouse, generation: Generation): Promis
 /** Creates what is missing. @throws RefoldError `store.name-taken` */
 export const provisionTable = async (clickhouse: ClickHouse, generation: Generation): Promise<void> => {
   await assertOwn(clickhouse, generation);
-  for (const statement of createTable(generation)) {
+  for (const statement of createTable(generation, clickhouse.topology)) {
     await clickhouse.command(statement);
   }
   await assertOwn(clickhouse, generation); // another application may have been quicker

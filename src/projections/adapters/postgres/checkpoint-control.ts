@@ -1,11 +1,12 @@
 import { RefoldError } from '../../../kernel/errors';
-import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
+import { isCommitInDoubt, type PostgresPool, type Sql } from '../../../platform/postgres/pool';
 import type { TopicPartition } from '../../../events/position';
 import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent, SetAside } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
 import type { ParkedEvent, ParkedSequence, Redriven, SequenceName } from '../../parking';
 import type { Advance, CommitResult, Decision, LateContribution } from '../../read-model-store';
-import { claimCheckpoints, finishIntents, moveCheckpoints, readCheckpoints, recordIntents } from './checkpoints';
+import { repeated } from '../../repeated';
+import { claimCheckpoints, finishIntents, moveCheckpoints, readCheckpoints, recordIntents, whatLanded, type Landing } from './checkpoints';
 import { insertParked, readEvents, readSequences, recordRedriven } from './parking';
 import { shownJson } from './shown';
 
@@ -74,7 +75,7 @@ export class PostgresCheckpointControl implements CheckpointControl {
 
   /** Moves checkpoints, keeps what is set aside and does `write`, in one transaction; where `write` answers false nothing is done, and the batch is fenced. */
   commit(generation: Generation, advances: readonly Advance[], aside: SetAside, write: (sql: Sql) => Promise<boolean>): Promise<CommitResult> {
-    return this.#unlessRefused(advances, async (sql) => {
+    return this.#unlessRefused(generation, advances, 'moved', async (sql) => {
       const result = await moveCheckpoints(sql, generation.id, advances);
       if (result.status === 'committed') {
         if (!(await write(sql))) {
@@ -88,7 +89,8 @@ export class PostgresCheckpointControl implements CheckpointControl {
   }
 
   intend(generation: Generation, intents: readonly Intent[], aside: SetAside): Promise<CommitResult> {
-    return this.#unlessRefused(intents, async (sql) => {
+    const advances = intents.map(({ advance }) => advance);
+    return this.#unlessRefused(generation, advances, 'intended', async (sql) => {
       await sql.query('SET LOCAL synchronous_commit = on'); // rows must never be written for an intent that a crash forgets
       const result = await recordIntents(sql, generation.id, intents);
       if (result.status === 'committed') {
@@ -98,23 +100,52 @@ export class PostgresCheckpointControl implements CheckpointControl {
     });
   }
 
-  async finish(generation: Generation, partitions: readonly ClaimedPartition[], redriven?: Redriven): Promise<readonly Checkpoint[]> {
-    if (redriven === undefined) {
-      return finishIntents(this.#pool, generation.id, partitions);
-    }
-    return this.#pool.transaction(async (sql) => {
-      const finished = await finishIntents(sql, generation.id, partitions);
-      if (finished.length > 0) {
-        await recordRedriven(sql, generation.id, redriven);
+  finish(generation: Generation, partitions: readonly ClaimedPartition[], redriven?: Redriven): Promise<readonly Checkpoint[]> {
+    const once = async (): Promise<readonly Checkpoint[]> => {
+      if (redriven === undefined) {
+        return finishIntents(this.#pool, generation.id, partitions);
       }
-      return finished;
-    });
+      return this.#pool.transaction(async (sql) => {
+        const finished = await finishIntents(sql, generation.id, partitions);
+        if (finished.length > 0) {
+          await recordRedriven(sql, generation.id, redriven);
+        }
+        return finished;
+      });
+    };
+    return repeated(once); // done twice it finds no intent, and the partition is claimed anew
   }
 
-  async #unlessRefused(changes: readonly unknown[], work: (sql: Sql) => Promise<CommitResult>): Promise<CommitResult> {
-    if (changes.length === 0) {
-      return { status: 'committed' };
-    }
+  /**
+   * Done again where it lost against another transaction or its connection: the compare-and-set lets it happen once. Where
+   * nobody said how COMMIT ended the checkpoint does.
+   */
+  async #unlessRefused(
+    generation: Generation,
+    advances: readonly Advance[],
+    landing: Landing,
+    work: (sql: Sql) => Promise<CommitResult>,
+  ): Promise<CommitResult> {
+    let isInDoubt = false;
+    const once = async (): Promise<CommitResult> => {
+      if (isInDoubt) {
+        const landed = await whatLanded(this.#pool, generation.id, advances, landing);
+        if (landed !== undefined) {
+          return landed;
+        }
+        isInDoubt = false;
+      }
+      try {
+        return await this.#once(work);
+      } catch (error) {
+        isInDoubt = isCommitInDoubt(error);
+        throw error;
+      }
+    };
+    return advances.length === 0 ? { status: 'committed' } : repeated(once);
+  }
+
+  async #once(work: (sql: Sql) => Promise<CommitResult>): Promise<CommitResult> {
     try {
       return await this.#pool.transaction(async (sql) => {
         const result = await work(sql);

@@ -137,6 +137,35 @@ export const moveCheckpoints = (sql: Sql, generationId: number, advances: readon
 export const recordIntents = (sql: Sql, generationId: number, intents: readonly Intent[]): Promise<CommitResult> =>
   change(sql, INTEND_ALL, generationId, intents);
 
+/** How a transaction over checkpoints shows that it committed: they have moved, or they hold its intents. */
+export type Landing = 'moved' | 'intended';
+
+/**
+ * Finds out what became of a transaction whose connection was lost in COMMIT: `committed`, `fenced` where others have claimed
+ * all its partitions since, `undefined` if it did not land and never will. The rows are locked, because the server may
+ * still be about to commit it: whoever reads past that lock would guess.
+ */
+export const whatLanded = async (sql: Sql, generationId: number, advances: readonly Advance[], landing: Landing): Promise<CommitResult | undefined> => {
+  if (landing === 'moved' && advances.every(({ from, next }) => from === next)) {
+    return { status: 'fenced', partitions: advances }; // a position that stays tells nothing: whoever redrives claims it anew and looks
+  }
+  const reached = landing === 'moved' ? 'c.next_offset = w.next' : 'c.intent_to IS NOT DISTINCT FROM w.next';
+  const { rows } = await sql.query<{ landed: boolean }>(
+    `SELECT ${reached} AS landed FROM refold.checkpoints c
+     JOIN unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[]) AS w(topic, partition, next, epoch) USING (topic, partition, epoch)
+     WHERE c.generation_id = $1 ORDER BY c.topic, c.partition FOR UPDATE OF c`,
+    [
+      generationId,
+      advances.map(({ topic }) => topic),
+      advances.map(({ partition }) => partition),
+      advances.map(({ next }) => next),
+      advances.map(({ epoch }) => epoch),
+    ],
+  );
+  const [ours] = rows; // it moved all of them or none, so one that nobody has claimed since tells
+  return ours === undefined ? { status: 'fenced', partitions: advances } : ours.landed ? { status: 'committed' } : undefined;
+};
+
 /** Moves the checkpoints to what their intents say, where the epoch is still the one given. */
 export const finishIntents = async (sql: Sql, generationId: number, partitions: readonly ClaimedPartition[]): Promise<readonly Checkpoint[]> => {
   const { rows } = await sql.query<CheckpointRow>(

@@ -5,9 +5,11 @@ import type { ProjectionDefinition } from '../../definition';
 import type { Checkpoint, Generation, StoppedBy } from '../../generations';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import type { BatchCommit, CommitResult, Decision, GenerationStore, ReadModelStore, StampedRow } from '../../read-model-store';
+import { repeated } from '../../repeated';
 import { compareText, keyText } from '../../values';
 import { PostgresCheckpointControl } from './checkpoint-control';
 import { readValue } from './columns';
+import { addedIndexes, lockProvision } from './indexes';
 import { assertTable, createTable, tableExists } from './table';
 import { writesFor, type Writes } from './writes';
 
@@ -25,12 +27,12 @@ export class PostgresReadModelStore implements ReadModelStore {
 
   async provision(generation: Generation, definition: ProjectionDefinition): Promise<void> {
     await this.#pool.transaction(async (sql) => {
-      await sql.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`refold:provision:${generation.table}`]);
+      await lockProvision(sql, generation);
       if (await tableExists(sql, generation)) {
         return;
       }
       await ensureSchema(sql, generation.viewSchema);
-      for (const statement of createTable(generation, definition)) {
+      for (const statement of [...createTable(generation, definition), ...(await addedIndexes(sql, generation))]) {
         await sql.query(statement);
       }
     });
@@ -70,7 +72,7 @@ class PostgresGenerationStore implements GenerationStore {
       return new Map();
     }
     const { columns, keys: keyColumns } = this.#definition.model;
-    const rows = await this.#pool.rawRows(this.#writes.load, [keys]);
+    const rows = await repeated(() => this.#pool.rawRows(this.#writes.load, [keys]));
     return new Map(
       rows.map((cells) => {
         const row = Object.freeze(Object.fromEntries(columns.map((column, i) => [column.name, readValue(column, cells[i]!)])));

@@ -31,7 +31,7 @@ export const createTable = (generation: Generation, definition: ProjectionDefini
   const key = `PRIMARY KEY (${primaryKey(generation, definition).join(', ')})`;
   const indexed = definition.model.columns.filter((column) => column.indexed);
   return [
-    `CREATE TABLE IF NOT EXISTS ${table} (${[...columns, ...stamps, key].join(', ')}) WITH (fillfactor = 90)`,
+    `CREATE TABLE IF NOT EXISTS ${table} (${[...columns, ...stamps, key].join(', ')}) WITH (fillfactor = 80)`,
     // The name is left to Postgres: IF NOT EXISTS needs one, so existence is asked by provision.
     ...indexed.map(({ name }) => `CREATE INDEX ON ${table} (${identifier(name)})`),
     ...(generation.storage === 'partials' ? [mergingView(qualified(generation.viewSchema, generation.table), table, definition.model.columns)] : []),

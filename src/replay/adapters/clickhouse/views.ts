@@ -1,6 +1,7 @@
 import { RefoldError } from '../../../kernel/errors';
 import type { ClickHouse } from '../../../platform/clickhouse/client';
 import { literal, qualified } from '../../../platform/clickhouse/quote';
+import { onCluster } from '../../../platform/clickhouse/topology';
 import { generationLabel, type Generation } from '../../../projections/generations';
 import type { ActiveMarker } from '../../ports';
 import type { Direction } from '../../states';
@@ -81,7 +82,7 @@ const showing = async (clickhouse: ClickHouse, { to, from }: Showing, direction:
       facts: { view: `${to.viewSchema}.${to.model}`, columns: plan.incompatible },
     });
   }
-  return `CREATE OR REPLACE VIEW ${qualified(to.viewSchema, to.model)} AS SELECT ${plan.select.join(', ')} FROM ${qualified(to.viewSchema, to.table)}
+  return `CREATE OR REPLACE VIEW ${qualified(to.viewSchema, to.model)}${onCluster(clickhouse.topology)} AS SELECT ${plan.select.join(', ')} FROM ${qualified(to.viewSchema, to.table)}
      COMMENT ${literal(commentOf(to))}`;
 };
 
@@ -108,7 +109,7 @@ export const showGenerations = async (clickhouse: ClickHouse, wanted: readonly S
 /** Removes the view that was left on a generation when its read model got another name. */
 export const removeOwnView = async (clickhouse: ClickHouse, g: Generation): Promise<void> => {
   if ((await readView(clickhouse, g))?.comment?.generation === g.id) {
-    await clickhouse.command(`DROP VIEW IF EXISTS ${qualified(g.viewSchema, g.model)}`);
+    await clickhouse.command(`DROP VIEW IF EXISTS ${qualified(g.viewSchema, g.model)}${onCluster(clickhouse.topology)}`);
   }
 };
 

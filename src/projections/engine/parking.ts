@@ -1,8 +1,9 @@
-import { RefoldError, isRefoldError, messageOf, type ErrorCode } from '../../kernel/errors';
+import { RefoldError } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/retry';
 import { partitionId, type PartitionId, type TopicPartition } from '../../events/position';
-import { sequenceOf, type ParkedEvent, type ParkedSequence, type ParkingCause } from '../parking';
+import { sequenceOf, type ParkedEvent, type ParkedSequence } from '../parking';
 import type { DecodedRecord, Failure } from './decoded';
+import { causeOf, isRetryable, stopsPartition } from './failures';
 import type { Fate } from './fold-step';
 
 /** What becomes of an event that cannot be folded. */
@@ -31,36 +32,7 @@ export const PARK_ALL: ParkingRules = {
   retryMs: 0,
 };
 
-/** What concerns more than the events of one key, or heals by a deployment alone. */
-const STOPS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'event.unknown-type',
-  'event.newer-version',
-  'schema.id-reassigned',
-  'errata.event-changed',
-  'errata.key-changed',
-  'key.moved',
-  'parking.full',
-  'internal.invariant',
-]);
-
 const LONGEST_PAUSE_MS = 5_000;
-
-/** Whether an error stops its partition whatever the rules. */
-export const stopsPartition = (error: unknown): boolean => !isRefoldError(error) || STOPS.has(error.code);
-
-const isRetryable = (error: unknown): boolean => {
-  for (let one = error; one instanceof Error; one = one.cause) {
-    if ((one as { readonly retryable?: unknown }).retryable === true) {
-      return true;
-    }
-  }
-  return false;
-};
-
-export const causeOf = (error: unknown): ParkingCause =>
-  isRefoldError(error)
-    ? { code: error.code, message: error.message, remedy: error.remedy }
-    : { code: 'internal.invariant', message: messageOf(error), remedy: '' };
 
 interface Sequence {
   /** The first event; whatever of the key comes from there on is parked. */

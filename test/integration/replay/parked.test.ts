@@ -5,7 +5,7 @@ import { tumbling } from '../../../src/projections/windows/tumbling';
 import { OrderPlaced, OrderSummary, CustomerDaily, customerDaily, shopEvents } from '../../support/shop';
 import { until } from '../../support/harness';
 import { describeWithPostgres } from '../../support/services';
-import { DAILY_V2, openWorld, type shopV2, type World } from './world';
+import { DAILY_V2, openWorld, type World } from './world';
 
 let bad: string | undefined = 'c3';
 const picky = projection({ name: 'customer-daily', version: 2, into: customerDaily, window: tumbling('1 day') }).on(OrderPlaced, (e) => {

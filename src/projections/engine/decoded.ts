@@ -4,7 +4,7 @@ import type { LogBatch, LogRecord } from '../../events/event-log';
 import type { DecodedEvent, EventDecoder } from '../../events/event-serde';
 import type { TopicPartition } from '../../events/position';
 import type { Decision } from '../read-model-store';
-import { stopsPartition } from './stopping';
+import { stopsPartition } from './failures';
 
 /** A record after decoding, with what recorded decisions say of it. */
 export interface DecodedRecord {

@@ -1,10 +1,10 @@
-import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
+import { RefoldError } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/retry';
 import { partitionId, type PartitionId, type TopicPartition } from '../../events/position';
-import { sequenceOf, type ParkedEvent, type ParkedSequence, type ParkingCause } from '../parking';
+import { sequenceOf, type ParkedEvent, type ParkedSequence } from '../parking';
 import type { DecodedRecord, Failure } from './decoded';
+import { causeOf, isRetryable, stopsPartition } from './failures';
 import type { Fate } from './fold-step';
-import { stopsPartition } from './stopping';
 
 /** What becomes of an event that cannot be folded. */
 export interface ParkingRules {
@@ -33,20 +33,6 @@ export const PARK_ALL: ParkingRules = {
 };
 
 const LONGEST_PAUSE_MS = 5_000;
-
-const isRetryable = (error: unknown): boolean => {
-  for (let one = error; one instanceof Error; one = one.cause) {
-    if ((one as { readonly retryable?: unknown }).retryable === true) {
-      return true;
-    }
-  }
-  return false;
-};
-
-export const causeOf = (error: unknown): ParkingCause =>
-  isRefoldError(error)
-    ? { code: error.code, message: error.message, remedy: error.remedy }
-    : { code: 'internal.invariant', message: messageOf(error), remedy: '' };
 
 interface Sequence {
   /** The first event; whatever of the key comes from there on is parked. */

@@ -7,7 +7,7 @@ import type { BatchCommit, CommitResult, GenerationStore } from '../read-model-s
 import { rulingsOf, settle } from './claim';
 import { decodeRecord, type DecodedRecord } from './decoded';
 import { foldOf, touchedKeys } from './fold';
-import { causeOf } from './parking';
+import { causeOf } from './failures';
 import type { RunnerParts } from './runner-parts';
 
 export type RedriveParts = Pick<RunnerParts, 'generation' | 'definition' | 'log' | 'decoder' | 'store' | 'errata' | 'clock'>;

@@ -122,6 +122,7 @@ const suite = (open: () => Values): void => {
             deletes: [],
             merges: [],
             late: [],
+            parked: [],
           });
           expect(result).toEqual({ status: 'committed' });
           const loaded = await opened.load(keys);

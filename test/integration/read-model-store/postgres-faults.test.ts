@@ -78,6 +78,7 @@ describeWithPostgres('faults between a worker and Postgres', () => {
     deletes: [],
     merges: [],
     late: [],
+    parked: [],
   });
 
   describe('a connection that is lost in COMMIT', () => {
@@ -91,7 +92,7 @@ describeWithPostgres('faults between a worker and Postgres', () => {
       for (let from = 0; from < 3; from += 1) {
         proxy.next(cut);
         const before = proxy.cut;
-        expect(await store.commit({ advances: [advanceOf(0, from, from + 1, epoch)], upserts: [], deletes: [], merges, late: [] })).toEqual({
+        expect(await store.commit({ advances: [advanceOf(0, from, from + 1, epoch)], upserts: [], deletes: [], merges, late: [], parked: [] })).toEqual({
           status: 'committed',
         });
         expect(proxy.cut).toBe(before + 1);
@@ -140,7 +141,9 @@ describeWithPostgres('faults between a worker and Postgres', () => {
       const { epoch } = claimed!.checkpoint;
       for (const [at, cut] of cuts.entries()) {
         proxy.next(cut);
-        expect(await control.intend(generation, [{ advance: advanceOf(0, at, at + 1, epoch), evidence: null }], [])).toEqual({ status: 'committed' });
+        expect(await control.intend(generation, [{ advance: advanceOf(0, at, at + 1, epoch), evidence: null }], { late: [], parked: [] })).toEqual({
+          status: 'committed',
+        });
         expect(await control.finish(generation, [{ ...partition, epoch }])).toMatchObject([{ next: at + 1 }]);
       }
       expect(await catalog.checkpoints(generation.id)).toMatchObject([{ next: 3, counters: { read: 3 } }]);
@@ -216,7 +219,9 @@ describeWithPostgres('faults between a worker and Postgres', () => {
       keys.forEach((customer, i) => {
         const event = order(`o${String(i)}`, customer, 1n);
         const events = [{ type: 'shop.OrderPlaced', key: customer, time: 0, event, index: 0 }] as never;
-        fold.record({ offset, timestamp: 0, id: '', time: 0, key: customer, events, aside: undefined }, { topic: 'orders', partition, offset, streamTime: 0 });
+        const raw = { topic: 'orders', partition, offset, timestamp: 0, key: Buffer.from(customer), value: null, headers: {} };
+        const record = { offset, timestamp: 0, id: '', time: 0, key: customer, events, aside: undefined, failed: undefined, raw };
+        fold.record(record, { topic: 'orders', partition, offset, streamTime: 0 });
       });
       return fold.writes().merges;
     };
@@ -235,7 +240,7 @@ describeWithPostgres('faults between a worker and Postgres', () => {
         for (let round = 0; round < ROUNDS; round += 1) {
           const merges = reorder(mergesOf(definition, storage, partition, round), partition);
           const advances = [advanceOf(partition, round, round + 1, epoch)];
-          expect(await store.commit({ advances, upserts: [], deletes: [], merges, late: [] })).toEqual({ status: 'committed' });
+          expect(await store.commit({ advances, upserts: [], deletes: [], merges, late: [], parked: [] })).toEqual({ status: 'committed' });
         }
       };
       await Promise.all([work(0), work(1)]);

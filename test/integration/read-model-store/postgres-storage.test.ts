@@ -60,7 +60,9 @@ describeWithPostgres('tables in Postgres', () => {
         stamp: { topic: 'orders', partition: 0, offset: at },
       }));
       const counters = { ...NO_COUNTS, read: 1, applied: 1 };
-      expect(await opened.commit({ advances: [{ ...advance, counters }], upserts, deletes: [], merges: [], late: [] })).toEqual({ status: 'committed' });
+      expect(await opened.commit({ advances: [{ ...advance, counters }], upserts, deletes: [], merges: [], late: [], parked: [] })).toEqual({
+        status: 'committed',
+      });
     };
     await write(
       0,

@@ -29,6 +29,7 @@ describe('configuration', () => {
   it('defaults < file < environment < flags', () => {
     expect(resolveConfiguration()).toEqual({
       postgresUrl: '',
+      readerUrl: '',
       log: 'postgres',
       clickhouse: { cluster: '', replicated: false },
       kafka: KAFKA_DEFAULTS,

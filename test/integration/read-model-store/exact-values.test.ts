@@ -179,7 +179,7 @@ describe('values that stay exact', () => {
       const catalog = new PostgresCatalog({ pool, app: `long-${name.slice(0, 1)}` });
       const store = new PostgresReadModelStore({ pool, viewSchema: name.startsWith('x') ? 'long' : 'nul' });
       const generation = await buildGeneration(catalog, store, bench.log, named);
-      const running = startRunner(bench, store, generation, named);
+      const running = startRunner(bench, store, generation, named, { failures: 'stop' });
       await until(() => running.events.some(({ kind }) => kind === 'stopped'), 'a partition stopped');
       const heads = await bench.log.heads(['orders']);
       const stopped = (await catalog.checkpoints(generation.id)).find(({ stoppedBy }) => stoppedBy !== undefined)!;

@@ -195,7 +195,7 @@ const decode = async () => {
     const fields = schema.fields.map((field) => (field.name === 'items' ? { ...field, type: { type: 'array', items: named('OrderItem') } } : field));
     defineEventType(event, { name: `peers.ev.${event.name}`, version: 1, topic: env.TOPIC, schema: { ...schema, fields }, key: (e) => e.orderId });
   });
-  const serde = new AvroSerde({ types: EventTypes.of(CLASSES), registry: schemas, source: 'bench' });
+  const serde = new AvroSerde({ types: new EventTypes(CLASSES), registry: schemas, source: 'bench' });
   await serde.start();
   const decoder = serde.decoder(CLASSES);
   let x = 0n;

@@ -44,7 +44,7 @@ const daily = (version: number): readonly [{ readonly name: string; readonly ver
 describeWithPostgres('switching', () => {
   let world: World;
   beforeAll(async () => {
-    world = await openWorld({ name: 'replay-switching', orders: 120, app: app as never });
+    world = await openWorld({ name: 'replay-switching', orders: 120, app: app as never, failures: 'stop' });
   });
   afterAll(() => world.close());
 

@@ -107,10 +107,12 @@ export interface WorldSettings {
   readonly orders: number;
   /** The application beside whose version 1 its other versions are known to the worker. */
   readonly app?: typeof shopV2;
+  /** What becomes of events that cannot be folded. */
+  readonly failures?: 'park' | 'stop';
 }
 
-export const startWorker = (connection: ConnectedApp, name: string): WorkerHandle => {
-  const worker = connection.worker({ name, options: { pollMs: 20, waitMs: 20, announceMs: 200 } });
+export const startWorker = (connection: ConnectedApp, name: string, failures: WorldSettings['failures'] = 'park'): WorkerHandle => {
+  const worker = connection.worker({ name, options: { pollMs: 20, waitMs: 20, announceMs: 200, failures } });
   const ended = worker.run();
   ended.catch(() => undefined); // `stop` reports it
   return {
@@ -144,7 +146,7 @@ export const openWorld = async (settings: WorldSettings): Promise<World> => {
   let named = 0;
   const work = (): WorkerHandle => {
     named += 1;
-    const worker = startWorker(shop, `worker-${String(named)}`);
+    const worker = startWorker(shop, `worker-${String(named)}`, settings.failures);
     workers.push(worker);
     return worker;
   };

@@ -42,7 +42,7 @@ export const RUNNER_DEFAULTS: RunnerOptions = {
   sessionTimeoutMs: 10_000,
   waitMs: 250,
   holdRetryMs: 15,
-  rowCacheBytes: 32 * 1024 * 1024,
+  rowCacheBytes: 16 * 1024 * 1024,
   failures: 'park',
   parkedSequences: 1_000,
   parkedEvents: 1_000,

@@ -25,8 +25,12 @@ export interface KafkaSource {
   readonly logger: Logger;
 }
 
-/** How long a fetch waits at the broker for new records; short while another partition may get room meanwhile. */
+/**
+ * How long a fetch waits at the broker for new records; short while another partition may get room meanwhile, longer the
+ * longer there is nothing new: each question costs something, and a new assignment waits for the answer to the last one.
+ */
 const WAIT_MS = 100;
+const LONGEST_WAIT_MS = 1_000;
 const BUSY_WAIT_MS = 5;
 const RETRY_MS = 200;
 /** Reading survives the restart of a broker; a broker that is away for longer ends the subscription. */
@@ -53,6 +57,8 @@ export class KafkaSubscription extends InboxSubscription {
   #watching: Promise<void> = Promise.resolve();
   #heardAt: number;
   #rounds = 0;
+  /** In a row, that brought nothing. */
+  #quietRounds = 0;
   #loop: Promise<void> = Promise.resolve();
 
   constructor(
@@ -78,7 +84,10 @@ export class KafkaSubscription extends InboxSubscription {
       metadataMaxAgeMs: source.metadataMaxAgeMs,
       clock,
       logger,
-      onAssigned: (partitions) => this.assigned(partitions),
+      onAssigned: (partitions) => {
+        this.#quietRounds = 0;
+        this.assigned(partitions);
+      },
       onCrashed: (error) => this.inbox.fail(error),
       onHeard: () => {
         this.#heardAt = clock.now();
@@ -199,7 +208,9 @@ export class KafkaSubscription extends InboxSubscription {
       return false;
     }
     try {
-      const fetched = await this.#reader.fetch(hungry, hungry.length < all.length ? BUSY_WAIT_MS : WAIT_MS);
+      const waitMs = hungry.length < all.length ? BUSY_WAIT_MS : Math.min(LONGEST_WAIT_MS, WAIT_MS * (1 + this.#quietRounds));
+      const fetched = await this.#reader.fetch(hungry, waitMs);
+      this.#quietRounds = [...fetched.values()].some(({ batches }) => batches.length > 0) ? 0 : this.#quietRounds + 1;
       for (const position of hungry) {
         const answer = fetched.get(partitionId(position));
         if (answer !== undefined) {

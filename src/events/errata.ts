@@ -71,7 +71,9 @@ export const overlayOf = (errata: readonly Erratum[]): ErrataOverlay => {
   return overlay;
 };
 
-export const erratumAt = (overlay: ErrataOverlay, position: Position): Erratum | undefined => overlay.get(partitionId(position))?.get(position.offset);
+/** Asked for every record, mostly where there are none at all. */
+export const erratumAt = (overlay: ErrataOverlay, position: Position): Erratum | undefined =>
+  overlay.size === 0 ? undefined : overlay.get(partitionId(position))?.get(position.offset);
 
 /** Key, position, id and time of appending stay those of the record in the log. */
 const replaced = (record: LogRecord, { version, replacement }: Erratum): LogRecord => {

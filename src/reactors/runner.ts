@@ -6,8 +6,8 @@ import { overlayOf, type ErrataBook } from '../events/errata';
 import type { Assignment, EventLog, Subscription } from '../events/event-log';
 import type { EventDecoder } from '../events/event-serde';
 import { partitionId, type PartitionId } from '../events/position';
+import { requireSameRecord } from '../projections/engine/continuity';
 import type { Checkpoint } from '../projections/generations';
-import { checkFingerprint } from './continuity';
 import { reactorGroup, type ReactorDefinition } from './definition';
 import type { ReactorEffects } from './effects';
 import { Lane, type LaneEnd } from './lane';
@@ -126,7 +126,7 @@ export class ReactorRunner {
     await this.#quiet();
     await this.#begun(); // partitions may have been added
     const checkpoints = await positions.claim(definition.name, assignment.partitions, worker);
-    await Promise.all(checkpoints.map((checkpoint) => checkFingerprint(log, definition.name, checkpoint)));
+    await Promise.all(checkpoints.map((checkpoint) => requireSameRecord(log, `reactor ${definition.name} handled`, checkpoint)));
     const [stop, giveUp] = [new AbortController(), new AbortController()];
     const parts = { app, definition, effects, clock, positions, decoder, stop: stop.signal, giveUp: giveUp.signal };
     const overlay = overlayOf(await errata.list());

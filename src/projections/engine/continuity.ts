@@ -1,6 +1,7 @@
 import { systemClock } from '../../kernel/clock';
 import { RefoldError, isRefoldError } from '../../kernel/errors';
 import type { EventLog, LogBatch } from '../../events/event-log';
+import { CE } from '../../events/cloudevents';
 import { partitionId } from '../../events/position';
 import { generationLabel, type Checkpoint, type Fingerprint, type Generation } from '../generations';
 
@@ -47,28 +48,31 @@ const checkHeads = async (log: EventLog, generation: Generation, checkpoints: re
 };
 
 /**
+ * Compares the last record of a position with what the log holds there.
+ * @param done who did what with that record, for the message
+ * @throws RefoldError `log.rewound` with the position
+ */
+export const requireSameRecord = async (log: EventLog, done: string, checkpoint: Checkpoint): Promise<void> => {
+  const { fingerprint, topic, partition } = checkpoint;
+  if (fingerprint === undefined) {
+    return;
+  }
+  const { offset, timestamp, id } = fingerprint;
+  const record = (await readFingerprint(log, checkpoint, fingerprint))?.records[0];
+  if (record?.offset !== offset) {
+    return; // compacted or truncated away: nothing to compare with
+  }
+  if (record.timestamp !== timestamp || (record.headers[CE.id] ?? '') !== id) {
+    throw new RefoldError('log.rewound', `${done} another record than the one the log holds now`, { facts: { topic, partition, offset } });
+  }
+};
+
+/**
  * Compares the last record folded with what the log holds there, so that a recreated or rewound topic is noticed
  * before anything of it is folded.
  * @throws RefoldError `log.rewound` with the position, `store.ahead-of-log` where the log ends before it
  */
 export const checkFingerprints = async (log: EventLog, generation: Generation, checkpoints: readonly Checkpoint[]): Promise<void> => {
   await checkHeads(log, generation, checkpoints);
-  await Promise.all(
-    checkpoints.map(async (checkpoint) => {
-      const { fingerprint, topic, partition } = checkpoint;
-      if (fingerprint === undefined) {
-        return;
-      }
-      const batch = await readFingerprint(log, checkpoint, fingerprint);
-      const record = batch?.records[0];
-      if (record?.offset !== fingerprint.offset) {
-        return; // compacted or truncated away: nothing to compare with
-      }
-      if (record.timestamp !== fingerprint.timestamp || (record.headers['ce_id'] ?? '') !== fingerprint.id) {
-        throw new RefoldError('log.rewound', `${generationLabel(generation)} folded another record than the one the log holds now`, {
-          facts: { topic, partition, offset: fingerprint.offset },
-        });
-      }
-    }),
-  );
+  await Promise.all(checkpoints.map((checkpoint) => requireSameRecord(log, `${generationLabel(generation)} folded`, checkpoint)));
 };

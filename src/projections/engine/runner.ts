@@ -23,8 +23,6 @@ interface Flight {
   readonly claim: Claim;
   readonly batches: readonly DecodedBatch[];
   readonly commit: BatchCommit;
-  /** Where its partitions stand if it is committed. */
-  readonly standings: ReadonlyMap<PartitionId, Standing>;
   /** Never rejects. */
   readonly landed: Promise<{ readonly result: CommitResult } | { readonly error: unknown }>;
 }
@@ -134,7 +132,7 @@ export class Runner {
 
   /** Folds on what the batch under way will have written, waits for that to be committed, and lets this one go. */
   async #foldAhead(subscription: Subscription, offsets: GroupOffsets, claim: Claim, batches: readonly DecodedBatch[]): Promise<void> {
-    const standings = this.#flight?.claim === claim ? this.#flight.standings : claim.standings;
+    const standings = this.#flight?.claim === claim ? standingsAfter(claim.standings, this.#flight.commit.advances) : claim.standings;
     const { commit, failures } = await this.#fold(claim, batches, standings, claim.rows);
     const landed = await this.#land(subscription, offsets);
     if (landed === 'fenced' || this.#claim !== claim) {
@@ -152,7 +150,6 @@ export class Runner {
       claim,
       batches,
       commit,
-      standings: standingsAfter(claim.standings, commit.advances),
       landed: this.#store!.commit(commit).then(
         (result) => ({ result }),
         (error: unknown) => ({ error }),

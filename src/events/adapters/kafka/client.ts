@@ -1,6 +1,6 @@
 import net from 'node:net';
 import tls from 'node:tls';
-import { Kafka, logLevel, type ISocketFactory, type KafkaConfig, type RetryOptions } from 'kafkajs';
+import { Kafka, KafkaJSError, logLevel, type ISocketFactory, type KafkaConfig, type RetryOptions } from 'kafkajs';
 import { ERROR_CODES, RefoldError, isRefoldError, messageOf, type ErrorCode } from '../../../kernel/errors';
 import { isTlsError } from '../../../kernel/tls';
 import type { Logger } from '../../../kernel/logger';
@@ -108,7 +108,11 @@ const TOO_LARGE = /^(MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE)$/;
 const UNACCEPTABLE = /^(INVALID_RECORD|INVALID_TIMESTAMP|POLICY_VIOLATION|UNSUPPORTED_[A-Z_]+|INVALID_REQUIRED_ACKS|INVALID_TOPIC_EXCEPTION)$/;
 
 /** The library's name for the error of a partition that its metadata does not show. */
-export const METADATA_MISSING = 'KafkaJSMetadataNotLoaded';
+const METADATA_MISSING = 'KafkaJSMetadataNotLoaded';
+
+/** The error of a partition that the metadata does not show; the library asks for the metadata again after it. */
+export const partitionMissing = ({ topic, partition }: { readonly topic: string; readonly partition: number | undefined }): KafkaJSError =>
+  Object.assign(new KafkaJSError(`partition ${String(partition)} of topic ${topic} is not known`), { name: METADATA_MISSING });
 
 /** The broker takes only smaller batches. */
 export const isTooLarge = (error: unknown): boolean => TOO_LARGE.test(protocolError(error) ?? '');

@@ -1,4 +1,4 @@
-import { KafkaJSError, type ICustomPartitioner, type Kafka, type Message, type Producer, type RecordMetadata, type Transaction } from 'kafkajs';
+import { type ICustomPartitioner, type Kafka, type Message, type Producer, type RecordMetadata, type Transaction } from 'kafkajs';
 import type { Clock } from '../../../kernel/clock';
 import { RefoldError, isRefoldError, messageOf } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
@@ -6,7 +6,7 @@ import type { LogRecord, NewRecord } from '../../event-log';
 import type { FencedPublisher, PlacedRecord } from '../../fenced-publisher';
 import { groupByPartition, type PartitionAppend } from '../../new-records';
 import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../position';
-import { METADATA_MISSING, asLogError, protocolError } from './client';
+import { asLogError, partitionMissing, protocolError } from './client';
 import { compressionType, type KafkaCompression } from './codecs';
 import { toBatch } from './fetched';
 import { isOutOfRange, PartitionReader } from './partition-reader';
@@ -171,7 +171,7 @@ export class KafkaFencedPublisher implements FencedPublisher {
 export const toKnownPartition: ICustomPartitioner = () => {
   return ({ topic, message: { partition }, partitionMetadata }) => {
     if (partition === undefined || !partitionMetadata.some(({ partitionId: known }) => known === partition)) {
-      throw Object.assign(new KafkaJSError(`partition ${String(partition)} of topic ${topic} is not known`), { name: METADATA_MISSING });
+      throw partitionMissing({ topic, partition });
     }
     return partition;
   };

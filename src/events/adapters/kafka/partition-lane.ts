@@ -30,7 +30,6 @@ export interface Batching {
 
 /** One append that waits for its turn. */
 class Waiting {
-  readonly sizes: readonly number[];
   readonly offsets: number[] = [];
   /** How many records are in batches already. */
   taken = 0;
@@ -38,10 +37,9 @@ class Waiting {
 
   constructor(
     readonly records: readonly NewRecord[],
+    readonly sizes: readonly number[],
     readonly tell: (appended: Appended) => void,
-  ) {
-    this.sizes = records.map(sizeOf);
-  }
+  ) {}
 
   written(first: number, count: number): void {
     for (let place = 0; place < count; place += 1) {
@@ -101,12 +99,12 @@ export class PartitionLane {
     private readonly deliver: Deliver,
   ) {}
 
-  /** Never rejects. */
-  append(records: readonly NewRecord[]): Promise<Appended> {
+  /** Never rejects. @param sizes of the records, by `sizeOf` */
+  append(records: readonly NewRecord[], sizes: readonly number[] = records.map(sizeOf)): Promise<Appended> {
     return new Promise((tell) => {
-      const waiting = new Waiting(records, tell);
+      const waiting = new Waiting(records, sizes, tell);
       this.#queue.push(waiting);
-      this.#queuedBytes += waiting.sizes.reduce((sum, size) => sum + size, 0);
+      this.#queuedBytes += sizes.reduce((sum, size) => sum + size, 0);
       if (this.#queuedBytes >= this.batching.batchBytes) {
         this.#lingering?.abort();
       }

@@ -1,9 +1,9 @@
-import { KafkaJSError, type Kafka } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import type { Clock } from '../../../kernel/clock';
 import type { Logger } from '../../../kernel/logger';
 import type { NewRecord } from '../../event-log';
 import { partitionId, type PartitionId, type TopicPartition } from '../../position';
-import { METADATA_MISSING } from './client';
+import { partitionMissing } from './client';
 import type { Broker } from './kafkajs-internals';
 import { Leaders } from './leaders';
 import { PartitionLane, type Appended, type Batching } from './partition-lane';
@@ -54,10 +54,11 @@ export class PartitionWriter {
 
   /** Never rejects. Errors told are the library's, or `log.append-failed` where an answer does not account for the records. */
   async append(partition: TopicPartition, records: readonly NewRecord[]): Promise<Appended> {
-    const bytes = records.reduce((sum, record) => sum + sizeOf(record), 0);
+    const sizes = records.map(sizeOf);
+    const bytes = sizes.reduce((sum, size) => sum + size, 0);
     await this.#room.take(bytes);
     try {
-      return await this.#lane(partition).append(records);
+      return await this.#lane(partition).append(records, sizes);
     } finally {
       this.#room.give(bytes);
     }
@@ -85,7 +86,7 @@ export class PartitionWriter {
     await this.#leaders.know([topic]);
     const nodeId = this.#leaders.leaderOf({ topic, partition });
     if (nodeId === undefined) {
-      throw Object.assign(new KafkaJSError(`partition ${String(partition)} of topic ${topic} is not known`), { name: METADATA_MISSING });
+      throw partitionMissing({ topic, partition });
     }
     return this.#leaders.broker(nodeId);
   }

@@ -3,7 +3,7 @@ import { backoffMs } from '../kernel/retry';
 import type { ReactorDefinition } from '../reactors/definition';
 import { ReactorRunner } from '../reactors/runner';
 import type { ReactorHosting } from './reactor-hosting';
-import type { WorkerParts } from './worker-parts';
+import { isWorthRestarting, type WorkerParts } from './worker-parts';
 
 interface Running {
   readonly runner: ReactorRunner;
@@ -94,7 +94,7 @@ export class HostedReactors {
     const failures = (this.#failures.get(name) ?? 0) + 1;
     this.#failures.set(name, failures);
     const facts = { reactor: name, error: messageOf(error), code: isRefoldError(error) ? error.code : undefined };
-    if (isRefoldError(error) && (error.retryable || error.code === 'log.consumer-crashed') && failures <= options.restarts) {
+    if (isWorthRestarting(error) && failures <= options.restarts) {
       logger.log('warn', 'a reactor failed; trying again', facts);
       await clock.sleep(backoffMs(failures, 250, 10_000, Math.random), this.signal);
       return;

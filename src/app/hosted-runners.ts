@@ -3,7 +3,7 @@ import { backoffMs } from '../kernel/retry';
 import type { ProjectionDefinition } from '../projections/definition';
 import { Runner } from '../projections/engine/runner';
 import { FOLLOWING, generationLabel, type Generation, type GenerationStatus } from '../projections/generations';
-import type { WorkerParts } from './worker-parts';
+import { isWorthRestarting, type WorkerParts } from './worker-parts';
 
 interface Running {
   readonly generation: Generation;
@@ -123,7 +123,7 @@ export class HostedRunners {
     }
     const failures = (this.#failures.get(generation.id) ?? 0) + 1;
     this.#failures.set(generation.id, failures);
-    if (isRefoldError(error) && (error.retryable || error.code === 'log.consumer-crashed') && failures <= options.restarts) {
+    if (isWorthRestarting(error) && failures <= options.restarts) {
       logger.log('warn', 'folding failed; trying again', facts);
       await clock.sleep(backoffMs(failures, 250, 10_000, Math.random), this.signal);
       return;

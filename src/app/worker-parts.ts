@@ -1,5 +1,5 @@
 import type { Clock } from '../kernel/clock';
-import { messageOf } from '../kernel/errors';
+import { isRefoldError, messageOf } from '../kernel/errors';
 import type { Logger } from '../kernel/logger';
 import type { ErrataBook } from '../events/errata';
 import type { EventLog } from '../events/event-log';
@@ -46,6 +46,9 @@ export interface WorkerParts {
   readonly name?: string | undefined;
   readonly observe?: ((generation: Generation, event: RunnerEvent) => void) | undefined;
 }
+
+/** Whether what ended a runner may have passed when it is started again. */
+export const isWorthRestarting = (error: unknown): boolean => isRefoldError(error) && (error.retryable || error.code === 'log.consumer-crashed');
 
 /** On a timer of its own, until the signal: a worker that is busy, or waits for the log, is alive all the same. */
 export const repeatedly = async (

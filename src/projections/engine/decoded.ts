@@ -1,3 +1,4 @@
+import { CE } from '../../events/cloudevents';
 import { erratumAt, requireSameEvent, withReplacements, type ErrataOverlay } from '../../events/errata';
 import type { RefoldError } from '../../kernel/errors';
 import type { LogBatch, LogRecord } from '../../events/event-log';
@@ -59,7 +60,7 @@ export const decodeRecord = (record: LogRecord, decoder: EventDecoder, aside: De
     failed = error as RefoldError;
   }
   const { offset, timestamp, headers, key } = record;
-  return { offset, timestamp, id: headers['ce_id'] ?? '', time, key: key?.toString('utf8') ?? '', events, aside, failed, raw: record };
+  return { offset, timestamp, id: headers[CE.id] ?? '', time, key: key?.toString('utf8') ?? '', events, aside, failed, raw: record };
 };
 
 const asideOf = ({ decisions, errata }: Rulings, { topic, partition }: TopicPartition): ((offset: number) => DecodedRecord['aside']) => {

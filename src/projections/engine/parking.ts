@@ -1,5 +1,6 @@
 import { RefoldError } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/retry';
+import { CE } from '../../events/cloudevents';
 import { partitionId, type PartitionId, type TopicPartition } from '../../events/position';
 import { sequenceOf, type ParkedEvent, type ParkedSequence } from '../parking';
 import type { DecodedRecord, Failure } from './decoded';
@@ -105,7 +106,7 @@ export class BatchParking {
     this.#changed.set(sequence, { ...known, events: known.events + 1 });
     const cause = error === undefined ? undefined : causeOf(error);
     const attempts = cause === undefined ? 0 : this.#attempts(record);
-    this.parked.push({ record: record.raw, sequence, type: record.raw.headers['ce_type'] ?? '', streamTime, attempts, cause });
+    this.parked.push({ record: record.raw, sequence, type: record.raw.headers[CE.type] ?? '', streamTime, attempts, cause });
   }
 
   /** @throws RefoldError `parking.full` */

@@ -168,7 +168,7 @@ export class KafkaFencedPublisher implements FencedPublisher {
  * Where every message says its partition. The library would answer `[]` for a partition that it has not heard of, and
  * send nothing; this error makes it ask for the metadata and try again.
  */
-export const toKnownPartition: ICustomPartitioner = () => {
+const toKnownPartition: ICustomPartitioner = () => {
   return ({ topic, message: { partition }, partitionMetadata }) => {
     if (partition === undefined || !partitionMetadata.some(({ partitionId: known }) => known === partition)) {
       throw partitionMissing({ topic, partition });
@@ -178,7 +178,7 @@ export const toKnownPartition: ICustomPartitioner = () => {
 };
 
 /** The offset of the first record of a request to one partition. @throws RefoldError `log.append-failed` where the answer does not account for the records */
-export const firstOffset = (answers: readonly RecordMetadata[], { topic, partition }: TopicPartition, records: number): number => {
+const firstOffset = (answers: readonly RecordMetadata[], { topic, partition }: TopicPartition, records: number): number => {
   const [answer] = answers;
   const first = Number(answer?.baseOffset ?? -1);
   if (answers.length !== 1 || answer?.topicName !== topic || answer.partition !== partition || answer.errorCode !== 0 || !(first >= 0)) {

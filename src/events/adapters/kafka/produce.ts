@@ -67,7 +67,7 @@ const request = (partition: TopicPartition, batch: Buffer): ProtocolRequest<Answ
 });
 
 /** The offset of the first record. @throws RefoldError `log.append-failed` where the answer does not account for the records; KafkaJSProtocolError */
-export const offsetOf = (produced: readonly Produced[], { topic, partition }: TopicPartition): number => {
+const offsetOf = (produced: readonly Produced[], { topic, partition }: TopicPartition): number => {
   const [answer] = produced;
   if (produced.length !== 1 || answer?.topic !== topic || answer.partition !== partition) {
     throw new RefoldError('log.append-failed', 'the answer of the broker does not account for the records', {

@@ -1,5 +1,6 @@
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { fromRow, type NullableRow } from '../../../platform/postgres/rows';
+import { CE } from '../../../events/cloudevents';
 import type { Position, TopicPartition } from '../../../events/position';
 import type { Checkpoint, StoppedBy } from '../../../projections/generations';
 import type { Move, MoveResult, ParkedFailure, ParkedRecord, ReactorPositions } from '../../positions';
@@ -89,7 +90,7 @@ export class PostgresReactorPositions implements ReactorPositions {
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
          WHERE $12::text IS NOT NULL OR EXISTS (SELECT FROM refold.reactor_parked WHERE ${AT} AND record_key = $6 AND state <> 'discarded')`,
         [
-          ...[this.#app, reactor, topic, partition, offset, key, index, headers['ce_type'] ?? null, timestamp, value, JSON.stringify(headers)],
+          ...[this.#app, reactor, topic, partition, offset, key, index, headers[CE.type] ?? null, timestamp, value, JSON.stringify(headers)],
           ...(failure === undefined ? [null, null, 0] : [failure.code, shown(failure.message), failure.attempts]),
         ],
       );

@@ -71,29 +71,36 @@ const orderSummary = readModel('order_summary', {
 
 const NEW = { status: 'new', amount: 0n, items: 0, placed_at: null, paid_at: null, shipped_at: null, cancelled_at: null, updated_at: 0n, n: 0 };
 
-/** The order after one more event, whatever its kind. */
-const seen = (e, row) => {
-  const before = row ?? { ...NEW, order_id: e.orderId, customer_id: e.customerId };
-  return { ...before, n: before.n + 1, updated_at: e.eventTime > before.updated_at ? e.eventTime : before.updated_at };
-};
+const orderOf = (e, row) => row ?? { order_id: e.orderId, customer_id: e.customerId, ...NEW };
+const later = (a, b) => (a > b ? a : b);
 
 const orderSummaryV1 = projection({ name: 'order-summary', version: 1, into: orderSummary })
   .on(OrderPlaced, (e, row) => {
-    const order = seen(e, row);
-    const items = e.items.reduce((total, { qty }) => total + qty, 0);
-    return { ...order, amount: e.amount, items, placed_at: e.eventTime, status: order.status === 'new' ? 'placed' : order.status };
+    const order = orderOf(e, row);
+    return {
+      ...order,
+      n: order.n + 1,
+      updated_at: later(e.eventTime, order.updated_at),
+      amount: e.amount,
+      items: e.items.reduce((total, { qty }) => total + qty, 0),
+      placed_at: e.eventTime,
+      status: order.status === 'new' ? 'placed' : order.status,
+    };
   })
   .on(PaymentCaptured, (e, row) => {
-    const order = seen(e, row);
-    return { ...order, paid_at: e.eventTime, status: ['new', 'placed'].includes(order.status) ? 'paid' : order.status };
+    const order = orderOf(e, row);
+    const status = order.status === 'new' || order.status === 'placed' ? 'paid' : order.status;
+    return { ...order, n: order.n + 1, updated_at: later(e.eventTime, order.updated_at), paid_at: e.eventTime, status };
   })
   .on(OrderShipped, (e, row) => {
-    const order = seen(e, row);
-    return { ...order, shipped_at: e.eventTime, status: order.status === 'cancelled' ? order.status : 'shipped' };
+    const order = orderOf(e, row);
+    const status = order.status === 'cancelled' ? order.status : 'shipped';
+    return { ...order, n: order.n + 1, updated_at: later(e.eventTime, order.updated_at), shipped_at: e.eventTime, status };
   })
   .on(OrderCancelled, (e, row) => {
-    const order = seen(e, row);
-    return { ...order, cancelled_at: e.eventTime, status: order.status === 'shipped' ? order.status : 'cancelled' };
+    const order = orderOf(e, row);
+    const status = order.status === 'shipped' ? order.status : 'cancelled';
+    return { ...order, n: order.n + 1, updated_at: later(e.eventTime, order.updated_at), cancelled_at: e.eventTime, status };
   });
 
 const hourlyCustomer = readModel('hourly_customer', {

@@ -29,7 +29,8 @@ export interface NewRecord {
 
 /**
  * The records of one partition in the offset range `[from, next)`, in order. The range may hold fewer records than
- * offsets, or none: transaction markers, aborted and compacted records take offsets too.
+ * offsets, or none: transaction markers, aborted and compacted records take offsets too. An adapter may take the records
+ * apart each time they are asked for, so that a batch that is kept takes little memory.
  */
 export interface LogBatch extends TopicPartition {
   readonly from: number;

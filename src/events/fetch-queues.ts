@@ -26,15 +26,55 @@ const bytesOf = (records: readonly LogRecord[]): number => {
   return bytes;
 };
 
-interface Segment {
+/** Records of one partition that wait, in order. */
+export interface QueuedRecords {
+  /** Behind the last of them, or further, if nothing comes before. */
   readonly next: number;
-  readonly records: readonly LogRecord[];
+  readonly count: number;
   readonly bytes: number;
+  /** The records; taken apart anew each time, where they are kept as they were fetched. */
+  read(): readonly LogRecord[];
+  /** The first `count`, which are not all, and the others. */
+  split(count: number): readonly [QueuedRecords, QueuedRecords];
 }
+
+/** What was fetched of one partition, the offsets `[from, next)`. */
+export interface FetchedRange extends TopicPartition {
+  readonly from: number;
+  readonly next: number;
+  readonly parts: readonly QueuedRecords[];
+}
+
+class RecordArray implements QueuedRecords {
+  readonly bytes: number;
+
+  constructor(
+    private readonly records: readonly LogRecord[],
+    readonly next: number,
+  ) {
+    this.bytes = bytesOf(records);
+  }
+
+  get count(): number {
+    return this.records.length;
+  }
+
+  read(): readonly LogRecord[] {
+    return this.records;
+  }
+
+  split(count: number): readonly [QueuedRecords, QueuedRecords] {
+    const head = this.records.slice(0, count);
+    return [new RecordArray(head, head[count - 1]!.offset + 1), new RecordArray(this.records.slice(count), this.next)];
+  }
+}
+
+const rangeOf = (batch: LogBatch | FetchedRange): FetchedRange =>
+  'parts' in batch ? batch : { ...batch, parts: batch.next === batch.from ? [] : [new RecordArray(batch.records, batch.next)] };
 
 /** What was fetched of one partition and not yet taken. Offsets `[from, next)` join without a gap. */
 class PartitionQueue {
-  #segments: Segment[] = [];
+  #parts: QueuedRecords[] = [];
   records = 0;
   bytes = 0;
   /** Where the next batch that is taken begins. */
@@ -55,19 +95,21 @@ class PartitionQueue {
     return this.from === this.next;
   }
 
-  offer(batch: LogBatch): void {
+  offer(given: LogBatch | FetchedRange): void {
+    const batch = rangeOf(given);
     if (batch.from !== this.next || batch.next < batch.from) {
       const facts = { topic: batch.topic, partition: batch.partition, from: batch.from, next: batch.next, expected: this.next };
       throw new RefoldError('internal.invariant', 'a fetched batch does not join the one before', { facts });
     }
-    if (batch.next === batch.from) {
-      return;
+    for (const part of batch.parts) {
+      this.#parts.push(part);
+      this.records += part.count;
+      this.bytes += part.bytes;
     }
-    const bytes = bytesOf(batch.records);
-    this.#segments.push({ next: batch.next, records: batch.records, bytes });
+    if (batch.next > (batch.parts.at(-1)?.next ?? batch.from)) {
+      this.#parts.push(new RecordArray([], batch.next)); // markers and the like
+    }
     this.next = batch.next;
-    this.records += batch.records.length;
-    this.bytes += bytes;
   }
 
   /** A whole answer is to find room: what does not fit was decoded for nothing and has to be fetched again. */
@@ -79,36 +121,34 @@ class PartitionQueue {
   /** Takes at most `count` records; the range reaches to the next record that stays, or to the end of what was fetched. */
   take(count: number): LogBatch {
     const from = this.from;
-    const parts: (readonly LogRecord[])[] = [];
+    const taken: QueuedRecords[] = [];
     let left = count;
     let used = 0;
-    for (; used < this.#segments.length; used += 1) {
-      const segment = this.#segments[used]!;
-      if (segment.records.length > left) {
-        break;
-      }
-      parts.push(segment.records);
-      left -= segment.records.length;
-      this.from = segment.next;
-      this.records -= segment.records.length;
-      this.bytes -= segment.bytes;
+    for (; used < this.#parts.length && this.#parts[used]!.count <= left; used += 1) {
+      const part = this.#parts[used]!;
+      taken.push(part);
+      left -= part.count;
     }
-    const cut = left > 0 ? this.#segments[used] : undefined;
-    this.#segments = this.#segments.slice(used);
-    if (cut !== undefined) {
-      parts.push(this.#cut(cut, left));
+    this.#parts = this.#parts.slice(used);
+    const [cut] = this.#parts;
+    if (left > 0 && cut !== undefined) {
+      const [head, rest] = cut.split(left);
+      taken.push(head);
+      this.#parts[0] = rest;
     }
-    return { ...this.id, from, next: this.from, records: parts.length === 1 ? parts[0]! : parts.flat() };
-  }
-
-  #cut(segment: Segment, count: number): readonly LogRecord[] {
-    const taken = segment.records.slice(0, count);
-    const bytes = bytesOf(taken);
-    this.#segments[0] = { next: segment.next, records: segment.records.slice(count), bytes: segment.bytes - bytes };
-    this.from = taken[count - 1]!.offset + 1;
-    this.records -= count;
-    this.bytes -= bytes;
-    return taken;
+    for (const part of taken) {
+      this.from = part.next;
+      this.records -= part.count;
+      this.bytes -= part.bytes;
+    }
+    return {
+      ...this.id,
+      from,
+      next: this.from,
+      get records() {
+        return taken.length === 1 ? taken[0]!.read() : taken.flatMap((part) => part.read());
+      },
+    };
   }
 }
 
@@ -194,7 +234,7 @@ export class FetchQueues {
   }
 
   /** Ignores partitions that are not read (any more). @throws RefoldError `internal.invariant` if the batch does not join the one before */
-  offer(batch: LogBatch): void {
+  offer(batch: LogBatch | FetchedRange): void {
     this.#queues.get(partitionId(batch))?.offer(batch);
   }
 

@@ -14,6 +14,12 @@ export interface StampedRow {
   readonly stamp: Stamp;
 }
 
+/** A row that is written. */
+export interface Upsert extends StampedRow {
+  /** Whether the store holds a row of this key, as far as its worker knows: only others who wrote it since make that wrong. */
+  readonly isStored: boolean;
+}
+
 /** A row of a row-fold that its last event deleted. */
 export interface Deletion {
   /** Text of the key column. */
@@ -29,6 +35,10 @@ export interface Merge {
   readonly window: { readonly start: number; readonly end: number } | undefined;
   /** Every measure of the model; `null` where nothing was brought. */
   readonly measures: Readonly<Record<string, unknown>>;
+  /** Whether the store may hold a row to add to. False: certainly not, as far as its worker knows. */
+  readonly isStored: boolean;
+  /** Text of what identifies the row. */
+  readonly id: string;
 }
 
 /** A contribution that came too late for its window. */
@@ -56,7 +66,7 @@ export interface Advance extends TopicPartition {
 /** Everything one batch writes, in one transaction. Each row occurs once. */
 export interface BatchCommit extends ParkingChange {
   readonly advances: readonly Advance[];
-  readonly upserts: readonly StampedRow[];
+  readonly upserts: readonly Upsert[];
   readonly deletes: readonly Deletion[];
   readonly merges: readonly Merge[];
   readonly late: readonly LateContribution[];

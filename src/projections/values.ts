@@ -1,7 +1,8 @@
 import { Decimal } from '../kernel/decimal';
-import { RefoldError } from '../kernel/errors';
+import { RefoldError, messageOf } from '../kernel/errors';
 import type { ColumnType } from './columns';
 import type { NamedColumn } from './read-model';
+import { shapeOf } from './shape';
 
 const INT4 = 2 ** 31;
 const INT8 = 2n ** 63n;
@@ -35,15 +36,15 @@ const storable = (text: string): string => {
   return text;
 };
 
-/** JSON as `jsonb` gives it back: keys by length, then by bytes; what JSON cannot hold is dropped. */
+/** JSON as `jsonb` gives it back, frozen: keys by length, then by bytes; what JSON cannot hold is dropped. */
 export const canonicalJson = (value: unknown): unknown => {
   const sorted = (node: unknown): unknown => {
     if (Array.isArray(node)) {
-      return node.map(sorted);
+      return Object.freeze(node.map(sorted));
     }
     if (node !== null && typeof node === 'object') {
       const entries = Object.entries(node).sort(([a], [b]) => byLengthThenText(a, b));
-      return Object.fromEntries(entries.map(([key, child]) => [storable(key), sorted(child)]));
+      return Object.freeze(Object.fromEntries(entries.map(([key, child]) => [storable(key), sorted(child)])));
     }
     return typeof node === 'string' ? storable(node) : node;
   };
@@ -51,9 +52,9 @@ export const canonicalJson = (value: unknown): unknown => {
   return text === undefined ? null : sorted(JSON.parse(text));
 };
 
-type Canonical = (value: unknown, type: ColumnType) => unknown;
+type Canonize = (value: unknown, type: ColumnType) => unknown;
 
-const canonicalDecimal: Canonical = (value, type) => {
+const canonicalDecimal: Canonize = (value, type) => {
   if (!(value instanceof Decimal) || type.kind !== 'decimal') {
     return undefined;
   }
@@ -63,7 +64,7 @@ const canonicalDecimal: Canonical = (value, type) => {
 };
 
 /** The value as it will be read back from any store, or `undefined` if it does not fit the type. */
-const CANONICAL: Readonly<Record<ColumnType['kind'], Canonical>> = {
+const CANONICAL: Readonly<Record<ColumnType['kind'], Canonize>> = {
   text: (value) => (typeof value === 'string' && isStorableText(value) ? value : undefined),
   integer: (value) => (typeof value === 'number' && Number.isInteger(value) && value >= -INT4 && value < INT4 ? value + 0 : undefined),
   bigint: (value) => {
@@ -85,28 +86,34 @@ const shown = (value: unknown): string => {
  * The value in the one form in which a fold may see it, whether it comes from memory or from the store.
  * @throws RefoldError `row.invalid` with the column
  */
-export const canonicalValue = (column: NamedColumn, value: unknown): unknown => {
-  if (value === null || value === undefined) {
-    if (column.nullable) {
-      return null;
+export const canonicalValue = (column: NamedColumn, value: unknown): unknown => canonicalOf(column)(value);
+
+/** {@link canonicalValue} for one column. */
+export const canonicalOf = (column: NamedColumn): ((value: unknown) => unknown) => {
+  const { name, type, nullable } = column;
+  const facts = { column: name };
+  const canonical = CANONICAL[type.kind];
+  const invalid = (summary: string, cause?: unknown): RefoldError => new RefoldError('row.invalid', summary, { facts, cause });
+  const converted = (value: unknown): unknown => {
+    try {
+      return canonical(value, type);
+    } catch (error) {
+      throw invalid(`column ${name}: ${messageOf(error)}`, error);
     }
-    throw new RefoldError('row.invalid', `column ${column.name} is ${String(value)} but not nullable`, { facts: { column: column.name } });
-  }
-  let canonical: unknown;
-  try {
-    canonical = CANONICAL[column.type.kind](value, column.type);
-  } catch (error) {
-    throw new RefoldError('row.invalid', `column ${column.name}: ${error instanceof Error ? error.message : String(error)}`, {
-      facts: { column: column.name },
-      cause: error,
-    });
-  }
-  if (canonical === undefined) {
-    throw new RefoldError('row.invalid', `column ${column.name} cannot hold ${shown(value)} (${typeof value}); it is ${typeLabel(column.type)}`, {
-      facts: { column: column.name },
-    });
-  }
-  return canonical;
+  };
+  return (value) => {
+    if (value === null || value === undefined) {
+      if (nullable) {
+        return null;
+      }
+      throw invalid(`column ${name} is ${String(value)} but not nullable`);
+    }
+    const said = converted(value);
+    if (said === undefined) {
+      throw invalid(`column ${name} cannot hold ${shown(value)} (${typeof value}); it is ${typeLabel(type)}`);
+    }
+    return said;
+  };
 };
 
 export const typeLabel = (type: ColumnType): string => (type.kind === 'decimal' ? `decimal(${String(type.precision)}, ${String(type.scale)})` : type.kind);
@@ -137,20 +144,29 @@ export const compareValues = (a: unknown, b: unknown): number => {
   return x < y ? -1 : x > y ? 1 : 0;
 };
 
+type Canonical = (row: object) => Readonly<Record<string, unknown>>;
+
+const CANONICAL_ROWS = new WeakMap<readonly NamedColumn[], Canonical>();
+
 /**
- * A row with exactly the declared columns, each in canonical form, frozen: a handler cannot change it in place.
- * @throws RefoldError `row.invalid`
+ * Makes rows with exactly the declared columns, each in canonical form, whatever a handler returns.
+ * @throws RefoldError `row.invalid`, when called with a row
  */
-export const canonicalRow = (columns: readonly NamedColumn[], row: object): Readonly<Record<string, unknown>> => {
-  const given = row as Readonly<Record<string, unknown>>;
-  const canonical: Record<string, unknown> = {};
-  for (const column of columns) {
-    canonical[column.name] = canonicalValue(column, given[column.name]);
+export const canonicalRows = (columns: readonly NamedColumn[]): Canonical => {
+  const known = CANONICAL_ROWS.get(columns);
+  if (known !== undefined) {
+    return known;
   }
-  for (const name of Object.keys(given)) {
-    if (!(name in canonical)) {
-      throw new RefoldError('row.invalid', `${name} is not a column of this read model`, { facts: { column: name } });
+  const names = new Set(columns.map(({ name }) => name));
+  const build = shapeOf(Object.fromEntries(columns.map((column) => [column.name, canonicalOf(column)])));
+  const canonical: Canonical = (row) => {
+    for (const name in row) {
+      if (!names.has(name) && Object.hasOwn(row, name)) {
+        throw new RefoldError('row.invalid', `${name} is not a column of this read model`, { facts: { column: name } });
+      }
     }
-  }
-  return Object.freeze(canonical);
+    return build(row);
+  };
+  CANONICAL_ROWS.set(columns, canonical);
+  return canonical;
 };

@@ -62,7 +62,7 @@ export class Lane {
 
   /** @throws RefoldError `schema.unreachable`, `store.*`: what had effects since the last move will have them again */
   async take(given: LogBatch): Promise<LaneEnd> {
-    const batch = withReplacements(given, this.#parts.errata);
+    const batch = withReplacements({ ...given }, this.#parts.errata); // taken apart once
     await this.#parts.decoder.prepare(batch.records);
     for (const record of batch.records) {
       const end = this.#isFenced ? FENCED : this.#parts.stop.aborted ? STOPPED : await this.#take(record);

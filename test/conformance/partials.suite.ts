@@ -130,6 +130,8 @@ export const partialsSuite = (
       group: { customer_id: 'ann' },
       window: { start: day(1).getTime(), end: day(2).getTime() },
       measures: { orders: BigInt(next - from), revenue: dec('1.00'), largest: dec('1.00'), smallest: dec('1.00') },
+      isStored: true,
+      id: `${String(partition)} ann`,
     };
     const advance = { ...place, from, next, epoch, counters, streamTime: 1_000, fingerprint: undefined };
     return { advances: [advance], upserts: [], deletes: [], merges: [merge], late: [], parked: [] };

@@ -130,7 +130,11 @@ export const readModelStoreSuite = (make: () => Promise<StoreUnderTest>): void =
     const [before] = await first.claim([partition], 'zombie');
     const [after] = await second.claim([partition], 'new owner');
     expect(after!.epoch).toBe(before!.epoch + 1);
-    const row = { row: { order_id: 'z', customer_id: 'z', status: 'placed', amount: dec('1.00'), changed_at: day(1) }, stamp: { ...partition, offset: 0 } };
+    const row = {
+      row: { order_id: 'z', customer_id: 'z', status: 'placed', amount: dec('1.00'), changed_at: day(1) },
+      stamp: { ...partition, offset: 0 },
+      isStored: false,
+    };
     expect(await first.commit({ ...nothing, advances: [advance(0, 1, before!.epoch)], upserts: [row] })).toMatchObject({ status: 'fenced' });
     expect(await subject.rows(generation, summary)).toEqual([]);
     expect(await second.commit({ ...nothing, advances: [advance(0, 1, after!.epoch)], upserts: [row] })).toEqual({ status: 'committed' });

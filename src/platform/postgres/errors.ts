@@ -8,6 +8,12 @@ export const sqlState = (error: unknown): string | undefined => {
   return cause instanceof DatabaseError ? cause.code : undefined;
 };
 
+/** A row with this primary key, as Postgres names it where nobody else does, is there already. */
+export const isKeyTaken = (error: unknown): boolean => {
+  const cause = isRefoldError(error) ? error.cause : error;
+  return cause instanceof DatabaseError && cause.code === '23505' && cause.constraint?.endsWith('_pkey') === true;
+};
+
 /** The server is not able to serve rather than unwilling: connection, shutdown, out of resources, ended because it idled in a transaction. */
 const UNREACHABLE = /^(08|57P|53|25P03)/;
 

@@ -1,4 +1,5 @@
 import { types, type Pool, type PoolClient, type PoolConfig } from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
 import { RefoldError, isRefoldError } from '../../kernel/errors';
 import { borrow, openConnections, type Loan } from './connections';
 import { translatePostgresError } from './errors';
@@ -18,6 +19,12 @@ export interface Sql {
   rawRows(text: string, values?: readonly unknown[]): Promise<readonly RawRow[]>;
 }
 
+/** One connection. */
+export interface SqlSession extends Sql {
+  /** Runs `COPY … FROM STDIN` with these lines, in its text format; answers how many rows there were. */
+  copyIn(text: string, lines: string): Promise<number>;
+}
+
 export type RawRow = readonly (string | null)[];
 
 const identity = (text: string): string => text;
@@ -25,8 +32,10 @@ const unparsed: PoolConfig['types'] = { getTypeParser: (() => identity) as unkno
 
 type Querying = Pick<PoolClient, 'query'>;
 
-const sqlOver = (querying: Querying, url: string, onError: (error: RefoldError) => void = () => undefined): Sql => {
-  const translated = async <T>(work: Promise<T>): Promise<T> => {
+type Translated = <T>(work: Promise<T>) => Promise<T>;
+
+const translating = (url: string, onError: (error: RefoldError) => void = () => undefined): Translated => {
+  return async (work) => {
     try {
       return await work;
     } catch (error) {
@@ -35,14 +44,30 @@ const sqlOver = (querying: Querying, url: string, onError: (error: RefoldError) 
       throw refused;
     }
   };
-  return {
-    query: <R extends object>(text: string, values?: readonly unknown[]) => translated(querying.query<R>(text, values as unknown[])),
-    rawRows: async (text, values) => {
-      const result = await translated(querying.query<(string | null)[]>({ text, values: values as unknown[], rowMode: 'array', types: unparsed }));
-      return result.rows;
-    },
-  };
 };
+
+const sqlOver = (querying: Querying, translated: Translated): Sql => ({
+  query: <R extends object>(text: string, values?: readonly unknown[]) => translated(querying.query<R>(text, values as unknown[])),
+  rawRows: async (text, values) => {
+    const result = await translated(querying.query<(string | null)[]>({ text, values: values as unknown[], rowMode: 'array', types: unparsed }));
+    return result.rows;
+  },
+});
+
+const copied = (client: PoolClient, text: string, lines: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const copy = client.query(copyFrom(text));
+    copy.once('error', reject);
+    copy.once('finish', () => {
+      resolve(copy.rowCount);
+    });
+    copy.end(lines, 'utf8');
+  });
+
+const sessionOver = (client: PoolClient, translated: Translated): SqlSession => ({
+  ...sqlOver(client, translated),
+  copyIn: (text, lines) => translated(copied(client, text, lines)),
+});
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`; never logged. */
@@ -83,7 +108,7 @@ export class PostgresPool implements Sql {
     this.url = options.url;
     this.#idleInTransactionMs = options.idleInTransactionMs ?? IDLE_IN_TRANSACTION_MS;
     this.#pool = openConnections({ url: options.url, max: options.max ?? 8, applicationName: options.applicationName ?? 'refold', types: parsers });
-    this.#sql = sqlOver(this.#pool, options.url);
+    this.#sql = sqlOver(this.#pool, translating(options.url));
   }
 
   query<R extends object>(text: string, values?: readonly unknown[]): Promise<Rows<R>> {
@@ -98,7 +123,7 @@ export class PostgresPool implements Sql {
    * Runs `work` in one transaction on one connection; rolls back if it throws.
    * @throws RefoldError `store.unreachable` (see {@link isCommitInDoubt}), `store.conflict`, `store.failed`
    */
-  async transaction<T>(work: (sql: Sql) => Promise<T>, begin = 'BEGIN'): Promise<T> {
+  async transaction<T>(work: (sql: SqlSession) => Promise<T>, begin = 'BEGIN'): Promise<T> {
     return this.session(async (sql) => {
       let result: T;
       try {
@@ -119,18 +144,19 @@ export class PostgresPool implements Sql {
   }
 
   /** Lends one connection, for what needs the same session: transactions, LISTEN, advisory locks. */
-  async session<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+  async session<T>(work: (sql: SqlSession) => Promise<T>): Promise<T> {
     let loan: Loan;
     try {
       loan = await borrow(this.#pool);
     } catch (error) {
       throw translatePostgresError(error, this.url);
     }
-    const sql = sqlOver(loan.client, this.url, (error) => {
+    const onError = (error: RefoldError): void => {
       if (error.code === 'store.unreachable') {
         loan.broke(error);
       }
-    });
+    };
+    const sql = sessionOver(loan.client, translating(this.url, onError));
     try {
       return await work(sql);
     } finally {

@@ -64,13 +64,16 @@ const requireAll = (generation: Generation, { partitions }: Assignment, checkpoi
   }
 };
 
+const hasAll = async (log: RunnerParts['log'], { topics }: Generation, { partitions }: Assignment): Promise<boolean> =>
+  (await log.heads(topics)).length === partitions.length;
+
 /** Claims the partitions of an assignment and learns all that folding them depends on; answers where each goes on. */
 export const takeClaim = async (
   parts: RunnerParts,
   generation: Generation,
   store: GenerationStore,
   assignment: Assignment,
-  options: ParkingRules & Pick<RunnerOptions, 'rowCacheBytes'>,
+  options: ParkingRules & Pick<RunnerOptions, 'rowCacheBytes'> & { readonly afterFence: boolean },
 ): Promise<{ readonly claim: Claim; readonly next: ReadonlyMap<PartitionId, number> }> => {
   const checkpoints = await store.claim(assignment.partitions, parts.worker);
   requireAll(generation, assignment, checkpoints);
@@ -79,8 +82,14 @@ export const takeClaim = async (
   const settled = await Promise.all(checkpoints.map((checkpoint) => settle(parts, store, checkpoint, rulings)));
   const standings = new Map(settled.map((checkpoint) => [partitionId(checkpoint), { epoch: checkpoint.epoch, streamTime: checkpoint.streamTime }]));
   const parking = new Parking(options, await store.parkedSequences(assignment.partitions));
+  // Behind a fence there may be somebody who writes what the counters do not tell.
+  const isUntouched = settled.every(({ counters, repeatTo }) => counters.read === 0 && repeatTo === undefined);
+  // Rows of a merged model may be written from every partition, all others from one only.
+  const isAlone = generation.storage !== 'merged' || (await hasAll(parts.log, generation, assignment));
+  const isComplete = !options.afterFence && isUntouched && isAlone;
+  const rows = new RowCache(parts.definition.model.columns, { maxBytes: options.rowCacheBytes, isComplete });
   return {
-    claim: { assignment: assignment.number, standings, rulings, parking, pending: new Pending(), rows: new RowCache(options.rowCacheBytes) },
+    claim: { assignment: assignment.number, standings, rulings, parking, pending: new Pending(), rows },
     next: new Map(settled.map((checkpoint) => [partitionId(checkpoint), checkpoint.next])),
   };
 };

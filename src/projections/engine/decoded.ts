@@ -15,7 +15,6 @@ export interface DecodedRecord {
   readonly id: string;
   /** Event time, milliseconds since the epoch: advances stream time whether or not the record is handled. `undefined`: it has none. */
   readonly time: number | undefined;
-  readonly key: string;
   readonly events: readonly DecodedEvent[];
   /** Not folded because somebody decided so: `discarded` by one projection, `errata` where an erratum says that the event is none. */
   readonly aside: 'discarded' | 'errata' | undefined;
@@ -59,8 +58,8 @@ export const decodeRecord = (record: LogRecord, decoder: EventDecoder, aside: De
     }
     failed = error as RefoldError;
   }
-  const { offset, timestamp, headers, key } = record;
-  return { offset, timestamp, id: headers[CE.id] ?? '', time, key: key?.toString('utf8') ?? '', events, aside, failed, raw: record };
+  const { offset, timestamp, headers } = record;
+  return { offset, timestamp, id: headers[CE.id] ?? '', time, events, aside, failed, raw: record };
 };
 
 const asideOf = ({ decisions, errata }: Rulings, { topic, partition }: TopicPartition): ((offset: number) => DecodedRecord['aside']) => {
@@ -93,7 +92,7 @@ export interface Decoding {
 
 /** Decodes batches as their generation is to read them. @throws RefoldError `schema.unreachable` */
 export const decodeBatches = async (batches: readonly LogBatch[], decoder: EventDecoder, rulings: Rulings): Promise<readonly Decoding[]> => {
-  const corrected = batches.map((batch) => withReplacements(batch, rulings.errata));
+  const corrected = batches.map((batch) => withReplacements({ ...batch }, rulings.errata)); // taken apart once
   await decoder.prepare(corrected.flatMap(({ records }) => records));
   return corrected.map((batch) => decodeCorrected(batch, decoder, rulings));
 };

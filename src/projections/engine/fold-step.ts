@@ -1,4 +1,4 @@
-import type { BatchCommit } from '../read-model-store';
+import type { BatchCommit, StampedRow } from '../read-model-store';
 import type { DecodedRecord } from './decoded';
 
 /** What became of one record; a record counts once, whatever the number of its events. */
@@ -18,5 +18,9 @@ export type FoldWrites = Pick<BatchCommit, 'upserts' | 'deletes' | 'merges' | 'l
 /** One way of folding. `record` changes nothing if it throws: a record is folded whole or not at all. */
 export interface Fold {
   record(record: DecodedRecord, place: RecordPlace): Fate;
+  /** Whether the row of this key has to be loaded before an event of it is folded. */
+  needs(key: string): boolean;
+  /** Takes in what was loaded of these keys. */
+  learn(keys: readonly string[], rows: ReadonlyMap<string, StampedRow>): void;
   writes(): FoldWrites;
 }

@@ -6,8 +6,8 @@ import type { DecodedBatch, DecodedRecord, Failure } from './decoded';
 import type { Fold } from './fold-step';
 import { isKeyOf } from '../values';
 import { MergeFold } from './merge-fold';
-import { Parking, PARK_ALL, type BatchParking } from './parking';
-import { RowFold } from './row-fold';
+import { Parking, PARK_ALL, type BatchParking, type Fates } from './parking';
+import { RowFold, foundIn, type FindRow } from './row-fold';
 
 /** Where a partition stands before the batch. */
 export interface Standing {
@@ -52,7 +52,7 @@ const foldPartition = (
   fold: Fold,
   batch: DecodedBatch,
   standing: Standing,
-  parking: BatchParking,
+  fates: Fates,
 ): { readonly advance: Advance; readonly failure: Failure | undefined } => {
   const { topic, partition } = batch;
   const tally: Tally = { counts: { ...NO_COUNTS }, streamTime: standing.streamTime, last: undefined };
@@ -60,7 +60,7 @@ const foldPartition = (
     const streamTime = laterOf(tally.streamTime, record.time);
     try {
       const place = { topic, partition, offset: record.offset, streamTime: streamTime ?? Number.NEGATIVE_INFINITY };
-      const fate = record.aside ?? parking.fate(record, streamTime, () => fold.record(record, place));
+      const fate = record.aside ?? fates.fate(record, place, fold);
       tally.counts[fate] += 1;
     } catch (error) {
       const { offset } = record;
@@ -72,8 +72,12 @@ const foldPartition = (
   return { advance: advanceOf(batch, batch.next, standing.epoch, tally), failure: undefined };
 };
 
-/** Keys of the rows that folding these batches may touch; empty for merged models, which load nothing. */
-export const touchedKeys = (definition: ProjectionDefinition, batches: readonly DecodedBatch[]): readonly string[] => {
+/** Keys of the rows that folding these batches may touch, those that are needed; empty for merged models, which load nothing. */
+export const touchedKeys = (
+  definition: ProjectionDefinition,
+  batches: readonly DecodedBatch[],
+  isNeeded: (key: string) => boolean = () => true,
+): readonly string[] => {
   if (definition.kind === 'merged') {
     return [];
   }
@@ -82,7 +86,7 @@ export const touchedKeys = (definition: ProjectionDefinition, batches: readonly 
   for (const { records } of batches) {
     for (const { events } of records) {
       for (const { key } of events) {
-        if (isKeyOf(type, key)) {
+        if (!keys.has(key) && isNeeded(key) && isKeyOf(type, key)) {
           keys.add(key);
         }
       }
@@ -92,10 +96,30 @@ export const touchedKeys = (definition: ProjectionDefinition, batches: readonly 
 };
 
 /** The way in which a projection is folded. */
-export const foldOf = (definition: ProjectionDefinition, storage: Storage, loaded: ReadonlyMap<string, StampedRow>): Fold =>
-  storage === 'rows' ? new RowFold(definition, loaded) : new MergeFold(definition, storage);
+export const foldOf = (definition: ProjectionDefinition, storage: Storage, find: FindRow, isNew?: (id: string) => boolean): Fold =>
+  storage === 'rows' ? new RowFold(definition, find) : new MergeFold(definition, storage, isNew);
 
 const stopping = (batch: DecodedBatch): BatchParking => new Parking({ ...PARK_ALL, failures: 'stop' }).batch(batch, 0);
+
+/** How partitions moved, those that did, and what ended the batches of others before they were through. */
+export interface Folded {
+  readonly advances: readonly Advance[];
+  readonly failures: readonly Failure[];
+}
+
+/** Folds batches of several partitions, each in log order, on what was folded before. */
+export const foldOn = (
+  fold: Fold,
+  batches: readonly DecodedBatch[],
+  standings: ReadonlyMap<PartitionId, Standing>,
+  fatesOf: (batch: DecodedBatch, i: number) => Fates,
+): Folded => {
+  const results = batches.map((batch, i) => foldPartition(fold, batch, standings.get(partitionId(batch))!, fatesOf(batch, i)));
+  return {
+    advances: results.map(({ advance }) => advance).filter(({ from, next }) => next > from),
+    failures: results.flatMap(({ failure }) => failure ?? []),
+  };
+};
 
 /**
  * Folds batches of several partitions, each in log order. Pure: rows loaded before go in, everything to be written
@@ -110,15 +134,8 @@ export const foldBatches = (
   loaded: ReadonlyMap<string, StampedRow>,
   parkingOf: (batch: DecodedBatch) => BatchParking = stopping,
 ): FoldResult => {
-  const fold = foldOf(definition, storage, loaded);
+  const fold = foldOf(definition, storage, foundIn(loaded));
   const parkings = batches.map(parkingOf);
-  const results = batches.map((batch, i) => foldPartition(fold, batch, standings.get(partitionId(batch))!, parkings[i]!));
-  return {
-    commit: {
-      advances: results.map(({ advance }) => advance).filter(({ from, next }) => next > from),
-      ...fold.writes(),
-      parked: parkings.flatMap(({ parked }) => parked),
-    },
-    failures: results.flatMap(({ failure }) => failure ?? []),
-  };
+  const { advances, failures } = foldOn(fold, batches, standings, (_, i) => parkings[i]!);
+  return { commit: { advances, ...fold.writes(), parked: parkings.flatMap(({ parked }) => parked) }, failures };
 };

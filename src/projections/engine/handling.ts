@@ -12,17 +12,12 @@ const factsOf = (definition: ProjectionDefinition, event: DecodedEvent, place: R
   offset: place.offset,
 });
 
-/** Runs `work` for one event; whatever it throws gets the projection, the event and the position. */
-export const atEvent = <T>(definition: ProjectionDefinition, event: DecodedEvent, place: RecordPlace, work: () => T): T => {
-  try {
-    return work();
-  } catch (error) {
-    const facts = factsOf(definition, event, place);
-    if (isRefoldError(error)) {
-      throw new RefoldError(error.code, error.summary, { facts: { ...error.facts, ...facts }, cause: error.cause ?? error });
-    }
-    throw new RefoldError('handler.failed', `the handler of ${event.type} threw: ${messageOf(error)}`, { facts, cause: error });
-  }
+/** What was thrown while one event was folded, with the projection, the event and the position. */
+export const errorAtEvent = (definition: ProjectionDefinition, event: DecodedEvent, place: RecordPlace, error: unknown): RefoldError => {
+  const facts = factsOf(definition, event, place);
+  return isRefoldError(error)
+    ? new RefoldError(error.code, error.summary, { facts: { ...error.facts, ...facts }, cause: error.cause ?? error })
+    : new RefoldError('handler.failed', `the handler of ${event.type} threw: ${messageOf(error)}`, { facts, cause: error });
 };
 
 export const handlerOf = (definition: ProjectionDefinition, event: DecodedEvent): Handler => {

@@ -1,22 +1,39 @@
 import { RefoldError } from '../../kernel/errors';
+import type { DecodedEvent } from '../../events/event-serde';
 import { partitionId } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
 import type { Storage } from '../generations';
 import { broughtMeasure, measureOfNothing, mergeMeasure } from '../measures';
 import { ContributionValue } from '../read-model';
 import type { LateContribution, Merge, Stamp } from '../read-model-store';
-import { canonicalValue, keyText } from '../values';
+import { shapeOf } from '../shape';
+import { canonicalOf, keyText } from '../values';
 import { isOpen, windowOf, type WindowBounds } from '../windows/tumbling';
 import type { DecodedRecord } from './decoded';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
-import { atEvent, handlerOf } from './handling';
+import { errorAtEvent, handlerOf } from './handling';
 
+/** What was brought to one group, summed up. */
 interface Group {
-  readonly id: string;
-  /** Only of partials: where the last contribution came from. */
   stamp: Stamp | undefined;
   readonly group: Readonly<Record<string, unknown>>;
   readonly window: WindowBounds | undefined;
+  readonly measures: Record<string, unknown>;
+}
+
+/** The groups of one window, of partials those from one source partition. */
+interface Bucket {
+  readonly window: WindowBounds | undefined;
+  /** Of partials: the source partition. */
+  readonly source: string;
+  /** By the text of their keys. */
+  readonly groups: Map<string, Group>;
+}
+
+interface Brought {
+  readonly bucket: Bucket;
+  readonly keys: string;
+  readonly contribution: ContributionValue;
   readonly measures: Record<string, unknown>;
 }
 
@@ -30,90 +47,141 @@ const contributionsOf = (returned: unknown): readonly ContributionValue[] => {
   });
 };
 
+/** What depends on the model alone. */
+const partsOf = ({ model: { keys, measures } }: ProjectionDefinition) => ({
+  keys: keys.map((column) => ({ name: column.name, canonical: canonicalOf(column) })),
+  groupOf: shapeOf(Object.fromEntries(keys.map((column) => [column.name, canonicalOf(column)]))),
+  measuresOf: shapeOf(Object.fromEntries(measures.map((column) => [column.name, (value: unknown) => broughtMeasure(column, value)]))),
+});
+
+const PARTS = new WeakMap<ProjectionDefinition, ReturnType<typeof partsOf>>();
+
+const partsFor = (definition: ProjectionDefinition): ReturnType<typeof partsOf> => {
+  const parts = PARTS.get(definition) ?? partsOf(definition);
+  PARTS.set(definition, parts);
+  return parts;
+};
+
 /** Adds contributions to groups in memory, in partials by source partition too; the store adds the sums of a batch to its rows. */
 export class MergeFold implements Fold {
   readonly #definition: ProjectionDefinition;
   readonly #storage: Storage;
-  readonly #groups = new Map<string, Group>();
+  readonly #parts: ReturnType<typeof partsOf>;
+  readonly #buckets = new Map<string, Bucket>();
+  /** The one asked for last: neighbours in the log mostly share it. */
+  #last: { readonly bucket: Bucket; readonly start: number; readonly topic: string; readonly partition: number } | undefined;
   readonly #late: LateContribution[] = [];
 
-  constructor(definition: ProjectionDefinition, storage: Storage) {
+  /** @param isNew whether a row certainly was never written */
+  constructor(
+    definition: ProjectionDefinition,
+    storage: Storage,
+    private readonly isNew: (id: string) => boolean = () => false,
+  ) {
     this.#definition = definition;
     this.#storage = storage;
+    this.#parts = partsFor(definition);
   }
 
-  record(record: DecodedRecord, place: RecordPlace): Fate {
-    const accepted: Group[] = [];
+  record({ events }: DecodedRecord, place: RecordPlace): Fate {
+    const accepted: Brought[] = [];
     const late: LateContribution[] = [];
-    for (const event of record.events) {
-      const window = this.#definition.window && windowOf(this.#definition.window, event.time);
-      const open = window === undefined || isOpen(this.#definition.window!, window, place.streamTime);
-      atEvent(this.#definition, event, place, () => {
-        for (const contribution of contributionsOf(handlerOf(this.#definition, event).fold(event.event, undefined))) {
-          const group = this.#groupOf(contribution, window, place);
-          if (open) {
-            accepted.push(group);
-          } else {
-            late.push(lateOf(group, event.time, place, late.length));
-          }
-        }
-      });
+    for (const event of events) {
+      try {
+        this.#contribute(event, place, accepted, late);
+      } catch (error) {
+        throw errorAtEvent(this.#definition, event, place, error);
+      }
     }
-    accepted.forEach((group) => {
-      this.#add(group);
-    });
+    for (const brought of accepted) {
+      this.#add(brought, place);
+    }
     this.#late.push(...late);
     return accepted.length > 0 ? 'applied' : late.length > 0 ? 'late' : 'filtered';
   }
 
+  needs(): boolean {
+    return false; // the store adds
+  }
+
+  learn(): void {
+    // and nothing is loaded
+  }
+
   writes(): FoldWrites {
-    const { measures } = this.#definition.model;
-    const merges = [...this.#groups.values()]
-      .sort((a, b) => (a.id < b.id ? -1 : 1)) // one order in every worker, so that their locks never cross
-      .map(({ group, window, stamp, measures: sums }): Merge => {
-        const shown = Object.fromEntries(measures.map((column) => [column.name, sums[column.name] ?? measureOfNothing(column)]));
-        return { group, window, stamp, measures: shown };
-      });
+    const groups = new Map<string, Group>();
+    for (const { source, window, groups: own } of this.#buckets.values()) {
+      const start = String(window?.start);
+      own.forEach((group, keys) => groups.set(`${source}${keys}${start}`, group));
+    }
+    for (const column of this.#definition.model.measures) {
+      groups.forEach(({ measures }) => (measures[column.name] ??= measureOfNothing(column)));
+    }
+    const ids = [...groups.keys()].sort(); // one order in every worker, so that their locks never cross
+    const merges = ids.map((id): Merge => {
+      const { stamp, group, window, measures } = groups.get(id)!;
+      return { stamp, group, window, measures, id, isStored: !this.isNew(id) };
+    });
     return { upserts: [], deletes: [], merges, late: this.#late };
   }
 
-  #groupOf(contribution: ContributionValue, window: WindowBounds | undefined, { topic, partition, offset }: RecordPlace): Group {
-    const { keys, measures } = this.#definition.model;
-    const group: Record<string, unknown> = {};
-    const stamp = this.#storage === 'partials' ? { topic, partition, offset } : undefined;
-    let id = stamp === undefined ? '' : `${partitionId(stamp)}\0`;
-    for (const column of keys) {
-      const value = canonicalValue(column, contribution.group[column.name]);
-      group[column.name] = value;
-      id += `${keyText(value)}\0`; // text cannot hold NUL, so the parts cannot run together
+  #contribute(event: DecodedEvent, place: RecordPlace, accepted: Brought[], late: LateContribution[]): void {
+    const { window: windows } = this.#definition;
+    const window = windows && windowOf(windows, event.time);
+    const open = window === undefined || isOpen(windows!, window, place.streamTime);
+    const returned = handlerOf(this.#definition, event).fold(event.event, undefined);
+    for (const contribution of returned instanceof ContributionValue ? [returned] : contributionsOf(returned)) {
+      const keys = this.#keysOf(contribution);
+      const measures = this.#parts.measuresOf(contribution.measures);
+      if (open) {
+        accepted.push({ bucket: this.#bucketOf(window, place), keys, contribution, measures });
+      } else {
+        late.push(lateOf(this.#parts.groupOf(contribution.group), measures, window, event.time, place, late.length));
+      }
     }
-    const brought: Record<string, unknown> = {};
-    for (const column of measures) {
-      brought[column.name] = broughtMeasure(column, contribution.measures[column.name]);
-    }
-    return { id: window === undefined ? id : `${id}${String(window.start)}`, group, window, stamp, measures: brought };
   }
 
-  #add(brought: Group): void {
-    const sums = this.#groups.get(brought.id);
+  #keysOf({ group }: ContributionValue): string {
+    let text = '';
+    for (const { name, canonical } of this.#parts.keys) {
+      text += `${keyText(canonical(group[name]))}\0`; // text cannot hold NUL, so the parts cannot run together
+    }
+    return text;
+  }
+
+  #bucketOf(window: WindowBounds | undefined, { topic, partition }: RecordPlace): Bucket {
+    const start = window?.start ?? 0;
+    const last = this.#last;
+    if (last?.start === start && last.partition === partition && last.topic === topic) {
+      return last.bucket;
+    }
+    const source = this.#storage === 'partials' ? `${partitionId({ topic, partition })}\0` : '';
+    const id = `${source}${String(start)}`;
+    const bucket = this.#buckets.get(id) ?? { window, source, groups: new Map<string, Group>() };
+    this.#buckets.set(id, bucket);
+    this.#last = { bucket, start, topic, partition };
+    return bucket;
+  }
+
+  #add({ bucket, keys, contribution, measures }: Brought, { topic, partition, offset }: RecordPlace): void {
+    const stamp = this.#storage === 'partials' ? { topic, partition, offset } : undefined;
+    const sums = bucket.groups.get(keys);
     if (sums === undefined) {
-      this.#groups.set(brought.id, brought);
+      bucket.groups.set(keys, { stamp, group: this.#parts.groupOf(contribution.group), window: bucket.window, measures });
       return;
     }
-    sums.stamp = brought.stamp;
+    sums.stamp = stamp;
     for (const column of this.#definition.model.measures) {
-      sums.measures[column.name] = mergeMeasure(column, sums.measures[column.name], brought.measures[column.name]);
+      sums.measures[column.name] = mergeMeasure(column, sums.measures[column.name], measures[column.name]);
     }
   }
 }
 
-const lateOf = ({ group, window, measures }: Group, eventTime: number, place: RecordPlace, ordinal: number): LateContribution => ({
-  topic: place.topic,
-  partition: place.partition,
-  offset: place.offset,
-  ordinal,
-  eventTime,
-  streamTime: place.streamTime,
-  windowStart: window!.start,
-  contribution: { group, measures },
-});
+const lateOf = (
+  group: Readonly<Record<string, unknown>>,
+  measures: Readonly<Record<string, unknown>>,
+  window: WindowBounds,
+  eventTime: number,
+  { topic, partition, offset, streamTime }: RecordPlace,
+  ordinal: number,
+): LateContribution => ({ topic, partition, offset, ordinal, eventTime, streamTime, windowStart: window.start, contribution: { group, measures } });

@@ -5,7 +5,7 @@ import { partitionId, type PartitionId, type TopicPartition } from '../../events
 import { sequenceOf, type ParkedEvent, type ParkedSequence } from '../parking';
 import type { DecodedRecord, Failure } from './decoded';
 import { causeOf, isRetryable, stopsPartition } from './failures';
-import type { Fate } from './fold-step';
+import type { Fate, Fold, RecordPlace } from './fold-step';
 
 /** What becomes of an event that cannot be folded. */
 export interface ParkingRules {
@@ -50,8 +50,28 @@ interface Lane {
   retry: { readonly offset: number; readonly attempts: number; readonly at: number } | undefined;
 }
 
+/** Decides what becomes of the records of one partition. */
+export interface Fates {
+  /** Folds a record, or sets it aside; throws what ends the batch before it. */
+  fate(record: DecodedRecord, place: RecordPlace, fold: Fold): Fate | 'parked';
+}
+
+/** Lets only those through that fold, and whose key has nothing parked: whatever else there is to be done ends the batch before it. */
+class Unparked implements Fates {
+  constructor(private readonly lane: Lane) {}
+
+  fate(record: DecodedRecord, place: RecordPlace, fold: Fold): Fate {
+    const { sequences, refused } = this.lane;
+    const obstacle = record.failed ?? refused.get(record.offset);
+    if (obstacle !== undefined || (sequences.size > 0 && sequences.has(sequenceOf(record.raw.key)))) {
+      throw (obstacle ?? new RefoldError('internal.invariant', 'a record follows a parked one')) as Error;
+    }
+    return fold.record(record, place);
+  }
+}
+
 /** What one batch parks of one partition; it counts once the batch is committed. */
-export class BatchParking {
+export class BatchParking implements Fates {
   readonly parked: ParkedEvent[] = [];
   readonly #changed = new Map<string, Sequence>();
 
@@ -63,7 +83,8 @@ export class BatchParking {
   ) {}
 
   /** Folds a record, or parks it where that fails or one of its key has failed before. Throws what stops the partition, or is to be tried again. */
-  fate(record: DecodedRecord, streamTime: number | undefined, fold: () => Fate): Fate | 'parked' {
+  fate(record: DecodedRecord, place: RecordPlace, fold: Fold): Fate | 'parked' {
+    const streamTime = Number.isFinite(place.streamTime) ? place.streamTime : undefined;
     if (this.#follows(record)) {
       this.#park(record, streamTime, undefined);
       return 'parked';
@@ -73,7 +94,7 @@ export class BatchParking {
       if (known !== undefined) {
         throw known as Error;
       }
-      return fold();
+      return fold.record(record, place);
     } catch (error) {
       if (verdictOn(error, this.#attempts(record), this.rules) !== 'park') {
         throw error;
@@ -152,6 +173,11 @@ export class Parking {
 
   batch(partition: TopicPartition, now: number): BatchParking {
     return new BatchParking(partition, this.#lane(partition), this.#rules, now);
+  }
+
+  /** For folding ahead of a commit that may park something: nothing is parked there. */
+  unparked(partition: TopicPartition): Fates {
+    return new Unparked(this.#lane(partition));
   }
 
   /** A batch was committed: what it parked is parked. */

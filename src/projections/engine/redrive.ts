@@ -6,6 +6,7 @@ import type { ParkedEvent, ParkingCause, SequenceName } from '../parking';
 import type { BatchCommit, CommitResult, GenerationStore } from '../read-model-store';
 import { rulingsOf, settle } from './claim';
 import { decodeRecord, type DecodedRecord } from './decoded';
+import { foundIn } from './row-fold';
 import { foldOf, touchedKeys } from './fold';
 import { causeOf } from './failures';
 import type { RunnerParts } from './runner-parts';
@@ -79,7 +80,7 @@ const tryEvents = async (
   const { topic, partition } = checkpoint;
   const { records, cause: undecoded } = await decodeAll(parts, events);
   const loaded = await store.load(touchedKeys(definition, [{ topic, partition, from: 0, next: 0, records }]));
-  const fold = foldOf(definition, generation.storage, loaded);
+  const fold = foldOf(definition, generation.storage, foundIn(loaded));
   const counts: Record<keyof Counters, number> = { ...NO_COUNTS };
   const folded: number[] = [];
   let cause = undecoded;

@@ -1,89 +1,122 @@
-import type { FoldWrites } from './fold-step';
+import type { NamedColumn } from '../read-model';
 import type { StampedRow } from '../read-model-store';
+import { keyText } from '../values';
+import type { FoldWrites } from './fold-step';
+import { SeenKeys } from './seen-keys';
 
-/** What a value takes, roughly, in bytes: only the sum has to be of the right size. */
-const bytesOf = ({ row }: StampedRow): number => {
-  let bytes = 200;
-  for (const name in row) {
-    const value = row[name];
-    bytes += typeof value === 'string' ? 16 + 2 * value.length : typeof value === 'object' && value !== null ? 256 : 16;
-  }
-  return bytes;
-};
+/** Rows of which the size is looked at, to know that of all others of the same commit. */
+const SAMPLE = 64;
 
-interface Known {
-  /** `undefined`: there is no row. */
-  readonly row: StampedRow | undefined;
-  readonly bytes: number;
+/** How many layers there may be: a look-up asks each. */
+const LAYERS = 6;
+
+/** What one or more commits wrote; `null`: there is no row any more. */
+interface Layer {
+  readonly rows: Map<string, StampedRow | null>;
+  bytes: number;
 }
 
-const ABSENT: Known = { row: undefined, bytes: 100 };
-
 /**
- * Rows that this claim has loaded or folded, the newest ones. Nobody else writes them while the claim lasts: whoever does
+ * Rows that this claim has written, the newest ones. Nobody else writes them while the claim lasts: whoever does
  * raises the epoch first, and then nothing folded from them is ever committed. What a commit under way writes is always
  * known here, so that a load beside it never matters for what it writes.
  */
 export class RowCache {
-  /** In the order of use, the oldest first. */
-  readonly #rows = new Map<string, Known>();
-  #bytes = 0;
+  readonly #key: string;
+  /** Columns whose values may be of any size. */
+  readonly #sized: readonly string[];
+  readonly #fixedBytes: number;
+  /** The newest first: a row of an earlier one may be outdated. */
+  #layers: Layer[] = [];
+  /** Keys that were written and are forgotten, as long as it is known that no others were ever written. */
+  #forgotten: SeenKeys | undefined;
 
-  constructor(private readonly maxBytes: number) {}
+  /**
+   * @param options.maxBytes about so many are kept
+   * @param options.isComplete whether no row was ever written of the partitions claimed: then only what was written here exists
+   */
+  constructor(
+    columns: readonly NamedColumn[],
+    private readonly options: { readonly maxBytes: number; readonly isComplete: boolean },
+  ) {
+    this.#key = columns.find(({ role }) => role === 'key')?.name ?? '';
+    this.#sized = columns.filter(({ type }) => type.kind === 'text' || type.kind === 'json').map(({ name }) => name);
+    this.#fixedBytes = 250 + 16 * columns.length;
+    this.#forgotten = options.isComplete ? new SeenKeys() : undefined;
+  }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#layers.reduce((total, { bytes }) => total + bytes, 0);
   }
 
-  /** What is known of keys, and the keys of which nothing is. */
-  find(keys: readonly string[]): { readonly known: Map<string, StampedRow>; readonly unknown: readonly string[] } {
-    const known = new Map<string, StampedRow>();
-    const unknown: string[] = [];
-    for (const key of keys) {
-      const found = this.#rows.get(key);
-      if (found === undefined) {
-        unknown.push(key);
-      } else if (found.row !== undefined) {
-        known.set(key, found.row);
+  /** `null`: there certainly is none; `undefined`: nothing is known of it. */
+  find(key: string): StampedRow | null | undefined {
+    for (const { rows } of this.#layers) {
+      const row = rows.get(key);
+      if (row !== undefined) {
+        return row;
       }
     }
-    return { known, unknown };
+    return this.#forgotten?.mayHave(key) === false ? null : undefined;
   }
 
-  /** Takes in what a batch writes, by the text of its keys. */
-  written({ upserts, deletes }: Pick<FoldWrites, 'upserts' | 'deletes'>, keyOf: (row: StampedRow) => string): void {
+  /** Takes in what a batch writes. */
+  written({ upserts, deletes, merges }: Pick<FoldWrites, 'upserts' | 'deletes' | 'merges'>): void {
+    for (const { id } of this.#forgotten === undefined ? [] : merges) {
+      this.#forgotten!.add(id); // there it is, but not what it says
+    }
+    if (upserts.length + deletes.length === 0) {
+      return;
+    }
+    const rows = new Map<string, StampedRow | null>();
     for (const row of upserts) {
-      this.#put(keyOf(row), { row, bytes: bytesOf(row) });
+      rows.set(keyText(row.row[this.#key]), row);
     }
     for (const { key } of deletes) {
-      this.#put(key, ABSENT);
+      rows.set(key, null);
     }
+    const sample = upserts.slice(0, SAMPLE);
+    const rowBytes = sample.reduce((total, { row }) => total + this.#bytesOf(row), 0) / Math.max(1, sample.length);
+    this.#layers.unshift({ rows, bytes: upserts.length * rowBytes + deletes.length * 100 });
   }
 
   /** Forgets the oldest rows beyond the limit. Not while a commit is under way: what it writes must be known. */
   trim(): void {
-    for (const [key, { bytes }] of this.#rows) {
-      if (this.#bytes <= this.maxBytes) {
-        return;
+    while (this.bytes > this.options.maxBytes) {
+      for (const key of this.#forgotten === undefined ? [] : this.#layers.at(-1)!.rows.keys()) {
+        this.#forgotten!.add(key);
       }
-      this.#rows.delete(key);
-      this.#bytes -= bytes;
+      this.#layers.pop();
+    }
+    while (this.#layers.length > LAYERS) {
+      this.#join();
     }
   }
 
-  /** For what was folded and not committed: none of it is true. */
+  /** For what was folded and not committed: none of it is true, and others may have written since. */
   clear(): void {
-    this.#rows.clear();
-    this.#bytes = 0;
+    this.#layers = [];
+    this.#forgotten = undefined;
   }
 
-  #put(key: string, known: Known): void {
-    const before = this.#rows.get(key);
-    if (before !== undefined) {
-      this.#rows.delete(key);
-      this.#bytes -= before.bytes;
+  /** Makes one layer of the two neighbours that are the smallest together. */
+  #join(): void {
+    const sizes = this.#layers.slice(1).map(({ rows }, i) => rows.size + this.#layers[i]!.rows.size);
+    const at = sizes.indexOf(Math.min(...sizes));
+    const [newer, older] = [this.#layers[at]!, this.#layers[at + 1]!];
+    const perRow = (newer.bytes + older.bytes) / Math.max(1, newer.rows.size + older.rows.size);
+    newer.rows.forEach((row, key) => older.rows.set(key, row));
+    older.bytes = perRow * older.rows.size;
+    this.#layers.splice(at, 1);
+  }
+
+  /** Roughly: only the sum has to be of the right size. */
+  #bytesOf(row: StampedRow['row']): number {
+    let bytes = this.#fixedBytes;
+    for (const name of this.#sized) {
+      const value = row[name];
+      bytes += typeof value === 'string' ? 2 * value.length : 256;
     }
-    this.#rows.set(key, known);
-    this.#bytes += known.bytes;
+    return bytes;
   }
 }

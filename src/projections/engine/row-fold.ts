@@ -1,89 +1,144 @@
 import { RefoldError } from '../../kernel/errors';
 import type { DecodedEvent } from '../../events/event-serde';
 import type { ProjectionDefinition } from '../definition';
-import type { Deletion, Stamp, StampedRow } from '../read-model-store';
-import { canonicalRow, isKeyOf, keyText, typeLabel } from '../values';
+import type { Deletion, StampedRow, Upsert } from '../read-model-store';
+import { canonicalRows, isKeyOf, keyText, typeLabel } from '../values';
 import type { DecodedRecord } from './decoded';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
-import { atEvent, handlerOf } from './handling';
+import { errorAtEvent, handlerOf } from './handling';
 
-interface Touched {
-  readonly row: Readonly<Record<string, unknown>> | undefined;
-  readonly stamp: Stamp;
+type Values = Readonly<Record<string, unknown>>;
+
+/** The row of a key as it is before folding; `null`: there is none; `undefined`: nobody knows, it has to be loaded. */
+export type FindRow = (key: string) => StampedRow | null | undefined;
+
+/** All there is. */
+export const foundIn =
+  (rows: ReadonlyMap<string, StampedRow>): FindRow =>
+  (key) =>
+    rows.get(key) ?? null;
+
+/** The row of one key while it is folded: first as it was, then as each event leaves it. */
+interface Entry {
+  /** `undefined`: there is none. */
+  row: Values | undefined;
+  topic: string;
+  partition: number;
+  offset: number;
+  /** Whether there was a row before. */
+  readonly isStored: boolean;
+  isChanged: boolean;
 }
+
+const entryOf = (found: StampedRow | null | undefined): Entry =>
+  found
+    ? { row: found.row, topic: found.stamp.topic, partition: found.stamp.partition, offset: found.stamp.offset, isStored: true, isChanged: false }
+    : { row: undefined, topic: '', partition: -1, offset: -1, isStored: false, isChanged: false };
 
 /** Folds events into the row of their key: any fold is allowed, because a key lives in one partition. */
 export class RowFold implements Fold {
   readonly #definition: ProjectionDefinition;
-  readonly #loaded: ReadonlyMap<string, StampedRow>;
-  readonly #touched = new Map<string, Touched>();
+  readonly #find: FindRow;
+  readonly #entries = new Map<string, Entry>();
   readonly #keyColumn: string;
+  readonly #canonical: (row: object) => Values;
 
-  constructor(definition: ProjectionDefinition, loaded: ReadonlyMap<string, StampedRow>) {
+  constructor(definition: ProjectionDefinition, find: FindRow) {
     this.#definition = definition;
-    this.#loaded = loaded;
+    this.#find = find;
     this.#keyColumn = definition.model.keys[0]!.name;
+    this.#canonical = canonicalRows(definition.model.columns);
   }
 
-  record(record: DecodedRecord, place: RecordPlace): Fate {
-    const changes = new Map<string, Touched>();
+  record({ events }: DecodedRecord, place: RecordPlace): Fate {
+    const before = events.length < 2 ? [] : events.map(({ key }) => ({ entry: this.#entry(key), was: { ...this.#entry(key) } }));
     let fate: Fate = 'filtered';
-    for (const event of record.events) {
-      const current = changes.get(event.key) ?? this.#touched.get(event.key) ?? this.#loaded.get(event.key);
-      const changed = atEvent(this.#definition, event, place, () => this.#apply(event, current, place));
-      if (changed !== undefined) {
-        changes.set(event.key, changed);
-        fate = 'applied';
+    for (const event of events) {
+      try {
+        fate = this.#apply(event, place) ? 'applied' : fate;
+      } catch (error) {
+        before.forEach(({ entry, was }) => Object.assign(entry, was)); // the events of a record are folded all or none
+        throw errorAtEvent(this.#definition, event, place, error);
       }
-    }
-    for (const [key, touched] of changes) {
-      this.#touched.set(key, touched);
     }
     return fate;
   }
 
   writes(): FoldWrites {
-    const upserts: StampedRow[] = [];
+    const upserts: Upsert[] = [];
     const deletes: Deletion[] = [];
-    for (const [key, { row, stamp }] of this.#touched) {
-      if (row !== undefined) {
-        upserts.push({ row, stamp });
-      } else if (this.#loaded.has(key)) {
-        deletes.push({ key, stamp });
+    for (const [key, { row, topic, partition, offset, isStored, isChanged }] of this.#entries) {
+      if (isChanged && row !== undefined) {
+        upserts.push({ row, stamp: { topic, partition, offset }, isStored });
+      } else if (isChanged && isStored) {
+        deletes.push({ key, stamp: { topic, partition, offset } });
       }
     }
     return { upserts, deletes, merges: [], late: [] };
   }
 
-  /** The changed row, or `undefined` where the event does not touch one. */
-  #apply(event: DecodedEvent, current: Touched | undefined, place: RecordPlace): Touched | undefined {
-    const { fold, missing } = handlerOf(this.#definition, event);
-    const { type } = this.#definition.model.keys[0]!;
-    if (!isKeyOf(type, event.key)) {
-      throw new RefoldError('row.key-mismatch', `the record key ${JSON.stringify(event.key)} cannot be a key of type ${typeLabel(type)}`);
+  needs(key: string): boolean {
+    if (this.#entries.has(key)) {
+      return false;
     }
-    if (current !== undefined && (current.stamp.partition !== place.partition || current.stamp.topic !== place.topic)) {
-      throw new RefoldError('key.moved', `the row of key ${event.key} was built from ${current.stamp.topic}/${String(current.stamp.partition)}`);
+    const found = this.#find(key);
+    if (found !== undefined) {
+      this.#entries.set(key, entryOf(found));
     }
-    if (current?.row === undefined && missing === 'skip') {
-      return undefined;
-    }
-    if (current?.row === undefined && missing === 'park') {
-      throw new RefoldError('handler.row-missing', `there is no row for key ${event.key}`);
-    }
-    const returned = fold(event.event, current?.row);
-    const stamp: Stamp = { topic: place.topic, partition: place.partition, offset: place.offset };
-    if (returned === undefined) {
-      return { row: undefined, stamp };
-    }
-    return { row: this.#checked(returned, event.key), stamp };
+    return found === undefined;
   }
 
-  #checked(returned: unknown, key: string): Readonly<Record<string, unknown>> {
+  learn(keys: readonly string[], rows: ReadonlyMap<string, StampedRow>): void {
+    keys.forEach((key) => this.#entries.set(key, entryOf(rows.get(key))));
+  }
+
+  #entry(key: string): Entry {
+    const known = this.#entries.get(key);
+    if (known !== undefined) {
+      return known;
+    }
+    const entry = entryOf(this.#find(key));
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  /** Whether the event changes its row. Changes nothing if it throws. */
+  #apply(event: DecodedEvent, { topic, partition, offset }: RecordPlace): boolean {
+    const { fold, missing } = handlerOf(this.#definition, event);
+    const entry = this.#entry(event.key);
+    if (entry.offset < 0) {
+      this.#requireKey(event.key);
+    } else if (entry.partition !== partition || entry.topic !== topic) {
+      throw new RefoldError('key.moved', `the row of key ${event.key} was built from ${entry.topic}/${String(entry.partition)}`);
+    }
+    if (entry.row === undefined && missing === 'skip') {
+      return false;
+    }
+    if (entry.row === undefined && missing === 'park') {
+      throw new RefoldError('handler.row-missing', `there is no row for key ${event.key}`);
+    }
+    const returned = fold(event.event, entry.row && { ...entry.row }); // its own: whatever it does with it, the row stays
+    const row = returned === undefined ? undefined : this.#checked(returned, event.key);
+    entry.row = row;
+    entry.topic = topic;
+    entry.partition = partition;
+    entry.offset = offset;
+    entry.isChanged = true;
+    return true;
+  }
+
+  #requireKey(key: string): void {
+    const { type } = this.#definition.model.keys[0]!;
+    if (!isKeyOf(type, key)) {
+      throw new RefoldError('row.key-mismatch', `the record key ${JSON.stringify(key)} cannot be a key of type ${typeLabel(type)}`);
+    }
+  }
+
+  #checked(returned: unknown, key: string): Values {
     if (typeof returned !== 'object' || returned === null) {
       throw new RefoldError('row.invalid', `the handler returned ${String(returned)}; return a row, or undefined to delete it`);
     }
-    const row = canonicalRow(this.#definition.model.columns, returned);
+    const row = this.#canonical(returned);
     if (keyText(row[this.#keyColumn]) !== key) {
       throw new RefoldError('row.key-mismatch', `the row has the key ${keyText(row[this.#keyColumn])}, the event ${key}`);
     }

@@ -36,8 +36,8 @@ export interface RunnerOptions extends ParkingRules {
 }
 
 export const RUNNER_DEFAULTS: RunnerOptions = {
-  replayBatch: 5_000,
-  liveBatch: 1_000,
+  replayBatch: 50_000,
+  liveBatch: 5_000,
   maxRate: 0,
   sessionTimeoutMs: 10_000,
   waitMs: 250,

@@ -1,31 +1,41 @@
 import { isRefoldError, messageOf } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/retry';
-import type { Assignment, Subscription } from '../../events/event-log';
+import type { Assignment, LogBatch, Subscription } from '../../events/event-log';
 import { partitionId, type PartitionId } from '../../events/position';
 import { generationLabel, type Generation } from '../generations';
-import type { BatchCommit, CommitResult, GenerationStore, StampedRow } from '../read-model-store';
-import { keyText } from '../values';
+import type { BatchCommit, CommitResult, GenerationStore } from '../read-model-store';
 import { takeClaim, type Claim } from './claim';
 import { decodeBatches, type DecodedBatch, type Decoding, type Failure } from './decoded';
-import { foldBatches, standingsAfter, touchedKeys, type FoldResult, type Standing } from './fold';
+import { foldBatches, standingsAfter, touchedKeys, type FoldResult } from './fold';
+import { Gathering } from './gathering';
 import type { ParkedEvent } from '../parking';
 import { assertSameDefinition } from './same-definition';
 import { GroupOffsets } from './group-offsets';
-import type { RowCache } from './row-cache';
 import { SmallSteps } from './small-steps';
 import { RUNNER_DEFAULTS, type RunnerOptions, type RunnerParts } from './runner-parts';
 
 /** While a generation is slowed down it never sleeps longer than this after a batch, so that holds are obeyed in time. */
 const LONGEST_THROTTLE_MS = 200;
 
-/** A batch whose commit is under way while the next one is taken, decoded and folded. */
+/** While a generation is rebuilt nobody waits for its rows: they are gathered for so long, if it is not full before. */
+const LONGEST_GATHERING_MS = 500;
+
+/** And if nothing comes for so long, everything is there. */
+const LONGEST_LULL_MS = 50;
+
+/** Records that are decoded and folded at once; what is decoded is forgotten right afterwards. */
+const CHUNK = 1000;
+
+/** What was gathered, and its commit, which is under way while more is gathered. */
 interface Flight {
-  readonly claim: Claim;
-  readonly batches: readonly DecodedBatch[];
+  readonly gathered: Gathering;
   readonly commit: BatchCommit;
   /** Never rejects. */
-  readonly landed: Promise<{ readonly result: CommitResult } | { readonly error: unknown }>;
+  readonly landing: Promise<{ readonly result: CommitResult } | { readonly error: unknown }>;
+  isLanded: boolean;
 }
+
+type Landed = 'committed' | 'refused' | 'fenced';
 
 /**
  * Folds one generation: takes batches across partitions, decodes, loads the rows they touch, folds, and commits rows
@@ -42,6 +52,7 @@ export class Runner {
   #fences = 0;
   #subscription: Subscription | undefined;
   #flight: Flight | undefined;
+  #gathering: Gathering | undefined;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
@@ -70,9 +81,10 @@ export class Runner {
       while (!this.#abort.signal.aborted) {
         await this.#round(subscription, offsets);
       }
+      await this.#proceed(subscription, offsets);
       await this.#land(subscription, offsets);
     } finally {
-      await this.#flight?.landed;
+      await this.#flight?.landing;
       await offsets.settled();
       await subscription.close();
     }
@@ -94,34 +106,44 @@ export class Runner {
   }
 
   async #begin(assignment: Assignment): Promise<ReadonlyMap<PartitionId, number>> {
-    const { claim, next } = await takeClaim(this.#parts, this.#generation, this.#store!, assignment, this.#options);
+    const { claim, next } = await takeClaim(this.#parts, this.#generation, this.#store!, assignment, {
+      ...this.#options,
+      afterFence: this.#fences > 0,
+    });
     this.#claim = claim;
     this.#parts.observe?.({ kind: 'assigned', assignment });
     return next;
   }
 
-  /** Takes in what has arrived and folds what may be folded: beside the commit of the batch before, where nothing stands in the way. */
+  /** Takes in what has arrived and folds what may be folded: beside the commit under way, where nothing stands in the way. */
   async #round(subscription: Subscription, offsets: GroupOffsets): Promise<void> {
     const { clock, decoder } = this.#parts;
-    const { waitMs, holdRetryMs } = this.#options;
+    const { holdRetryMs } = this.#options;
     const started = clock.now();
     const except = this.#claim?.pending.partitions() ?? new Set<PartitionId>(); // they wait at a hold: their queues hold what follows
-    const wait = this.#flight !== undefined ? 0 : except.size > 0 ? holdRetryMs : waitMs;
-    const { assignment, batches } = await subscription.poll({ maxRecords: this.#batchSize(), waitMs: wait, signal: this.#abort.signal, except });
+    const waitMs = except.size > 0 ? holdRetryMs : this.#patience(started);
+    const { assignment, batches } = await subscription.poll({ maxRecords: this.#chunk(), waitMs, signal: this.#abort.signal, except });
     const claimed = this.#claim?.assignment === assignment.number ? this.#claim : undefined;
     const decodings = claimed === undefined ? [] : await decodeBatches(batches, decoder, claimed.rulings);
     if (claimed !== undefined && this.#isPlain(claimed, decodings)) {
-      const arrived = decodings.map(({ decoded }) => decoded);
-      await this.#foldAhead(subscription, offsets, claimed, arrived);
-      return;
-    }
-    if ((await this.#land(subscription, offsets)) !== 'fenced') {
-      decodings.forEach(({ decoded, failure }) => claimed?.pending.add(decoded, failure));
+      await this.#gather(subscription, offsets, claimed, batches, decodings, started);
+    } else if (decodings.length === 0 && except.size === 0) {
+      await this.#proceed(subscription, offsets);
+    } else {
+      await this.#inTheWay(subscription, offsets, claimed, decodings, false);
     }
     const claim = this.#claim;
     if (claim !== undefined && claim.pending.size > 0) {
       await this.#foldPending(subscription, offsets, claim, started);
     }
+  }
+
+  /** How long to wait for records, in milliseconds: not at all while there is something else to do. */
+  #patience(now: number): number {
+    if (this.#gathering !== undefined && this.#generation.status === 'candidate') {
+      return Math.max(0, Math.min(LONGEST_LULL_MS, this.#gathering.begun + LONGEST_GATHERING_MS - now));
+    }
+    return this.#gathering === undefined && this.#flight === undefined ? this.#options.waitMs : 0;
   }
 
   /** Whether nothing waits or fails, and nobody slows it down. */
@@ -130,42 +152,81 @@ export class Runner {
     return decodings.length > 0 && pending.size === 0 && !isSlowed && decodings.every(({ failure }) => failure === undefined);
   }
 
-  /** Folds on what the batch under way will have written, waits for that to be committed, and lets this one go. */
-  async #foldAhead(subscription: Subscription, offsets: GroupOffsets, claim: Claim, batches: readonly DecodedBatch[]): Promise<void> {
-    const standings = this.#flight?.claim === claim ? standingsAfter(claim.standings, this.#flight.commit.advances) : claim.standings;
-    const { commit, failures } = await this.#fold(claim, batches, standings, claim.rows);
-    const landed = await this.#land(subscription, offsets);
-    if (landed === 'fenced' || this.#claim !== claim) {
-      return; // they are asked for again
+  /** Folds on what the commit under way will have written, and lets it go when it is time. */
+  async #gather(
+    subscription: Subscription,
+    offsets: GroupOffsets,
+    claim: Claim,
+    batches: readonly LogBatch[],
+    decodings: readonly Decoding[],
+    now: number,
+  ): Promise<void> {
+    const ahead = this.#flight?.gathered.claim === claim ? this.#flight.commit.advances : [];
+    const { definition } = this.#parts;
+    this.#gathering = this.#gathering?.claim === claim ? this.#gathering : new Gathering(claim, definition, this.#generation.storage, ahead, now);
+    const decoded = decodings.map((one) => one.decoded);
+    const left = await this.#gathering.add(batches, decoded, this.#store!);
+    if (left.length > 0) {
+      const rest = left.map((batch) => ({ decoded: batch, failure: undefined }));
+      await this.#inTheWay(subscription, offsets, claim, rest, true);
+    } else if (this.#gathering.isFull(this.#batchSize()) || (this.#flight?.isLanded !== false && this.#isDue(this.#gathering, now))) {
+      await this.#proceed(subscription, offsets);
     }
-    if (landed === 'refused' || failures.length > 0 || commit.parked.length > 0) {
-      batches.forEach((batch) => {
-        claim.pending.add(batch, undefined);
-      });
-      return;
-    }
-    const key = this.#parts.definition.model.keys[0]?.name ?? '';
-    claim.rows.written(commit, ({ row }) => keyText(row[key]));
-    this.#flight = {
-      claim,
-      batches,
-      commit,
-      landed: this.#store!.commit(commit).then(
-        (result) => ({ result }),
-        (error: unknown) => ({ error }),
-      ),
-    };
   }
 
-  /** Waits for the batch under way. `refused`: a hold or a value stands in its way; it is pending again, to be folded by smaller steps. */
-  async #land(subscription: Subscription, offsets: GroupOffsets): Promise<'committed' | 'refused' | 'fenced'> {
+  #isDue({ begun }: Gathering, now: number): boolean {
+    return this.#generation.status !== 'candidate' || now - begun >= LONGEST_GATHERING_MS;
+  }
+
+  /** Something cannot be gathered: it waits until everything before it is committed. */
+  async #inTheWay(
+    subscription: Subscription,
+    offsets: GroupOffsets,
+    claim: Claim | undefined,
+    decodings: readonly Decoding[],
+    isGathered: boolean,
+  ): Promise<void> {
+    const ended = [await this.#proceed(subscription, offsets), await this.#land(subscription, offsets)];
+    const isPending = isGathered && ended.includes('refused'); // with all that was gathered
+    if (!ended.includes('fenced') && !isPending && this.#claim === claim) {
+      decodings.forEach(({ decoded, failure }) => claim?.pending.add(decoded, failure));
+    }
+  }
+
+  /** Waits for the commit under way, and lets what was gathered go. */
+  async #proceed(subscription: Subscription, offsets: GroupOffsets): Promise<Landed> {
+    const landed = await this.#land(subscription, offsets);
+    const gathered = this.#gathering;
+    this.#gathering = undefined;
+    if (gathered !== undefined && this.#claim === gathered.claim) {
+      // else claimed anew: what was gathered is asked for again
+      this.#flight = this.#launched(gathered);
+    }
+    return landed;
+  }
+
+  #launched(gathered: Gathering): Flight {
+    const commit = gathered.commit();
+    gathered.claim.rows.written(commit);
+    const landing = this.#store!.commit(commit).then(
+      (result) => ({ result }),
+      (error: unknown) => ({ error }),
+    );
+    const flight: Flight = { gathered, commit, landing, isLanded: false };
+    void landing.then(() => (flight.isLanded = true));
+    return flight;
+  }
+
+  /** Waits for the commit under way. `refused`: a hold or a value stands in its way; it is pending again with what was gathered since, to be folded by smaller steps. */
+  async #land(subscription: Subscription, offsets: GroupOffsets): Promise<Landed> {
     const flight = this.#flight;
     if (flight === undefined) {
       return 'committed';
     }
-    const landing = await flight.landed;
+    const landing = await flight.landing;
     this.#flight = undefined;
-    const { claim, batches, commit } = flight;
+    const { gathered, commit } = flight;
+    const { claim } = gathered;
     if ('error' in landing && !isRefoldError(landing.error, 'store.value-refused')) {
       throw landing.error as Error;
     }
@@ -175,16 +236,23 @@ export class Runner {
       claim.rows.trim();
       return status;
     }
+    const since = this.#gathering?.claim === claim ? this.#gathering.batches : [];
+    this.#gathering = undefined;
     if (status === 'fenced') {
       claim.pending.clear();
       claim.rows.clear();
       await this.#fenced(subscription, claim);
       return status;
     }
-    batches.forEach((batch) => {
-      claim.pending.add(batch, undefined);
+    const again = await decodeBatches([...gathered.batches, ...since], this.#parts.decoder, claim.rulings);
+    again.forEach(({ decoded, failure }) => {
+      claim.pending.add(decoded, failure);
     });
     return 'refused';
+  }
+
+  #chunk(): number {
+    return Math.min(CHUNK, this.#batchSize());
   }
 
   #batchSize(): number {
@@ -199,7 +267,7 @@ export class Runner {
     const { clock, observe } = this.#parts;
     const steps = new SmallSteps({
       store: this.#store!,
-      fold: (own, batches) => this.#fold(own, batches, own.standings),
+      fold: (own, batches) => this.#fold(own, batches),
       committed: (own, commit) => {
         this.#committed(offsets, own, commit);
       },
@@ -217,13 +285,11 @@ export class Runner {
     await this.#throttle(records, started);
   }
 
-  async #fold(claim: Claim, batches: readonly DecodedBatch[], standings: ReadonlyMap<PartitionId, Standing>, rows?: RowCache): Promise<FoldResult> {
+  async #fold(claim: Claim, batches: readonly DecodedBatch[]): Promise<FoldResult> {
     const { definition, clock } = this.#parts;
     const now = clock.now();
-    const keys = touchedKeys(definition, batches);
-    const { known, unknown } = rows?.find(keys) ?? { known: new Map<string, StampedRow>(), unknown: keys };
-    (await this.#store!.load(unknown)).forEach((row, key) => known.set(key, row));
-    return foldBatches(definition, this.#generation.storage, batches, standings, known, (batch) => claim.parking.batch(batch, now));
+    const loaded = await this.#store!.load(touchedKeys(definition, batches));
+    return foldBatches(definition, this.#generation.storage, batches, claim.standings, loaded, (batch) => claim.parking.batch(batch, now));
   }
 
   #committed(offsets: GroupOffsets, claim: Claim, { advances, parked }: BatchCommit): void {

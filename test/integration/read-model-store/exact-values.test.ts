@@ -14,7 +14,7 @@ import { NO_COUNTS } from '../../../src/projections/generations';
 import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
 import type { ReadModelStore } from '../../../src/projections/read-model-store';
-import { canonicalRow } from '../../../src/projections/values';
+import { canonicalRows } from '../../../src/projections/values';
 import { buildGeneration, definitionOf, memoryBench, startRunner, until } from '../../support/harness';
 import { describeWithClickHouse, describeWithPostgres, freshClickHouse, freshDatabase, type TestClickHouse, type TestDatabase } from '../../support/services';
 import { OrderPlaced } from '../../support/shop';
@@ -112,13 +112,13 @@ const suite = (open: () => Values): void => {
         ),
         fc.array(rowOf(at), { minLength: ROWS, maxLength: ROWS }),
         async (keys, given) => {
-          const rows = keys.map((k, i) => canonicalRow(definition.model.columns, { k, ...given[i]! }));
+          const rows = keys.map((k, i) => canonicalRows(definition.model.columns)({ k, ...given[i]! }));
           const advance = { topic: 'orders', partition: 0, from: offset, next: offset + 1, epoch: claimed!.epoch, streamTime: 0, fingerprint: undefined };
           const stamp = { topic: 'orders', partition: 0, offset };
           offset += 1;
           const result = await opened.commit({
             advances: [{ ...advance, counters: { ...NO_COUNTS, read: 1, applied: 1 } }],
-            upserts: rows.map((row) => ({ row, stamp })),
+            upserts: rows.map((row) => ({ row, stamp, isStored: false })),
             deletes: [],
             merges: [],
             late: [],

@@ -13,7 +13,7 @@ import { MergeFold } from '../../../src/projections/engine/merge-fold';
 import { NO_COUNTS, type Generation, type Storage } from '../../../src/projections/generations';
 import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
-import type { BatchCommit, GenerationStore, StampedRow } from '../../../src/projections/read-model-store';
+import type { BatchCommit, GenerationStore, Upsert } from '../../../src/projections/read-model-store';
 import { buildGeneration, definitionOf, memoryBench, startRunner, until } from '../../support/harness';
 import { PostgresProxy, type Cut } from '../../support/postgres-proxy';
 import { OrderPlaced, OrderSummary } from '../../support/shop';
@@ -68,11 +68,12 @@ describeWithPostgres('faults between a worker and Postgres', () => {
     fingerprint: undefined,
     counters: { ...NO_COUNTS, read: next - from, applied: next - from },
   });
-  const stampedRow = (key: string, cents: bigint, offset: number): StampedRow => ({
+  const stampedRow = (key: string, cents: bigint, offset: number): Upsert => ({
     row: { order_id: key, customer_id: 'ann', status: 'placed', amount: new Decimal(cents, 2), changed_at: new Date(0) },
     stamp: { topic: 'orders', partition: 0, offset },
+    isStored: true,
   });
-  const batchOf = (upserts: readonly StampedRow[], advances: BatchCommit['advances']): BatchCommit => ({
+  const batchOf = (upserts: readonly Upsert[], advances: BatchCommit['advances']): BatchCommit => ({
     advances,
     upserts,
     deletes: [],
@@ -88,7 +89,7 @@ describeWithPostgres('faults between a worker and Postgres', () => {
       const { generation, catalog } = await build(definition);
       const store = await new PostgresReadModelStore({ pool: distant }).open(generation, definition);
       const [{ epoch }] = (await store.claim([{ topic: 'orders', partition: 0 }], 'w')) as unknown as [{ epoch: number }];
-      const merges = [{ stamp: undefined, group: { customer_id: 'ann' }, window: undefined, measures: { orders: 1n } }];
+      const merges = [{ stamp: undefined, group: { customer_id: 'ann' }, window: undefined, measures: { orders: 1n }, isStored: true, id: 'ann' }];
       for (let from = 0; from < 3; from += 1) {
         proxy.next(cut);
         const before = proxy.cut;
@@ -220,7 +221,7 @@ describeWithPostgres('faults between a worker and Postgres', () => {
         const event = order(`o${String(i)}`, customer, 1n);
         const events = [{ type: 'shop.OrderPlaced', key: customer, time: 0, event, index: 0 }] as never;
         const raw = { topic: 'orders', partition, offset, timestamp: 0, key: Buffer.from(customer), value: null, headers: {} };
-        const record = { offset, timestamp: 0, id: '', time: 0, key: customer, events, aside: undefined, failed: undefined, raw };
+        const record = { offset, timestamp: 0, id: '', time: 0, events, aside: undefined, failed: undefined, raw };
         fold.record(record, { topic: 'orders', partition, offset, streamTime: 0 });
       });
       return fold.writes().merges;

@@ -75,6 +75,7 @@ describeWithPostgres('tables in Postgres', () => {
             changed_at: new Date(at),
           },
           stamp: { topic: 'orders', partition: 0, offset: at },
+          isStored: at > 0,
         }));
         const counters = { ...NO_COUNTS, read: 1, applied: 1 };
         expect(await opened.commit({ advances: [{ ...advance, counters }], upserts, deletes: [], merges: [], late: [], parked: [] })).toEqual({

@@ -77,7 +77,7 @@ describeWithPostgres('read models in Postgres', () => {
       return () =>
         opened.commit({
           advances: [{ ...advance, counters }],
-          upserts: [{ row, stamp: { topic: 'orders', partition, offset: 0 } }],
+          upserts: [{ row, stamp: { topic: 'orders', partition, offset: 0 }, isStored: false }],
           deletes: [],
           merges: [],
           late: [],

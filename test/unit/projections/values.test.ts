@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { Decimal } from '../../../src/kernel/decimal';
 import { bigint, boolean, decimal, integer, json, text, timestamp } from '../../../src/projections/columns';
 import type { NamedColumn } from '../../../src/projections/read-model';
-import { canonicalJson, canonicalRow, canonicalValue, compareText } from '../../../src/projections/values';
+import { canonicalJson, canonicalRows, canonicalValue, compareText } from '../../../src/projections/values';
 
 const named = (column: { readonly definition: object }, name = 'c'): NamedColumn => ({ name, ...column.definition }) as NamedColumn;
 const invalid = expect.objectContaining({ code: 'row.invalid' }) as Error;
@@ -71,10 +71,11 @@ describe('values of a row', () => {
     expect(Object.keys(canonicalJson({ bb: 1, a: 2, b: 3 }) as object)).toEqual(['a', 'b', 'bb']);
   });
 
-  it('a row has exactly the declared columns and cannot be changed in place', () => {
+  it('a row has exactly the declared columns, and what lies in them cannot be changed', () => {
     const columns = [named(text(), 'a')];
-    expect(() => canonicalRow(columns, { a: 'x', b: 1 })).toThrow(/b is not a column/);
-    expect(Object.isFrozen(canonicalRow(columns, { a: 'x' }))).toBe(true);
+    expect(() => canonicalRows(columns)({ a: 'x', b: 1 })).toThrow(/b is not a column/);
+    const { a } = canonicalRows([named(json(), 'a')])({ a: { b: [1] } }) as { a: { b: number[] } };
+    expect([Object.isFrozen(a), Object.isFrozen(a.b)]).toEqual([true, true]);
   });
 
   it('text is ordered as its UTF-8 bytes are', () => {

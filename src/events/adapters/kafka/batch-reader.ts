@@ -106,14 +106,49 @@ export class BatchReader {
   readonly #values: Seen[] = [];
   #at = 0;
 
-  constructor(private readonly batch: FetchedBatch) {
+  /** @param at byte at which a record begins */
+  constructor(
+    private readonly batch: FetchedBatch,
+    at = 0,
+  ) {
     this.#bytes = batch.records;
+    this.#at = at;
+  }
+
+  /** The byte at which the next record begins. */
+  get at(): number {
+    return this.#at;
+  }
+
+  /** The offset of the next record; it stays the next one. @throws RefoldError `log.batch-unreadable` */
+  peek(): number {
+    const { at } = this;
+    return this.#reading(() => {
+      this.#varint();
+      this.#at += 1;
+      this.#varint();
+      const offset = this.batch.first + this.#varint();
+      this.#at = at;
+      return offset;
+    });
+  }
+
+  /** Passes over the next record. @throws RefoldError `log.batch-unreadable` */
+  skip(): void {
+    this.#reading(() => {
+      const length = this.#varint();
+      this.#at += length;
+    });
   }
 
   /** @throws RefoldError `log.batch-unreadable` where the bytes do not hold what they should */
   next(): FetchedRecord {
+    return this.#reading(() => this.#next());
+  }
+
+  #reading<T>(read: () => T): T {
     try {
-      return this.#next();
+      return read();
     } catch (error) {
       throw batchUnreadable(`its records do not end where they should: ${messageOf(error)}`, { bytes: this.#bytes.length }, error);
     }

@@ -1,6 +1,6 @@
 import { RefoldError, isRefoldError } from '../../../kernel/errors';
 import type { LogBatch, LogRecord } from '../../event-log';
-import { recordBytes } from '../../fetch-queues';
+import { recordBytes, type FetchedRange, type QueuedRecords } from '../../fetch-queues';
 import type { Position, TopicPartition } from '../../position';
 import { BatchReader, type FetchedBatch } from './batch-reader';
 import type { AbortedTransaction } from './fetch';
@@ -81,4 +81,92 @@ export const toBatch = (position: Position, fetched: FetchedPartition, limits: F
     }
   }
   return { topic, partition, from, next: Math.max(from, fetched.batches.at(-1)?.next ?? from), records };
+};
+
+/** The records of one batch from some byte on, kept as they were fetched: what is queued costs no more memory than that. */
+class BatchRecords implements QueuedRecords {
+  readonly bytes: number;
+
+  constructor(
+    private readonly id: TopicPartition,
+    private readonly batch: FetchedBatch,
+    private readonly part: { readonly at: number; readonly end: number; readonly count: number; readonly next: number },
+  ) {
+    this.bytes = part.end - part.at;
+  }
+
+  get count(): number {
+    return this.part.count;
+  }
+
+  get next(): number {
+    return this.part.next;
+  }
+
+  /** @throws RefoldError `log.batch-unreadable` */
+  read(): readonly LogRecord[] {
+    const { topic, partition } = this.id;
+    const records: LogRecord[] = [];
+    this.#reading((reader) => {
+      for (let left = this.part.count; left > 0; left -= 1) {
+        const { offset, timestamp, key, value, headers } = reader.next();
+        records.push({ topic, partition, offset, timestamp, key, value, headers });
+      }
+    });
+    return records;
+  }
+
+  split(count: number): readonly [QueuedRecords, QueuedRecords] {
+    return this.#reading((reader) => {
+      for (let left = count; left > 0; left -= 1) {
+        reader.skip();
+      }
+      const [at, offset] = [reader.at, reader.peek()];
+      const head = { ...this.part, end: at, count, next: offset };
+      return [new BatchRecords(this.id, this.batch, head), new BatchRecords(this.id, this.batch, { ...this.part, at, count: this.part.count - count })];
+    });
+  }
+
+  /** Without the records below an offset; `undefined` where none is left. */
+  from(offset: number): BatchRecords | undefined {
+    let { count } = this.part;
+    return this.#reading((reader) => {
+      for (; count > 0 && reader.peek() < offset; count -= 1) {
+        reader.skip();
+      }
+      return count === 0 ? undefined : new BatchRecords(this.id, this.batch, { ...this.part, at: reader.at, count });
+    });
+  }
+
+  #reading<T>(read: (reader: BatchReader) => T): T {
+    try {
+      return read(new BatchReader(this.batch, this.part.at));
+    } catch (error) {
+      throw isRefoldError(error) ? unreadableAt(this.id, this.batch.first, error) : error;
+    }
+  }
+}
+
+/**
+ * As {@link toBatch}, but nothing is taken apart yet: it ends with the batch that reaches a limit, since it is all in memory.
+ * @throws RefoldError `log.batch-unreadable`
+ */
+export const toRange = (position: Position, fetched: FetchedPartition, limits: FetchLimits): FetchedRange => {
+  const { topic, partition, offset: from } = position;
+  const parts: BatchRecords[] = [];
+  let [records, bytes] = [0, 0];
+  for (const batch of committedBatches(fetched)) {
+    const whole = new BatchRecords({ topic, partition }, batch, { at: 0, end: batch.records.length, count: batch.count, next: batch.next });
+    const part = batch.first < from ? whole.from(from) : whole;
+    if (part === undefined || part.count === 0) {
+      continue;
+    }
+    if (parts.length > 0 && (records >= limits.records || bytes >= limits.bytes)) {
+      return { topic, partition, from, next: parts.at(-1)!.next, parts };
+    }
+    parts.push(part);
+    records += part.count;
+    bytes += part.bytes;
+  }
+  return { topic, partition, from, next: Math.max(from, fetched.batches.at(-1)?.next ?? from), parts };
 };

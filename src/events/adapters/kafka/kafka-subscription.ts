@@ -10,7 +10,7 @@ import { checkPositions } from '../../subscription-inbox';
 import { Wakeup } from '../../wakeup';
 import { Watchdog } from '../../watchdog';
 import { asLogError } from './client';
-import { toBatch } from './fetched';
+import { toRange } from './fetched';
 import { GroupMembership } from './group-membership';
 import { PartitionReader, isOutOfRange } from './partition-reader';
 import type { Topics } from './topics';
@@ -214,7 +214,7 @@ export class KafkaSubscription extends InboxSubscription {
       for (const position of hungry) {
         const answer = fetched.get(partitionId(position));
         if (answer !== undefined) {
-          queues.offer(toBatch(position, answer, queues.room(position)));
+          queues.offer(toRange(position, answer, queues.room(position)));
         }
       }
       this.inbox.wake();

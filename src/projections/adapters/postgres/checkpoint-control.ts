@@ -1,5 +1,5 @@
 import { RefoldError } from '../../../kernel/errors';
-import { isCommitInDoubt, type PostgresPool, type Sql } from '../../../platform/postgres/pool';
+import { isCommitInDoubt, type PostgresPool, type Sql, type SqlSession } from '../../../platform/postgres/pool';
 import type { TopicPartition } from '../../../events/position';
 import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent, SetAside } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
@@ -74,7 +74,7 @@ export class PostgresCheckpointControl implements CheckpointControl {
   }
 
   /** Moves checkpoints, keeps what is set aside and does `write`, in one transaction; where `write` answers false nothing is done, and the batch is fenced. */
-  commit(generation: Generation, advances: readonly Advance[], aside: SetAside, write: (sql: Sql) => Promise<boolean>): Promise<CommitResult> {
+  commit(generation: Generation, advances: readonly Advance[], aside: SetAside, write: (sql: SqlSession) => Promise<boolean>): Promise<CommitResult> {
     return this.#unlessRefused(generation, advances, 'moved', async (sql) => {
       const result = await moveCheckpoints(sql, generation.id, advances);
       if (result.status === 'committed') {
@@ -124,7 +124,7 @@ export class PostgresCheckpointControl implements CheckpointControl {
     generation: Generation,
     advances: readonly Advance[],
     landing: Landing,
-    work: (sql: Sql) => Promise<CommitResult>,
+    work: (sql: SqlSession) => Promise<CommitResult>,
   ): Promise<CommitResult> {
     let isInDoubt = false;
     const once = async (): Promise<CommitResult> => {
@@ -145,7 +145,7 @@ export class PostgresCheckpointControl implements CheckpointControl {
     return advances.length === 0 ? { status: 'committed' } : repeated(once);
   }
 
-  async #once(work: (sql: Sql) => Promise<CommitResult>): Promise<CommitResult> {
+  async #once(work: (sql: SqlSession) => Promise<CommitResult>): Promise<CommitResult> {
     try {
       return await this.#pool.transaction(async (sql) => {
         const result = await work(sql);

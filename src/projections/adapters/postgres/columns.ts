@@ -45,17 +45,64 @@ export const postgresType = (type: ColumnType): PostgresType => (type.kind === '
 /** The type's name without its collation, for casts. */
 export const castType = (type: ColumnType): string => postgresType(type).sql.replace(' COLLATE "C"', '');
 
+/** For many values, of which some come often: the bounds of windows cost much to write. */
+const writerOf = (type: ColumnType): ((value: unknown) => string) => {
+  const { write } = postgresType(type);
+  if (type.kind !== 'timestamp') {
+    return write;
+  }
+  const written = new Map<number, string>();
+  return (value) => {
+    const time = (value as Date).getTime();
+    const known = written.get(time);
+    if (known !== undefined) {
+      return known;
+    }
+    const text = write(value);
+    written.set(time, text);
+    return text;
+  };
+};
+
 const quote = (text: string): string => `"${/["\\]/.test(text) ? text.replace(/["\\]/g, '\\$&') : text}"`;
 
 /** Values of one type as the text of an array: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO */
 export const arrayText = (type: ColumnType, values: readonly unknown[]): string => {
-  const { write, quoted } = postgresType(type);
+  const { quoted } = postgresType(type);
+  const write = writerOf(type);
   let text = '';
   for (const value of values) {
     const element = value === null || value === undefined ? 'NULL' : quoted === true ? quote(write(value)) : write(value);
     text += text === '' ? element : `,${element}`;
   }
   return `{${text}}`;
+};
+
+const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+/** The value as a field of a line that COPY reads: https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.2 */
+const copyField = (type: ColumnType): ((value: unknown) => string) => {
+  const { quoted } = postgresType(type);
+  const write = writerOf(type);
+  const escaped = (text: string): string => (/[\\\n\r\t]/.test(text) ? text.replace(/[\\\n\r\t]/g, (char) => ESCAPES[char]!) : text);
+  return (value) => (value === null || value === undefined ? '\\N' : quoted === true ? escaped(write(value)) : write(value));
+};
+
+/** Lines that COPY reads, from rows by the types of their fields. */
+export const copyLines = <T>(fields: readonly { readonly type: ColumnType; readonly of: (row: T) => unknown }[], rows: readonly T[]): string => {
+  const writers = fields.map(({ type, of }) => {
+    const field = copyField(type);
+    return (row: T) => field(of(row));
+  });
+  const last = writers.length - 1;
+  let lines = '';
+  for (const row of rows) {
+    for (let i = 0; i < last; i += 1) {
+      lines += `${writers[i]!(row)}\t`;
+    }
+    lines += `${writers[last]!(row)}\n`;
+  }
+  return lines;
 };
 
 /** Parameter text of one value. */

@@ -26,7 +26,6 @@ const recordOf = (offset: number, time: number, events: readonly object[], key =
   timestamp: 7,
   id: `id-${String(offset)}`,
   time,
-  key,
   events: events.map((event, index) => eventOf(event, key, time, index)),
   aside: undefined,
   failed: undefined,
@@ -111,7 +110,7 @@ describe('folding a batch', () => {
     const { commit, failures } = fold(summary, [batchOf(0, 2, records)]);
     expect(failures[0]).toMatchObject({ offset: 1, error: { code: 'row.key-mismatch' } });
     expect(commit.upserts).toEqual([
-      { row: expect.objectContaining({ status: 'shipped', changed_at: new Date(5) }), stamp: { topic: 'orders', partition: 0, offset: 0 } },
+      { row: expect.objectContaining({ status: 'shipped', changed_at: new Date(5) }), stamp: { topic: 'orders', partition: 0, offset: 0 }, isStored: false },
     ]);
   });
 

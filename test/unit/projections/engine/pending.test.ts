@@ -7,7 +7,6 @@ const record = (offset: number): DecodedRecord => ({
   timestamp: 0,
   id: '',
   time: 0,
-  key: 'k',
   events: [],
   aside: undefined,
   failed: undefined,

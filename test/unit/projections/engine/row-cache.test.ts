@@ -1,51 +1,86 @@
 import fc from 'fast-check';
+import { integer, text } from '../../../../src/projections/columns';
 import { RowCache } from '../../../../src/projections/engine/row-cache';
+import { SeenKeys } from '../../../../src/projections/engine/seen-keys';
+import { readModel } from '../../../../src/projections/read-model';
 import type { StampedRow } from '../../../../src/projections/read-model-store';
 
 const row = (key: string, value = 0): StampedRow => ({ row: { key, value }, stamp: { topic: 't', partition: 0, offset: value } });
-const keyOf = ({ row: { key } }: StampedRow): string => key as string;
+const { columns } = readModel('kept', { key: text().key(), value: integer() }).definition;
+const cacheOf = (maxBytes: number, isComplete = false): RowCache => new RowCache(columns, { maxBytes, isComplete });
 const write = (cache: RowCache, keys: readonly string[], deleted: readonly string[] = [], value = 0): void => {
-  cache.written({ upserts: keys.map((key) => row(key, value)), deletes: deleted.map((key) => ({ key, stamp: row(key).stamp })) }, keyOf);
+  const upserts = keys.map((key) => ({ ...row(key, value), isStored: false }));
+  cache.written({ upserts, deletes: deleted.map((key) => ({ key, stamp: row(key).stamp })), merges: [] });
 };
+const unknownTo = (cache: RowCache, keys: readonly string[]): readonly string[] => keys.filter((key) => cache.find(key) === undefined);
 
 describe('rows kept in memory', () => {
   it('are found, so are those known to be deleted, and of others nothing is known', () => {
-    const cache = new RowCache(1_000_000);
+    const cache = cacheOf(1_000_000);
     write(cache, ['a', 'b']);
     write(cache, ['a'], ['b'], 7);
-    const { known, unknown } = cache.find(['a', 'b', 'c']);
-    expect([[...known], unknown]).toEqual([[['a', row('a', 7)]], ['c']]);
+    expect([cache.find('a'), cache.find('b'), unknownTo(cache, ['a', 'b', 'c'])]).toEqual([expect.objectContaining(row('a', 7)), null, ['c']]);
     cache.clear();
-    expect([cache.find(['a', 'b']).unknown, cache.bytes]).toEqual([['a', 'b'], 0]);
+    expect([unknownTo(cache, ['a', 'b']), cache.bytes]).toEqual([['a', 'b'], 0]);
   });
 
   it('are forgotten when there are too many, the oldest first', () => {
-    const cache = new RowCache(500);
+    const cache = cacheOf(800);
     write(cache, ['a', 'b']);
     write(cache, ['a', 'c']);
-    expect(cache.find(['a', 'b', 'c']).unknown).toEqual([]); // not before it is told to
+    expect(unknownTo(cache, ['a', 'b', 'c'])).toEqual([]); // not before it is told to
     cache.trim();
-    expect(cache.find(['a', 'b', 'c']).unknown).toEqual(['b']);
+    expect(unknownTo(cache, ['a', 'b', 'c'])).toEqual(['b']);
   });
 
   it('never say anything but the last that was written, within the limit', () => {
     const keys = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), { maxLength: 4 });
     fc.assert(
       fc.property(fc.array(fc.tuple(keys, keys), { maxLength: 20 }), fc.integer({ min: 1, max: 1_000 }), (batches, limit) => {
-        const cache = new RowCache(limit);
+        const cache = cacheOf(limit);
         const truth = new Map<string, number | undefined>();
         batches.forEach(([upserts, given], at) => {
           const deletes = given.filter((key) => !upserts.includes(key));
           write(cache, upserts, deletes, at);
           upserts.forEach((key) => truth.set(key, at));
           deletes.forEach((key) => truth.set(key, undefined));
-          const last = cache.find([...upserts, ...deletes]);
-          expect(last.unknown).toEqual([]);
+          expect(unknownTo(cache, [...upserts, ...deletes])).toEqual([]);
           cache.trim();
-          const { known, unknown } = cache.find([...truth.keys()]);
-          [...truth.keys()].filter((key) => !unknown.includes(key)).forEach((key) => expect(known.get(key)?.row['value']).toBe(truth.get(key)));
+          [...truth.keys()].filter((key) => cache.find(key) !== undefined).forEach((key) => expect(cache.find(key)?.row['value']).toBe(truth.get(key)));
           expect(cache.bytes).toBeLessThanOrEqual(limit);
         });
+      }),
+    );
+  });
+
+  it('of a table that was empty everything is known, until it is told that others may have written', () => {
+    const cache = cacheOf(1, true);
+    write(cache, ['a', 'b']);
+    cache.trim();
+    expect(unknownTo(cache, ['a', 'b', 'c'])).toEqual(['a', 'b']); // forgotten, but not that there are such
+    cache.clear();
+    expect(unknownTo(cache, ['a', 'b', 'c'])).toEqual(['a', 'b', 'c']);
+  });
+});
+
+describe('keys that were seen', () => {
+  it('are never forgotten, and few others are taken for seen', () => {
+    const seen = new SeenKeys();
+    const key = (i: number): string => `order-${String(i)}`;
+    for (let i = 0; i < 200_000; i += 1) {
+      seen.add(key(i));
+    }
+    const taken = (from: number): number => Array.from({ length: 200_000 }, (_, i) => seen.mayHave(key(from + i))).filter(Boolean).length;
+    expect(taken(0)).toBe(200_000);
+    expect(taken(200_000)).toBeLessThan(200);
+  });
+
+  it('whatever they are', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: 'binary' })), (keys) => {
+        const seen = new SeenKeys();
+        keys.forEach((key) => seen.add(key));
+        expect(keys.every((key) => seen.mayHave(key))).toBe(true);
       }),
     );
   });

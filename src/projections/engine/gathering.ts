@@ -1,0 +1,103 @@
+import type { LogBatch } from '../../events/event-log';
+import { partitionId, type PartitionId } from '../../events/position';
+import type { ProjectionDefinition } from '../definition';
+import type { Counters, Storage } from '../generations';
+import type { Advance, BatchCommit, GenerationStore } from '../read-model-store';
+import type { Claim } from './claim';
+import { restOfBatch, type DecodedBatch, type DecodedRecord } from './decoded';
+import { foldOf, foldOn, standingsAfter, touchedKeys, type Standing } from './fold';
+import type { Fold } from './fold-step';
+import type { FindRow } from './row-fold';
+
+/** Most bytes of records in one commit, however many rows they make. */
+const MOST_BYTES = 16 * 1024 * 1024;
+
+const sumOf = (a: Counters, b: Counters): Counters => ({
+  read: a.read + b.read,
+  applied: a.applied + b.applied,
+  filtered: a.filtered + b.filtered,
+  late: a.late + b.late,
+  parked: a.parked + b.parked,
+  discarded: a.discarded + b.discarded,
+  errata: a.errata + b.errata,
+  control: a.control + b.control,
+});
+
+/** Two advances of one partition, the second from where the first ends, as one. */
+export const joined = (a: Advance, b: Advance): Advance => ({
+  ...b,
+  from: a.from,
+  counters: sumOf(a.counters, b.counters),
+  fingerprint: b.fingerprint ?? a.fingerprint,
+});
+
+const bytesOf = (records: readonly DecodedRecord[]): number => records.reduce((total, { raw }) => total + (raw.value?.length ?? 0), 0);
+
+/**
+ * What is folded for the next commit, batch by batch, on top of what the commit under way will have written. Only what
+ * folds without further ado gets in.
+ */
+export class Gathering {
+  readonly #fold: Fold;
+  readonly #advances = new Map<PartitionId, Advance>();
+  readonly #batches: LogBatch[] = [];
+  #standings: ReadonlyMap<PartitionId, Standing>;
+  #records = 0;
+  #bytes = 0;
+
+  /**
+   * @param ahead the advances of the commit under way
+   * @param begun when its first record arrived, in milliseconds
+   */
+  constructor(
+    readonly claim: Claim,
+    private readonly definition: ProjectionDefinition,
+    storage: Storage,
+    ahead: readonly Advance[],
+    readonly begun: number,
+  ) {
+    this.#standings = standingsAfter(claim.standings, ahead);
+    const find: FindRow = (id) => claim.rows.find(id);
+    this.#fold = foldOf(definition, storage, find, (id) => find(id) === null);
+  }
+
+  /** As read, to be folded by small steps if the commit is refused. */
+  get batches(): readonly LogBatch[] {
+    return this.#batches;
+  }
+
+  get records(): number {
+    return this.#records;
+  }
+
+  isFull(records: number): boolean {
+    return this.#records >= records || this.#bytes >= MOST_BYTES;
+  }
+
+  /** Folds batches, of each partition up to what cannot be folded here; answers what is left of them. */
+  async add(raw: readonly LogBatch[], decoded: readonly DecodedBatch[], store: Pick<GenerationStore, 'load'>): Promise<readonly DecodedBatch[]> {
+    const needed = touchedKeys(this.definition, decoded, (key) => this.#fold.needs(key));
+    if (needed.length > 0) {
+      this.#fold.learn(needed, await store.load(needed));
+    }
+    const { advances, failures } = foldOn(this.#fold, decoded, this.#standings, (batch) => this.claim.parking.unparked(batch));
+    this.#batches.push(...raw);
+    for (const advance of advances) {
+      const id = partitionId(advance);
+      const before = this.#advances.get(id);
+      this.#advances.set(id, before === undefined ? advance : joined(before, advance));
+    }
+    this.#standings = standingsAfter(this.#standings, advances);
+    for (const { records } of decoded) {
+      this.#records += records.length;
+      this.#bytes += bytesOf(records);
+    }
+    const ends = new Map(failures.map((failure) => [partitionId(failure), failure.offset]));
+    return decoded.map((batch) => restOfBatch(batch, ends.get(partitionId(batch)) ?? batch.next)).filter(({ from, next }) => next > from);
+  }
+
+  /** Everything folded, to be written at once. */
+  commit(): BatchCommit {
+    return { advances: [...this.#advances.values()], ...this.#fold.writes(), parked: [] };
+  }
+}

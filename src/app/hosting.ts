@@ -4,7 +4,7 @@ import type { Relay } from '../commands/relay';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
 import { generationLabel, type Generation } from '../projections/generations';
 import type { ReactorEffects } from '../reactors/effects';
-import type { ReactorEvent } from '../reactors/runner';
+import type { ReactorEvent } from '../reactors/observation';
 import { WORKER_DEFAULTS, type ResolvedConfiguration, type WorkerOptions } from './configuration';
 import { TOKENS } from './container';
 import type { App } from './define-app';

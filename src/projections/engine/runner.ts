@@ -3,17 +3,19 @@ import { backoffMs } from '../../kernel/retry';
 import type { Assignment, Subscription } from '../../events/event-log';
 import { partitionId, type PartitionId } from '../../events/position';
 import { generationLabel, type Generation } from '../generations';
-import type { BatchCommit, CommitResult, GenerationStore, StampedRow } from '../read-model-store';
+import type { GenerationStore } from '../read-model-store';
 import { keyText } from '../values';
+import { figuresOf, type CommitTime } from './batch-figures';
 import { takeClaim, type Claim } from './claim';
-import { decodeBatches, type DecodedBatch, type Decoding, type Failure } from './decoded';
-import { foldBatches, standingsAfter, touchedKeys, type FoldResult, type Standing } from './fold';
+import type { DecodedBatch, Decoding, Failure } from './decoded';
+import { standingsAfter, type Standing } from './fold';
 import type { ParkedEvent } from '../parking';
 import { assertSameDefinition } from './same-definition';
 import { GroupOffsets } from './group-offsets';
+import { commitTimed, decode, loadAndFold } from './load-and-fold';
 import type { RowCache } from './row-cache';
 import { SmallSteps } from './small-steps';
-import { RUNNER_DEFAULTS, type RunnerOptions, type RunnerParts } from './runner-parts';
+import { RUNNER_DEFAULTS, type MeasuredFold, type RunnerOptions, type RunnerParts } from './runner-parts';
 
 /** While a generation is slowed down it never sleeps longer than this after a batch, so that holds are obeyed in time. */
 const LONGEST_THROTTLE_MS = 200;
@@ -21,10 +23,9 @@ const LONGEST_THROTTLE_MS = 200;
 /** A batch whose commit is under way while the next one is taken, decoded and folded. */
 interface Flight {
   readonly claim: Claim;
-  readonly batches: readonly DecodedBatch[];
-  readonly commit: BatchCommit;
+  readonly folded: MeasuredFold;
   /** Never rejects. */
-  readonly landed: Promise<{ readonly result: CommitResult } | { readonly error: unknown }>;
+  readonly landed: ReturnType<typeof commitTimed>;
 }
 
 /**
@@ -96,20 +97,20 @@ export class Runner {
   async #begin(assignment: Assignment): Promise<ReadonlyMap<PartitionId, number>> {
     const { claim, next } = await takeClaim(this.#parts, this.#generation, this.#store!, assignment, this.#options);
     this.#claim = claim;
-    this.#parts.observe?.({ kind: 'assigned', assignment });
+    this.#parts.observe?.({ kind: 'assigned', assignment, next });
     return next;
   }
 
   /** Takes in what has arrived and folds what may be folded: beside the commit of the batch before, where nothing stands in the way. */
   async #round(subscription: Subscription, offsets: GroupOffsets): Promise<void> {
-    const { clock, decoder } = this.#parts;
+    const { clock } = this.#parts;
     const { waitMs, holdRetryMs } = this.#options;
     const started = clock.now();
     const except = this.#claim?.pending.partitions() ?? new Set<PartitionId>(); // they wait at a hold: their queues hold what follows
     const wait = this.#flight !== undefined ? 0 : except.size > 0 ? holdRetryMs : waitMs;
     const { assignment, batches } = await subscription.poll({ maxRecords: this.#batchSize(), waitMs: wait, signal: this.#abort.signal, except });
     const claimed = this.#claim?.assignment === assignment.number ? this.#claim : undefined;
-    const decodings = claimed === undefined ? [] : await decodeBatches(batches, decoder, claimed.rulings);
+    const decodings = claimed === undefined ? [] : await decode(this.#parts, claimed, batches);
     if (claimed !== undefined && this.#isPlain(claimed, decodings)) {
       const arrived = decodings.map(({ decoded }) => decoded);
       await this.#foldAhead(subscription, offsets, claimed, arrived);
@@ -132,8 +133,9 @@ export class Runner {
 
   /** Folds on what the batch under way will have written, waits for that to be committed, and lets this one go. */
   async #foldAhead(subscription: Subscription, offsets: GroupOffsets, claim: Claim, batches: readonly DecodedBatch[]): Promise<void> {
-    const standings = this.#flight?.claim === claim ? standingsAfter(claim.standings, this.#flight.commit.advances) : claim.standings;
-    const { commit, failures } = await this.#fold(claim, batches, standings, claim.rows);
+    const standings = this.#flight?.claim === claim ? standingsAfter(claim.standings, this.#flight.folded.commit.advances) : claim.standings;
+    const folded = await this.#fold(claim, batches, standings, claim.rows);
+    const { commit, failures } = folded;
     const landed = await this.#land(subscription, offsets);
     if (landed === 'fenced' || this.#claim !== claim) {
       return; // they are asked for again
@@ -146,15 +148,7 @@ export class Runner {
     }
     const key = this.#parts.definition.model.keys[0]?.name ?? '';
     claim.rows.written(commit, ({ row }) => keyText(row[key]));
-    this.#flight = {
-      claim,
-      batches,
-      commit,
-      landed: this.#store!.commit(commit).then(
-        (result) => ({ result }),
-        (error: unknown) => ({ error }),
-      ),
-    };
+    this.#flight = { claim, folded, landed: commitTimed(this.#parts, this.#store!, commit) };
   }
 
   /** Waits for the batch under way. `refused`: a hold or a value stands in its way; it is pending again, to be folded by smaller steps. */
@@ -165,13 +159,13 @@ export class Runner {
     }
     const landing = await flight.landed;
     this.#flight = undefined;
-    const { claim, batches, commit } = flight;
+    const { claim, folded } = flight;
     if ('error' in landing && !isRefoldError(landing.error, 'store.value-refused')) {
       throw landing.error as Error;
     }
     const status = 'error' in landing ? 'refused' : landing.result.status;
-    if (status === 'committed') {
-      this.#committed(offsets, claim, commit);
+    if (status === 'committed' && 'time' in landing) {
+      this.#committed(offsets, claim, folded, landing.time);
       claim.rows.trim();
       return status;
     }
@@ -181,7 +175,7 @@ export class Runner {
       await this.#fenced(subscription, claim);
       return status;
     }
-    batches.forEach((batch) => {
+    folded.batches.forEach((batch) => {
       claim.pending.add(batch, undefined);
     });
     return 'refused';
@@ -200,8 +194,8 @@ export class Runner {
     const steps = new SmallSteps({
       store: this.#store!,
       fold: (own, batches) => this.#fold(own, batches, own.standings),
-      committed: (own, commit) => {
-        this.#committed(offsets, own, commit);
+      committed: (own, folded, time) => {
+        this.#committed(offsets, own, folded, time);
       },
       generation: generationLabel(this.#generation),
       clock,
@@ -217,16 +211,12 @@ export class Runner {
     await this.#throttle(records, started);
   }
 
-  async #fold(claim: Claim, batches: readonly DecodedBatch[], standings: ReadonlyMap<PartitionId, Standing>, rows?: RowCache): Promise<FoldResult> {
-    const { definition, clock } = this.#parts;
-    const now = clock.now();
-    const keys = touchedKeys(definition, batches);
-    const { known, unknown } = rows?.find(keys) ?? { known: new Map<string, StampedRow>(), unknown: keys };
-    (await this.#store!.load(unknown)).forEach((row, key) => known.set(key, row));
-    return foldBatches(definition, this.#generation.storage, batches, standings, known, (batch) => claim.parking.batch(batch, now));
+  #fold(claim: Claim, batches: readonly DecodedBatch[], standings: ReadonlyMap<PartitionId, Standing>, rows?: RowCache): Promise<MeasuredFold> {
+    return loadAndFold({ ...this.#parts, generation: this.#generation }, this.#store!, claim, batches, standings, rows);
   }
 
-  #committed(offsets: GroupOffsets, claim: Claim, { advances, parked }: BatchCommit): void {
+  #committed(offsets: GroupOffsets, claim: Claim, { commit, batches, figures }: MeasuredFold, time: CommitTime): void {
+    const { advances, parked } = commit;
     this.#fences = 0;
     standingsAfter(claim.standings, advances).forEach((standing, id) => claim.standings.set(id, standing));
     for (const { topic, partition, next } of advances) {
@@ -234,7 +224,7 @@ export class Runner {
       claim.parking.passed({ topic, partition }, next);
     }
     claim.parking.committed(parked, this.#parts.clock.now());
-    this.#parts.observe?.({ kind: 'committed', advances });
+    this.#parts.observe?.({ ...commit, kind: 'committed', batches, figures: figuresOf(figures, time, claim.rows) });
     if (parked.length > 0) {
       this.#parked(parked);
     }

@@ -27,6 +27,9 @@ import { appTopics, type AppTopics } from './topics';
 import { commandBusOf, relaysOf } from './relays';
 import type { Worker } from './worker';
 import { workerOf, type WorkerSettings } from './hosting';
+import type { MetricsRegistry } from './telemetry/instruments';
+import { metricsOf } from './telemetry/metrics';
+import { telemetryOf } from './telemetry/telemetry';
 
 export type { CaughtUpOptions, Database, ReadOnly, WorkerSettings, Written };
 
@@ -37,6 +40,8 @@ export interface ConnectOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Default: silent. */
   readonly logger?: Logger;
+  /** A registry of prom-client in which to count what workers and relays of this connection do. Default: nothing is counted. */
+  readonly metrics?: MetricsRegistry;
   /** Replaces parts of the application before any is made; see `TOKENS`. */
   readonly configure?: (container: DependencyContainer) => void;
 }
@@ -129,6 +134,7 @@ export const connect = async <P extends readonly AnyProjection[]>(app: App<P>, o
     if (options.logger !== undefined) {
       container.registerInstance(TOKENS.logger, options.logger);
     }
+    container.registerInstance(TOKENS.telemetry, telemetryOf(...(options.metrics === undefined ? [] : [metricsOf(app.name, options.metrics)])));
     options.configure?.(container);
     return assemble(app, configuration, addresses, container, releasers);
   } catch (error) {

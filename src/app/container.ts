@@ -51,6 +51,7 @@ import type { StoreSwitch } from '../replay/ports';
 import type { ResolvedConfiguration } from './configuration';
 import { kafkaConnection } from './kafka-settings';
 import type { App } from './define-app';
+import { silentTelemetry, type Telemetry } from './telemetry/telemetry';
 
 /** A configuration whose addresses are known. */
 export interface Addresses {
@@ -66,6 +67,8 @@ const token = <T>(name: string): InjectionToken<T> => Symbol(`refold:${name}`);
 export const TOKENS = {
   clock: token<Clock>('clock'),
   logger: token<Logger>('logger'),
+  /** Told what happens, for metrics and traces. */
+  telemetry: token<Telemetry>('telemetry'),
   pool: token<PostgresPool>('pool'),
   /** Only where an address of ClickHouse is known. */
   clickhouse: token<ClickHouse>('clickhouse'),
@@ -98,6 +101,7 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   };
   part(TOKENS.clock, () => systemClock);
   part(TOKENS.logger, () => silentLogger);
+  part(TOKENS.telemetry, () => silentTelemetry);
   part(TOKENS.pool, () => new PostgresPool({ url: addresses.postgresUrl, max: 16, applicationName: `refold ${app.name}` }));
   part(TOKENS.clickhouse, () => new ClickHouse({ url: addresses.clickhouseUrl, applicationName: `refold ${app.name}`, topology: configuration.clickhouse }));
   part(TOKENS.log, (c): EventLog => {

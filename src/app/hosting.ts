@@ -72,5 +72,6 @@ export const workerOf = (
     relay,
     name: settings.name,
     observe: settings.observe,
+    telemetry: container.resolve(TOKENS.telemetry),
   });
 };

@@ -27,6 +27,7 @@ export const relaysOf = (app: App, configuration: ResolvedConfiguration, contain
       outbox: container.resolve(TOKENS.outbox),
       clock: container.resolve(TOKENS.clock),
       logger: container.resolve(TOKENS.logger),
+      observe: container.resolve(TOKENS.telemetry).relay,
       options: { ...(configuration.relay === false ? {} : configuration.relay), ...given },
     });
     relays.add(relay);

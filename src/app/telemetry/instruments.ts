@@ -1,7 +1,14 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 
 /** A registry of prom-client: its own, or the one that an application has already. */
 export type MetricsRegistry = Registry;
+
+/** A registry with what prom-client tells of every process: processor time, memory, delay of the event loop, garbage collection. */
+export const processMetrics = (): MetricsRegistry => {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  return registry;
+};
 
 type Table = Readonly<Record<string, { readonly help: string; readonly labels: readonly string[]; readonly buckets?: readonly number[] }>>;
 

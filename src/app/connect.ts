@@ -30,6 +30,7 @@ import { workerOf, type WorkerSettings } from './hosting';
 import type { MetricsRegistry } from './telemetry/instruments';
 import { metricsOf } from './telemetry/metrics';
 import { telemetryOf } from './telemetry/telemetry';
+import { tracedAppend, tracesOf } from './telemetry/tracing';
 
 export type { CaughtUpOptions, Database, ReadOnly, WorkerSettings, Written };
 
@@ -134,7 +135,8 @@ export const connect = async <P extends readonly AnyProjection[]>(app: App<P>, o
     if (options.logger !== undefined) {
       container.registerInstance(TOKENS.logger, options.logger);
     }
-    container.registerInstance(TOKENS.telemetry, telemetryOf(...(options.metrics === undefined ? [] : [metricsOf(app.name, options.metrics)])));
+    const counted = options.metrics === undefined ? [] : [metricsOf(app.name, options.metrics)];
+    container.registerInstance(TOKENS.telemetry, telemetryOf(tracesOf(app.name), ...counted));
     options.configure?.(container);
     return assemble(app, configuration, addresses, container, releasers);
   } catch (error) {
@@ -227,7 +229,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     },
     emit: async (events, metadata) => {
       await ready();
-      return log.append(events.map((event) => serde.encode(event, metadata)));
+      return tracedAppend(app.name, events.length, () => log.append(events.map((event) => serde.encode(event, metadata))));
     },
     generations: () => generationStates(container.resolve(TOKENS.catalog)),
     worker: (settings = {}) => {

@@ -45,13 +45,16 @@ import { PostgresHolds } from '../replay/adapters/postgres/holds';
 import { PostgresReplayJournal } from '../replay/adapters/postgres/journal';
 import { PostgresRetirements } from '../replay/adapters/postgres/retirements';
 import { PostgresSwitch } from '../replay/adapters/postgres/switch';
-import { ReplayCoordinator } from '../replay/coordinator';
+import type { ReplayCoordinator } from '../replay/coordinator';
 import type { ReplayParts } from '../replay/parts';
 import type { StoreSwitch } from '../replay/ports';
 import type { ResolvedConfiguration } from './configuration';
 import { kafkaConnection } from './kafka-settings';
 import type { App } from './define-app';
 import { silentTelemetry, type Telemetry } from './telemetry/telemetry';
+import { activeTrace } from './telemetry/trace-context';
+import { TracedCoordinator } from './telemetry/traced-coordinator';
+import { spanOfStep } from './telemetry/tracing';
 
 /** A configuration whose addresses are known. */
 export interface Addresses {
@@ -117,7 +120,13 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   });
   part(TOKENS.registry, (c) => registryOf(app, configuration, c.resolve(TOKENS.pool)));
   part(TOKENS.serde, (c) => {
-    const serde = new AvroSerde({ types: app.events, registry: c.resolve(TOKENS.registry), source: app.name, clock: c.resolve(TOKENS.clock) });
+    const serde = new AvroSerde({
+      types: app.events,
+      registry: c.resolve(TOKENS.registry),
+      source: app.name,
+      clock: c.resolve(TOKENS.clock),
+      trace: activeTrace,
+    });
     return app.foreign.size === 0 ? serde : new ForeignSerde(serde, app.foreign, app.events);
   });
   part(TOKENS.errata, (c) => new PostgresErrata({ pool: c.resolve(TOKENS.pool), app: app.name }));
@@ -198,7 +207,8 @@ export const OPERATOR = `${userInfo().username}@${hostname()}`;
 
 const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: DependencyContainer): ReplayCoordinator => {
   const pool = c.resolve(TOKENS.pool);
-  return new ReplayCoordinator({
+  const observe = c.resolve(TOKENS.replayObserver);
+  return new TracedCoordinator({
     app: app.name,
     catalog: c.resolve(TOKENS.catalog),
     journal: new PostgresReplayJournal(pool, app.name),
@@ -211,7 +221,10 @@ const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: Depend
     clock: c.resolve(TOKENS.clock),
     errata: c.resolve(TOKENS.errata),
     by: OPERATOR,
-    observe: c.resolve(TOKENS.replayObserver),
+    observe: (observation) => {
+      spanOfStep(observation);
+      return observe(observation);
+    },
     options: { retireDelayMs: durationMs(configuration.retireDelay) },
   });
 };

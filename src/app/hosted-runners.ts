@@ -1,9 +1,9 @@
-import { codeOf, errorFacts, isRefoldError, messageOf } from '../kernel/errors';
+import { codeOf, errorFacts, isRefoldError } from '../kernel/errors';
 import { backoffMs } from '../kernel/retry';
 import type { ProjectionDefinition } from '../projections/definition';
 import { Runner } from '../projections/engine/runner';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
-import { FOLLOWING, generationFacts, generationLabel, type Generation, type GenerationStatus } from '../projections/generations';
+import { FOLLOWING, generationFacts, type Generation, type GenerationStatus } from '../projections/generations';
 import { Progress, type Standing } from './following';
 import { isWorthRestarting, type WorkerParts } from './worker-parts';
 
@@ -75,14 +75,14 @@ export class HostedRunners {
         this.#refused.add(generation.id);
         this.parts.logger.log('error', 'a generation was built by other code and is not folded here', {
           code: 'generation.definition-changed',
-          generation: generationLabel(generation),
+          ...generationFacts(generation),
         });
       }
       return;
     }
     if (generation.sourceHash !== definition.sourceHash) {
       this.parts.logger.log('warn', 'the handlers were compiled to other source than the generation was built with', {
-        generation: generationLabel(generation),
+        ...generationFacts(generation),
       });
     }
     this.#start(generation, definition);
@@ -171,7 +171,7 @@ export class HostedRunners {
     try {
       return (await this.parts.catalog.list()).some((g) => g.id === id && statuses.includes(g.status));
     } catch (error) {
-      this.parts.logger.log('warn', 'the status of a failed generation could not be read', { error: messageOf(error) });
+      this.parts.logger.log('warn', 'the status of a failed generation could not be read', errorFacts(error));
       return true;
     }
   }

@@ -2,7 +2,7 @@ import type { DependencyContainer } from 'tsyringe';
 import { assertMigrated } from '../platform/postgres/migrate';
 import type { Relay } from '../commands/relay';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
-import { generationLabel, type Generation } from '../projections/generations';
+import { generationFacts, type Generation } from '../projections/generations';
 import type { ReactorEffects } from '../reactors/effects';
 import type { ReactorEvent } from '../reactors/observation';
 import { WORKER_DEFAULTS, type ResolvedConfiguration, type WorkerOptions } from './configuration';
@@ -52,7 +52,7 @@ export const workerOf = (
       ensure: async () => void (await coordinator.ensureFirstGenerations()),
       activate: async (generation) => {
         if ((await coordinator.activateFirst(generation)) === 'activated') {
-          logger.log('info', 'built; readers see it', { generation: generationLabel(generation) });
+          logger.log('info', 'built; readers see it', generationFacts(generation));
         }
       },
     },

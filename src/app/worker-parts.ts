@@ -1,5 +1,5 @@
 import type { Clock } from '../kernel/clock';
-import { isRefoldError, messageOf } from '../kernel/errors';
+import { errorFacts, isRefoldError } from '../kernel/errors';
 import type { Logger } from '../kernel/logger';
 import type { ErrataBook } from '../events/errata';
 import type { EventLog } from '../events/event-log';
@@ -68,7 +68,7 @@ export const repeatedly = async (
     try {
       await work();
     } catch (error) {
-      logger.log('warn', failed, { error: messageOf(error) });
+      logger.log('warn', failed, errorFacts(error));
     }
   }
 };

@@ -83,7 +83,7 @@ export class Worker {
           if (!isRefoldError(error) || !error.retryable || failures > this.#parts.options.restarts) {
             throw error;
           }
-          this.#parts.logger.log('warn', 'the desired state could not be read; trying again', { code: error.code, error: error.message });
+          this.#parts.logger.log('warn', 'the desired state could not be read; trying again', errorFacts(error));
         }
         await this.#parts.clock.sleep(failures === 0 ? this.#parts.options.pollMs : backoffMs(failures, 250, 5_000, Math.random), this.#abort.signal);
       }
@@ -212,7 +212,7 @@ export class Worker {
   #sayOnce(what: string, error: RefoldError): void {
     if (!this.#said.has(error.message)) {
       this.#said.add(error.message);
-      this.#parts.logger.log('error', what, { code: error.code, error: error.message, remedy: error.remedy });
+      this.#parts.logger.log('error', what, { ...errorFacts(error), remedy: error.remedy });
     }
   }
 
@@ -232,7 +232,7 @@ export class Worker {
     try {
       await this.#parts.catalog.withdraw(this.name);
     } catch (error) {
-      this.#parts.logger.log('warn', 'the worker could not sign off; it counts as dead after a few seconds', { error: messageOf(error) });
+      this.#parts.logger.log('warn', 'the worker could not sign off; it counts as dead after a few seconds', errorFacts(error));
     }
   }
 }

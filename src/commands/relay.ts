@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../kernel/clock';
-import { isRefoldError } from '../kernel/errors';
+import { errorFacts, isRefoldError } from '../kernel/errors';
 import type { Logger } from '../kernel/logger';
 import { resolveOptions } from '../kernel/options';
 import { backoffMs } from '../kernel/retry';
@@ -170,7 +170,7 @@ export class Relay {
     if (!isRefoldError(error) || !error.retryable || failures > restarts) {
       throw error;
     }
-    logger.log('warn', 'the relay could not publish and tries again', { code: error.code, message: error.message, failures });
+    logger.log('warn', 'the relay could not publish and tries again', { ...errorFacts(error), failures });
     await clock.sleep(backoffMs(failures, pollMs, maxPauseMs, Math.random), this.#abort.signal);
     return failures;
   }
@@ -185,7 +185,7 @@ export class Relay {
       await this.#parts.outbox.release(this.#lease);
     } catch (error) {
       // It runs out by itself.
-      this.#parts.logger.log('warn', 'the lease of the relay could not be given back', { message: String(error) });
+      this.#parts.logger.log('warn', 'the lease of the relay could not be given back', errorFacts(error));
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../kernel/clock';
-import { isRefoldError, messageOf } from '../kernel/errors';
+import { errorFacts } from '../kernel/errors';
 import type { Logger } from '../kernel/logger';
 import { backoffMs } from '../kernel/retry';
 import { overlayOf, type ErrataBook } from '../events/errata';
@@ -225,7 +225,8 @@ export class ReactorRunner {
       this.#isFenced ||= this.#claim === claim;
     } else if (end.kind === 'failed') {
       const { stop } = end;
-      logger.log('error', 'a partition of a reactor stopped', { reactor: definition.name, ...stop });
+      const { code, message: error, remedy, ...where } = stop;
+      logger.log('error', 'a partition of a reactor stopped', { reactor: definition.name, ...where, code, error, remedy });
       await positions.recordStop(definition.name, stop, lane.epoch, stop);
       claim.stopped.add(id);
       observe?.({ kind: 'stopped', stop });
@@ -245,8 +246,7 @@ export class ReactorRunner {
     } catch (error) {
       this.#parts.logger.log('warn', 'offsets could not be committed to the group; reading goes on from the positions', {
         reactor: this.#parts.definition.name,
-        error: messageOf(error),
-        code: isRefoldError(error) ? error.code : undefined,
+        ...errorFacts(error),
       });
     }
   }

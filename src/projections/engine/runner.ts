@@ -1,8 +1,8 @@
-import { isRefoldError, messageOf } from '../../kernel/errors';
+import { codeOf, errorFacts, isRefoldError, messageOf } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/retry';
 import type { Assignment, Subscription } from '../../events/event-log';
 import { partitionId, type PartitionId } from '../../events/position';
-import { generationLabel, type Generation } from '../generations';
+import { generationFacts, generationLabel, type Generation } from '../generations';
 import type { GenerationStore } from '../read-model-store';
 import { keyText } from '../values';
 import { figuresOf, type CommitTime } from './batch-figures';
@@ -247,7 +247,16 @@ export class Runner {
     for (const { record, sequence, cause } of events) {
       if (cause !== undefined) {
         const { topic, partition, offset } = record;
-        logger.log('error', 'an event was parked', { generation: generationLabel(generation), topic, partition, offset, key: sequence, ...cause });
+        logger.log('error', 'an event was parked', {
+          ...generationFacts(generation),
+          topic,
+          partition,
+          offset,
+          key: sequence,
+          code: cause.code,
+          error: cause.message,
+          remedy: cause.remedy,
+        });
       }
     }
     observe?.({ kind: 'parked', events });
@@ -257,10 +266,9 @@ export class Runner {
     const { generation, logger, observe } = this.#parts;
     const { topic, partition, offset, error } = failure;
     const standing = claim.standings.get(partitionId(failure));
-    const code = isRefoldError(error) ? error.code : 'internal.invariant';
     const remedy = isRefoldError(error) ? error.remedy : '';
-    const stop = { topic, partition, offset, code, message: messageOf(error), remedy };
-    logger.log('error', 'a partition stopped', { generation: generationLabel(generation), ...stop });
+    const stop = { topic, partition, offset, code: codeOf(error), message: messageOf(error), remedy };
+    logger.log('error', 'a partition stopped', { ...generationFacts(generation), topic, partition, offset, ...errorFacts(error), remedy });
     await this.#store!.recordStop(failure, standing?.epoch ?? -1, stop);
     subscription.drop([failure]);
     observe?.({ kind: 'stopped', failure });

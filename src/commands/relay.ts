@@ -97,6 +97,7 @@ export class Relay {
 
   async #run(): Promise<void> {
     let failures = 0;
+    this.#parts.observe?.({ kind: 'waits' });
     try {
       while (!this.#stopped) {
         try {

@@ -63,7 +63,7 @@ export const HISTOGRAMS = {
   refold_worker_visible_seconds: {
     labels: GENERATION,
     buckets: VISIBLE,
-    help: 'From the appending of the oldest record of a batch, per partition, to its rows being committed.',
+    help: 'From the appending of the oldest record of a batch to its rows being committed.',
   },
   refold_worker_step_seconds: { labels: [...GENERATION, 'step'], buckets: STEPS, help: 'Steps of a batch.' },
   refold_worker_reactor_run_seconds: { labels: REACTOR, buckets: HANDLERS, help: 'Calls of handlers.' },

@@ -64,37 +64,43 @@ const begunReactor = (series: Series): Series => {
 };
 
 const begunApp = (series: Series): Series => {
-  series.counter('refold_relay_published_total');
-  series.counter('refold_relay_failures_total');
-  series.gauge('refold_relay_leads');
-  series.histogram('refold_relay_publish_seconds');
   series.gauge('refold_worker_alive');
   series.gauge('refold_worker_ready');
   return series;
 };
 
+/** When the oldest record that was committed had been appended. */
+const oldestOf = ({ advances, batches }: CommittedBatch): number | undefined => {
+  const times = advances.flatMap(({ topic, partition, next }) => {
+    const first = batches.find((one) => one.partition === partition && one.topic === topic)?.records[0];
+    return first !== undefined && first.offset < next ? first.timestamp : [];
+  });
+  return times.length === 0 ? undefined : Math.min(...times);
+};
+
 const countBatch = (series: Series, batch: CommittedBatch): void => {
-  const { advances, batches, figures } = batch;
+  const { advances, figures } = batch;
   series.counter('refold_worker_batches_total').inc();
-  for (const { topic, partition, next, counters } of advances) {
-    for (const outcome of OUTCOMES) {
-      if (counters[outcome] > 0) {
-        series.counter('refold_worker_records_total', ['outcome', outcome]).inc(counters[outcome]);
-      }
+  for (const outcome of OUTCOMES) {
+    const records = advances.reduce((total, { counters }) => total + counters[outcome], 0);
+    if (records > 0) {
+      series.counter('refold_worker_records_total', ['outcome', outcome]).inc(records);
     }
-    const oldest = batches.find((one) => one.partition === partition && one.topic === topic)?.records[0];
-    if (oldest !== undefined && oldest.offset < next) {
-      series.histogram('refold_worker_visible_seconds').observe(Math.max(0, figures.committedAt - oldest.timestamp) / 1_000);
-    }
+  }
+  const oldest = oldestOf(batch);
+  if (oldest !== undefined) {
+    series.histogram('refold_worker_visible_seconds').observe(Math.max(0, figures.committedAt - oldest) / 1_000);
   }
   for (const operation of OPERATIONS) {
     if (batch[operation].length > 0) {
       series.counter('refold_worker_rows_written_total', ['operation', OPERATION_LABELS[operation]]).inc(batch[operation].length);
     }
   }
-  series.counter('refold_worker_row_cache_hits_total').inc(figures.cacheHits);
-  series.counter('refold_worker_row_cache_misses_total').inc(figures.cacheMisses);
-  series.gauge('refold_worker_row_cache_bytes').set(figures.cacheBytes);
+  if (figures.cacheHits + figures.cacheMisses > 0) {
+    series.counter('refold_worker_row_cache_hits_total').inc(figures.cacheHits);
+    series.counter('refold_worker_row_cache_misses_total').inc(figures.cacheMisses);
+    series.gauge('refold_worker_row_cache_bytes').set(figures.cacheBytes);
+  }
   series.histogram('refold_worker_step_seconds', ['step', 'load']).observe(figures.loadMs / 1_000);
   series.histogram('refold_worker_step_seconds', ['step', 'fold']).observe(figures.foldMs / 1_000);
   series.histogram('refold_worker_step_seconds', ['step', 'commit']).observe(figures.commitMs / 1_000);
@@ -147,7 +153,16 @@ const countReactor = (series: Series, event: ReactorEvent): void => {
   }
 };
 
+/** Only where there is a relay: that none leads is worth an alert. */
+const begunRelay = (series: Series): void => {
+  series.counter('refold_relay_published_total');
+  series.counter('refold_relay_failures_total');
+  series.gauge('refold_relay_leads');
+  series.histogram('refold_relay_publish_seconds');
+};
+
 const countRelay = (series: Series, event: RelayEvent): void => {
+  begunRelay(series);
   if (event.kind === 'published') {
     series.counter('refold_relay_published_total').inc(event.events);
     series.histogram('refold_relay_publish_seconds').observe(event.ms / 1_000);

@@ -93,6 +93,7 @@ describe('metrics of a worker', () => {
     const mails = { kind: 'reactor', reactor: 'mails' } as const;
     const pauses = [{ kind: 'projection', name: 'chained', paused: true }] as const;
     telemetry.worker(status([{ followed, partitions: 2, lagRecords: 7 }, { followed: mails, partitions: 1, lagRecords: 3 }], { pauses })); // prettier-ignore
+    telemetry.relay({ kind: 'waits' });
     const first = await samplesOf(registry);
     const names = new Set([...first.keys()].map((key) => key.replace(/(_bucket|_sum|_count)?\{.*/, '')));
     expect([...names].sort()).toEqual([...Object.keys(COUNTERS), ...Object.keys(GAUGES), ...Object.keys(HISTOGRAMS)].sort());
@@ -131,7 +132,7 @@ describe('metrics of a worker', () => {
   });
 
   it('are in the reference, all of them and with their types', () => {
-    const page = readFileSync(path.join(__dirname, '../../../docs/reference/metrics.md'), 'utf8');
+    const page = readFileSync(path.join(__dirname, '../../../docs/reference/worker-metrics.md'), 'utf8');
     const rows = [...page.matchAll(/^\| `(refold_(?:worker|relay)_\w+)`[^|]*\| (\w+) \|/gm)].map(([, name, type]) => `${name!} ${type!}`);
     const types = [
       ...Object.keys(COUNTERS).map((name) => `${name} counter`),

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { Registry } from 'prom-client';
+import { pinoLogger } from '../../../src/app/pino-logger';
 import { serveWorker } from '../../../src/app/cli/worker-endpoints';
 import { defineApp } from '../../../src/app/define-app';
 import type { ConnectedApp } from '../../../src/app/connect';
@@ -60,7 +63,7 @@ describeWithPostgres('what a worker lets see', () => {
     app = counters(),
     metrics = new Registry(),
   ): Promise<{ readonly connection: ConnectedApp; readonly metrics: Registry; work: () => RunningWorker }> => {
-    const connection = await world.connect(app, { metrics });
+    const connection = await world.connect(app, { metrics, logger: pinoLogger({ level: 'debug', write: (line) => lines.push(JSON.parse(line)) }) });
     await connection.migrate();
     return { connection, metrics, work: () => world.work(connection, FAST) };
   };
@@ -70,6 +73,7 @@ describeWithPostgres('what a worker lets see', () => {
     return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
   };
   let spans: RecordedSpans;
+  const lines: Record<string, unknown>[] = [];
   beforeAll(() => {
     spans = new RecordedSpans(); // once in a process, as an application does
   });
@@ -153,6 +157,36 @@ describeWithPostgres('what a worker lets see', () => {
     expect(await valueOf(metrics, 'refold_worker_alive{app="counters"}')).toBe(0);
     expect(await valueOf(metrics, 'refold_relay_leads{app="counters"}')).toBe(0);
     expect(await valueOf(metrics, `refold_worker_records_total{${TOTALS},outcome="applied"}`)).toBe(3);
+  });
+
+  it('says in log lines what they are about, in the fields of the reference and no others', async () => {
+    lines.splice(0);
+    const { connection, work } = await started(
+      counters(() => {
+        throw Object.assign(new Error('never'), { code: 'mail.refused', retryable: false });
+      }),
+    );
+    const running = work();
+    const about = (msg: string) => lines.filter((line) => line['msg'] === msg);
+    await connection.commands.execute(new Count('a', 2_000));
+    await until(() => about('an event was parked').length > 0, 'it is parked');
+    await connection.log.append([
+      { topic: 'counters', key: Buffer.from('x'), value: Buffer.from('unknown'), headers: { ce_id: 'x', ce_type: 'counters.Unheard', ce_specversion: '1.0' } },
+    ]);
+    await until(() => about('a partition stopped').length > 0, 'the projection stops');
+    await until(() => about('a partition of a reactor stopped').length > 0, 'so does the reactor');
+    await running.stop();
+    const of = { level: 'error', projection: 'totals', store: 'postgres', generation: 'v2.r1', topic: 'counters' };
+    expect(about('an event was parked')[0]).toMatchObject({ ...of, code: 'handler.failed', key: 'a', error: expect.stringContaining('too much') as string });
+    expect(about('a partition stopped')[0]).toMatchObject({ ...of, code: 'event.unknown-type', offset: expect.any(Number) as number });
+    expect(about('a partition of a reactor stopped')[0]).toMatchObject({ level: 'error', reactor: 'closing', topic: 'counters', code: 'event.unknown-type' });
+    const page = readFileSync(path.join(__dirname, '../../../docs/reference/logs.md'), 'utf8');
+    const known = new Set([...page.matchAll(/^\| (`[^|]+`) \|/gm)].flatMap(([, names]) => [...names!.matchAll(/`(\w+)`/g)].map(([, name]) => name)));
+    const said = new Set(lines.filter(({ msg }) => !String(msg).startsWith('kafkajs')).flatMap((line) => Object.keys(line)));
+    expect([...said].filter((name) => !known.has(name))).toEqual([]);
+    const troubles = lines.filter(({ level }) => level === 'error' || level === 'warn');
+    expect(troubles.filter((line) => line['code'] === undefined || line['error'] === undefined)).toEqual([]);
+    expect(lines.filter((line) => 'generation' in line && !('projection' in line && 'store' in line))).toEqual([]);
   });
 
   it('is ready once everything is caught up, and names what stands in the way', async () => {

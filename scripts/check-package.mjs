@@ -58,7 +58,8 @@ const useIt = (tarball) => {
   const home = join(work, 'node_modules', manifest.name);
   mkdirSync(home, { recursive: true });
   run('unpack', 'tar', ['-xzf', tarball, '--strip-components=1', '-C', home]);
-  [...Object.keys(manifest.dependencies), ...Object.keys(manifest.optionalDependencies ?? {}), '@types/node'].forEach(link);
+  const installed = { ...manifest.dependencies, ...manifest.peerDependencies, ...manifest.optionalDependencies }; // npm installs peers by itself
+  [...Object.keys(installed), '@types/node'].forEach(link);
   writeFileSync(join(work, 'package.json'), '{ "private": true }');
   const names = Object.keys(manifest.exports)
     .filter((name) => name !== './package.json')

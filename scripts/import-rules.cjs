@@ -6,6 +6,7 @@
 const DRIVERS = '(^|node_modules/)(kafkajs|snappy|lz4-napi|@bokuweb/zstd-wasm|@platformatic/kafka|kysely|avsc|@kafkajs/confluent-schema-registry)(/|$)';
 const PG = '(^|node_modules/)(@types/)?(pg|pg-[a-z-]+)(/|$)';
 const CLICKHOUSE = '(^|node_modules/)(@clickhouse/client|@chdb/[a-z0-9-]+)(/|$)';
+const TELEMETRY = '(^|node_modules/)(prom-client|@opentelemetry/[a-z-]+)(/|$)';
 const COMMANDER = '(^|node_modules/)commander(/|$)';
 
 /** An area below `app` and the areas it may not reach; `kernel` and `platform` have rules of their own. */
@@ -70,6 +71,12 @@ exports.importRules = (src = '^src/') => {
       { path: src, pathNot: `${src}(.+/adapters/clickhouse|platform/clickhouse|app)/` },
       { path: `${src}platform/clickhouse/` },
     ),
+    rule(
+      'telemetry-only-in-app',
+      'The core tells observers what happened; what counts and traces is chosen by app.',
+      { path: src, pathNot: `${src}app/telemetry/` },
+      { path: TELEMETRY },
+    ),
     rule('commander-only-in-cli', 'Flags become options at the edge.', { path: src, pathNot: `${src}(cli\\.ts$|app/cli/)` }, { path: COMMANDER }),
     rule('no-own-barrels', 'Our own code imports the file itself.', { path: src }, { path: `${src}.+/index\\.ts$` }),
     rule(
@@ -80,9 +87,9 @@ exports.importRules = (src = '^src/') => {
     ),
     rule(
       'only-declared-dependencies',
-      'What src imports is in the dependencies of the package, else users miss it.',
+      'What src imports is among the dependencies of the package, or the peers that npm installs beside it, else users miss it.',
       { path: src },
-      { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], pathNot: '(^|node_modules/)@types/' },
+      { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer'], pathNot: '(^|node_modules/)@types/' },
     ),
     rule('resolvable', 'Every import leads somewhere.', { path: src }, { couldNotResolve: true }),
   ];

@@ -7,6 +7,9 @@ export { TOKENS } from './app/container';
 export { resolveConfiguration, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './app/configuration';
 export type { KafkaPassword, KafkaSasl, KafkaSettings, KafkaTls, KafkaToken } from './app/kafka-settings';
 export { Worker } from './app/worker';
+export type { Liveness } from './app/liveness';
+export type { Hindrance, Readiness } from './app/readiness';
+export type { MetricsRegistry } from './app/telemetry/instruments';
 export { Decimal } from './kernel/decimal';
 export { durationMs, type Duration } from './kernel/duration';
 export { ERROR_CODES, RefoldError, isRefoldError, type ErrorCode, type ErrorFacts } from './kernel/errors';
@@ -14,7 +17,7 @@ export { silentLogger, type LogFacts, type Logger, type LogLevel } from './kerne
 export { systemClock, type Clock } from './kernel/clock';
 export { EventType, defineEventType, type EventClass, type EventTypeOptions, type FromAvro } from './events/event-type';
 export { asEvent, type ConvertedEvent, type Fields, type RecordMetadata, type Upcaster } from './events/upcasting';
-export type { EventMetadata, UnknownEvents } from './events/event-serde';
+export type { EventMetadata, TraceHeaders, UnknownEvents } from './events/event-serde';
 export type { EventLog, LogBatch, LogRecord, NewRecord, PartitionHead, Subscription } from './events/event-log';
 export { partitionId, type PartitionId, type Position, type PositionVector, type TopicPartition } from './events/position';
 export type { CompatibilityMode, RegisteredSchema, RegisteredSubject, SchemaRegistry } from './events/schema-registry';

@@ -18,6 +18,10 @@ export interface WorkerOptions extends RunnerOptions {
   readonly restarts: number;
   /** A worker that heard nothing of log or database for so long, in milliseconds, does not count as alive. */
   readonly silenceMs: number;
+  /** How often the log is asked for its heads, which tell the lag, in milliseconds. */
+  readonly headsEveryMs: number;
+  /** Records that what readers see may lie behind the log for the worker to count as ready. */
+  readonly readyLag: number;
 }
 
 export const WORKER_DEFAULTS: WorkerOptions = {
@@ -27,6 +31,8 @@ export const WORKER_DEFAULTS: WorkerOptions = {
   retainEveryMs: 60_000,
   restarts: 8,
   silenceMs: 120_000,
+  headsEveryMs: 2_000,
+  readyLag: 1_000,
 };
 
 export interface Configuration {
@@ -104,9 +110,15 @@ const fromEnvironment = (environment: Environment): Partial<Configuration> => {
 };
 
 /** Zero would fold nothing. */
-const AT_LEAST_ONE: readonly string[] = ['replayBatch', 'liveBatch', 'sessionTimeoutMs', 'batch', 'leaseMs', 'retainEveryMs'] satisfies readonly (
-  keyof WorkerOptions | keyof RelayOptions
-)[];
+const AT_LEAST_ONE: readonly string[] = [
+  'replayBatch',
+  'liveBatch',
+  'sessionTimeoutMs',
+  'batch',
+  'leaseMs',
+  'retainEveryMs',
+  'headsEveryMs',
+] satisfies readonly (keyof WorkerOptions | keyof RelayOptions)[];
 
 /** All settings are numbers, from 0 or 1. */
 const checkedNumbers = <T extends object>(what: string, defaults: T, given: Partial<T>): T => {

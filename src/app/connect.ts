@@ -27,6 +27,10 @@ import { appTopics, type AppTopics } from './topics';
 import { commandBusOf, relaysOf } from './relays';
 import type { Worker } from './worker';
 import { workerOf, type WorkerSettings } from './hosting';
+import type { MetricsRegistry } from './telemetry/instruments';
+import { metricsOf } from './telemetry/metrics';
+import { telemetryOf } from './telemetry/telemetry';
+import { tracedAppend, tracesOf } from './telemetry/tracing';
 
 export type { CaughtUpOptions, Database, ReadOnly, WorkerSettings, Written };
 
@@ -37,6 +41,8 @@ export interface ConnectOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Default: silent. */
   readonly logger?: Logger;
+  /** A registry of prom-client in which to count what workers and relays of this connection do. Default: nothing is counted. */
+  readonly metrics?: MetricsRegistry;
   /** Replaces parts of the application before any is made; see `TOKENS`. */
   readonly configure?: (container: DependencyContainer) => void;
 }
@@ -129,6 +135,8 @@ export const connect = async <P extends readonly AnyProjection[]>(app: App<P>, o
     if (options.logger !== undefined) {
       container.registerInstance(TOKENS.logger, options.logger);
     }
+    const counted = options.metrics === undefined ? [] : [metricsOf(app.name, options.metrics)];
+    container.registerInstance(TOKENS.telemetry, telemetryOf(tracesOf(app.name), ...counted));
     options.configure?.(container);
     return assemble(app, configuration, addresses, container, releasers);
   } catch (error) {
@@ -221,7 +229,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     },
     emit: async (events, metadata) => {
       await ready();
-      return log.append(events.map((event) => serde.encode(event, metadata)));
+      return tracedAppend(app.name, events.length, () => log.append(events.map((event) => serde.encode(event, metadata))));
     },
     generations: () => generationStates(container.resolve(TOKENS.catalog)),
     worker: (settings = {}) => {

@@ -45,12 +45,16 @@ import { PostgresHolds } from '../replay/adapters/postgres/holds';
 import { PostgresReplayJournal } from '../replay/adapters/postgres/journal';
 import { PostgresRetirements } from '../replay/adapters/postgres/retirements';
 import { PostgresSwitch } from '../replay/adapters/postgres/switch';
-import { ReplayCoordinator } from '../replay/coordinator';
+import type { ReplayCoordinator } from '../replay/coordinator';
 import type { ReplayParts } from '../replay/parts';
 import type { StoreSwitch } from '../replay/ports';
 import type { ResolvedConfiguration } from './configuration';
 import { kafkaConnection } from './kafka-settings';
 import type { App } from './define-app';
+import { silentTelemetry, type Telemetry } from './telemetry/telemetry';
+import { activeTrace } from './telemetry/trace-context';
+import { TracedCoordinator } from './telemetry/traced-coordinator';
+import { spanOfStep } from './telemetry/tracing';
 
 /** A configuration whose addresses are known. */
 export interface Addresses {
@@ -66,6 +70,8 @@ const token = <T>(name: string): InjectionToken<T> => Symbol(`refold:${name}`);
 export const TOKENS = {
   clock: token<Clock>('clock'),
   logger: token<Logger>('logger'),
+  /** Told what happens, for metrics and traces. */
+  telemetry: token<Telemetry>('telemetry'),
   pool: token<PostgresPool>('pool'),
   /** Only where an address of ClickHouse is known. */
   clickhouse: token<ClickHouse>('clickhouse'),
@@ -98,6 +104,7 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   };
   part(TOKENS.clock, () => systemClock);
   part(TOKENS.logger, () => silentLogger);
+  part(TOKENS.telemetry, () => silentTelemetry);
   part(TOKENS.pool, () => new PostgresPool({ url: addresses.postgresUrl, max: 16, applicationName: `refold ${app.name}` }));
   part(TOKENS.clickhouse, () => new ClickHouse({ url: addresses.clickhouseUrl, applicationName: `refold ${app.name}`, topology: configuration.clickhouse }));
   part(TOKENS.log, (c): EventLog => {
@@ -113,7 +120,13 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   });
   part(TOKENS.registry, (c) => registryOf(app, configuration, c.resolve(TOKENS.pool)));
   part(TOKENS.serde, (c) => {
-    const serde = new AvroSerde({ types: app.events, registry: c.resolve(TOKENS.registry), source: app.name, clock: c.resolve(TOKENS.clock) });
+    const serde = new AvroSerde({
+      types: app.events,
+      registry: c.resolve(TOKENS.registry),
+      source: app.name,
+      clock: c.resolve(TOKENS.clock),
+      trace: activeTrace,
+    });
     return app.foreign.size === 0 ? serde : new ForeignSerde(serde, app.foreign, app.events);
   });
   part(TOKENS.errata, (c) => new PostgresErrata({ pool: c.resolve(TOKENS.pool), app: app.name }));
@@ -194,7 +207,8 @@ export const OPERATOR = `${userInfo().username}@${hostname()}`;
 
 const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: DependencyContainer): ReplayCoordinator => {
   const pool = c.resolve(TOKENS.pool);
-  return new ReplayCoordinator({
+  const observe = c.resolve(TOKENS.replayObserver);
+  return new TracedCoordinator({
     app: app.name,
     catalog: c.resolve(TOKENS.catalog),
     journal: new PostgresReplayJournal(pool, app.name),
@@ -207,7 +221,10 @@ const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: Depend
     clock: c.resolve(TOKENS.clock),
     errata: c.resolve(TOKENS.errata),
     by: OPERATOR,
-    observe: c.resolve(TOKENS.replayObserver),
+    observe: (observation) => {
+      spanOfStep(observation);
+      return observe(observation);
+    },
     options: { retireDelayMs: durationMs(configuration.retireDelay) },
   });
 };

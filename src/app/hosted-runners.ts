@@ -1,13 +1,16 @@
-import { isRefoldError, messageOf } from '../kernel/errors';
+import { codeOf, errorFacts, isRefoldError } from '../kernel/errors';
 import { backoffMs } from '../kernel/retry';
 import type { ProjectionDefinition } from '../projections/definition';
 import { Runner } from '../projections/engine/runner';
-import { FOLLOWING, generationLabel, type Generation, type GenerationStatus } from '../projections/generations';
+import type { RunnerEvent } from '../projections/engine/runner-parts';
+import { FOLLOWING, generationFacts, type Generation, type GenerationStatus } from '../projections/generations';
+import { Progress, type Standing } from './following';
 import { isWorthRestarting, type WorkerParts } from './worker-parts';
 
 interface Running {
-  readonly generation: Generation;
+  generation: Generation;
   readonly runner: Runner;
+  readonly progress: Progress;
   readonly ended: Promise<void>;
 }
 
@@ -17,7 +20,8 @@ export class HostedRunners {
   readonly #refused = new Set<number>();
   readonly #failures = new Map<number, number>();
   /** Generations that readers do not see and whose folding failed for good here. */
-  readonly #givenUp = new Set<number>();
+  readonly #givenUp = new Map<number, Standing>();
+  #wanted: ReadonlySet<number> = new Set();
 
   /** @param onFatal told when an active generation cannot be folded */
   constructor(
@@ -27,13 +31,20 @@ export class HostedRunners {
     private readonly onFatal: (error: unknown) => void,
   ) {}
 
-  /** When each generation last heard of the log. */
-  heard(): { readonly generation: string; readonly heardAt: number | undefined }[] {
-    return [...this.#running.values()].map(({ generation, runner }) => ({ generation: generationLabel(generation), heardAt: runner.heardAt }));
+  /** What is followed here, or should be. */
+  standings(): readonly Standing[] {
+    const running = [...this.#running.values()].map(({ generation, runner, progress }): Standing => ({
+      followed: { kind: 'generation', generation },
+      heardAt: runner.heardAt,
+      topics: generation.topics,
+      ...progress.standing(),
+    }));
+    return [...running, ...[...this.#givenUp].filter(([id]) => this.#wanted.has(id)).map(([, standing]) => standing)];
   }
 
   /** Stops what runs and is not among these. */
   keepOnly(wanted: ReadonlySet<number>): void {
+    this.#wanted = wanted;
     for (const [id, { runner }] of this.#running) {
       if (!wanted.has(id)) {
         runner.stop();
@@ -51,6 +62,7 @@ export class HostedRunners {
   follow(generation: Generation, definition: ProjectionDefinition): void {
     const running = this.#running.get(generation.id);
     if (running !== undefined) {
+      running.generation = generation;
       running.runner.update(generation);
       return;
     }
@@ -63,21 +75,22 @@ export class HostedRunners {
         this.#refused.add(generation.id);
         this.parts.logger.log('error', 'a generation was built by other code and is not folded here', {
           code: 'generation.definition-changed',
-          generation: generationLabel(generation),
+          ...generationFacts(generation),
         });
       }
       return;
     }
     if (generation.sourceHash !== definition.sourceHash) {
       this.parts.logger.log('warn', 'the handlers were compiled to other source than the generation was built with', {
-        generation: generationLabel(generation),
+        ...generationFacts(generation),
       });
     }
     this.#start(generation, definition);
   }
 
   #start(generation: Generation, definition: ProjectionDefinition): void {
-    const { log, serde, errata, stores, clock, logger, options, observe } = this.parts;
+    const { log, serde, errata, stores, clock, logger, options } = this.parts;
+    const progress = new Progress();
     const runner = new Runner({
       generation,
       definition,
@@ -90,29 +103,41 @@ export class HostedRunners {
       logger,
       options,
       observe: (event) => {
-        if (event.kind === 'committed') {
-          this.#failures.delete(generation.id);
-        }
-        observe?.(generation, event);
+        this.#observe(generation, progress, event);
       },
     });
-    this.#running.set(generation.id, { generation, runner, ended: this.#supervise(generation, runner) });
+    this.#running.set(generation.id, { generation, runner, progress, ended: this.#supervise(generation, runner, progress) });
+  }
+
+  #observe(generation: Generation, progress: Progress, event: RunnerEvent): void {
+    if (event.kind === 'committed') {
+      this.#failures.delete(generation.id);
+      event.advances.forEach((advance) => {
+        progress.moved(advance);
+      });
+    } else if (event.kind === 'assigned') {
+      progress.assigned(event.next);
+    } else if (event.kind === 'stopped') {
+      progress.stopped({ ...event.failure, code: codeOf(event.failure.error) });
+    }
+    this.parts.telemetry.runner(generation, event);
+    this.parts.observe?.(generation, event);
   }
 
   /** Never rejects. */
-  async #supervise(generation: Generation, runner: Runner): Promise<void> {
+  async #supervise(generation: Generation, runner: Runner, progress: Progress): Promise<void> {
     try {
       await runner.run();
     } catch (error) {
-      await this.#failed(generation, error);
+      await this.#failed(generation, progress, error);
     } finally {
       this.#running.delete(generation.id);
     }
   }
 
-  async #failed(generation: Generation, error: unknown): Promise<void> {
-    const { logger, options, clock } = this.parts;
-    const facts = { generation: generationLabel(generation), error: messageOf(error), code: isRefoldError(error) ? error.code : undefined };
+  async #failed(generation: Generation, progress: Progress, error: unknown): Promise<void> {
+    const { logger, options, clock, telemetry } = this.parts;
+    const facts = { ...generationFacts(generation), ...errorFacts(error) };
     if (isRefoldError(error, 'generation.not-running') || !(await this.#isFollowed(generation))) {
       logger.log('info', 'a generation is not followed any more', facts);
       return;
@@ -123,13 +148,17 @@ export class HostedRunners {
     }
     const failures = (this.#failures.get(generation.id) ?? 0) + 1;
     this.#failures.set(generation.id, failures);
-    if (isWorthRestarting(error) && failures <= options.restarts) {
+    const again = isWorthRestarting(error) && failures <= options.restarts;
+    progress.failedWith = codeOf(error);
+    telemetry.failed({ kind: 'generation', generation }, again);
+    if (again) {
       logger.log('warn', 'folding failed; trying again', facts);
       await clock.sleep(backoffMs(failures, 250, 10_000, Math.random), this.signal);
       return;
     }
     if (!(await this.#isFollowed(generation, ['active']))) {
-      this.#givenUp.add(generation.id);
+      const followed = { kind: 'generation', generation } as const;
+      this.#givenUp.set(generation.id, { followed, heardAt: undefined, topics: generation.topics, ...progress.standing() });
       logger.log('error', 'folding failed; this worker goes on without the generation, which readers do not see', facts);
       return;
     }
@@ -142,7 +171,7 @@ export class HostedRunners {
     try {
       return (await this.parts.catalog.list()).some((g) => g.id === id && statuses.includes(g.status));
     } catch (error) {
-      this.parts.logger.log('warn', 'the status of a failed generation could not be read', { error: messageOf(error) });
+      this.parts.logger.log('warn', 'the status of a failed generation could not be read', errorFacts(error));
       return true;
     }
   }

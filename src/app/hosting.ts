@@ -2,9 +2,9 @@ import type { DependencyContainer } from 'tsyringe';
 import { assertMigrated } from '../platform/postgres/migrate';
 import type { Relay } from '../commands/relay';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
-import { generationLabel, type Generation } from '../projections/generations';
+import { generationFacts, type Generation } from '../projections/generations';
 import type { ReactorEffects } from '../reactors/effects';
-import type { ReactorEvent } from '../reactors/runner';
+import type { ReactorEvent } from '../reactors/observation';
 import { WORKER_DEFAULTS, type ResolvedConfiguration, type WorkerOptions } from './configuration';
 import { TOKENS } from './container';
 import type { App } from './define-app';
@@ -52,7 +52,7 @@ export const workerOf = (
       ensure: async () => void (await coordinator.ensureFirstGenerations()),
       activate: async (generation) => {
         if ((await coordinator.activateFirst(generation)) === 'activated') {
-          logger.log('info', 'built; readers see it', { generation: generationLabel(generation) });
+          logger.log('info', 'built; readers see it', generationFacts(generation));
         }
       },
     },
@@ -72,5 +72,6 @@ export const workerOf = (
     relay,
     name: settings.name,
     observe: settings.observe,
+    telemetry: container.resolve(TOKENS.telemetry),
   });
 };

@@ -109,7 +109,9 @@ export const parkedOf = (app: App, container: DependencyContainer, ready: () => 
       const parts = found.map((one) => partsFor(app, container, one));
       const done: Redrive[] = [];
       for (const [i, one] of found.entries()) {
-        done.push({ ...one, result: await redrive(parts[i]!, one.parked) });
+        const result = await redrive(parts[i]!, one.parked);
+        container.resolve(TOKENS.telemetry).redriven(one.generation, result.folded);
+        done.push({ ...one, result });
       }
       return done;
     },

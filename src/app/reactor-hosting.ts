@@ -2,7 +2,7 @@ import type { Pauses } from '../projections/pauses';
 import type { ReactorDefinition } from '../reactors/definition';
 import type { ReactorEffects } from '../reactors/effects';
 import type { ReactorPositions } from '../reactors/positions';
-import type { ReactorEvent } from '../reactors/runner';
+import type { ReactorEvent } from '../reactors/observation';
 
 /** What a worker needs to host reactors. */
 export interface ReactorHosting {

@@ -5,6 +5,7 @@ import { Relay, type RelayOptions } from '../commands/relay';
 import type { ResolvedConfiguration } from './configuration';
 import { TOKENS } from './container';
 import type { App } from './define-app';
+import { tracedCommands } from './telemetry/tracing';
 
 /** Takes commands to the aggregates of an application. */
 export const commandBusOf = (app: App, container: DependencyContainer, ready: () => Promise<void>, committed: () => void): CommandBus =>
@@ -13,7 +14,7 @@ export const commandBusOf = (app: App, container: DependencyContainer, ready: ()
     journal: container.resolve(TOKENS.journal),
     serde: container.resolve(TOKENS.serde),
     clock: container.resolve(TOKENS.clock),
-    middleware: container.resolve(TOKENS.middleware),
+    middleware: [tracedCommands(app.name), ...container.resolve(TOKENS.middleware)],
     ready,
     committed,
   });
@@ -27,6 +28,7 @@ export const relaysOf = (app: App, configuration: ResolvedConfiguration, contain
       outbox: container.resolve(TOKENS.outbox),
       clock: container.resolve(TOKENS.clock),
       logger: container.resolve(TOKENS.logger),
+      observe: container.resolve(TOKENS.telemetry).relay,
       options: { ...(configuration.relay === false ? {} : configuration.relay), ...given },
     });
     relays.add(relay);

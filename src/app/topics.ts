@@ -1,5 +1,5 @@
 import type { Clock } from '../kernel/clock';
-import { messageOf } from '../kernel/errors';
+import { errorFacts } from '../kernel/errors';
 import type { Logger } from '../kernel/logger';
 import type { App } from './define-app';
 import type { EventLog } from '../events/event-log';
@@ -32,7 +32,7 @@ export const warnOfLoss = async (log: EventLog, topics: readonly string[], logge
       }
     }
   } catch (error) {
-    logger.log('warn', 'how topics are kept could not be asked', { error: messageOf(error) });
+    logger.log('warn', 'how topics are kept could not be asked', errorFacts(error));
   }
 };
 

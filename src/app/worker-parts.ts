@@ -1,5 +1,5 @@
 import type { Clock } from '../kernel/clock';
-import { isRefoldError, messageOf } from '../kernel/errors';
+import { errorFacts, isRefoldError } from '../kernel/errors';
 import type { Logger } from '../kernel/logger';
 import type { ErrataBook } from '../events/errata';
 import type { EventLog } from '../events/event-log';
@@ -13,6 +13,7 @@ import type { ReadModelStore } from '../projections/read-model-store';
 import type { DropFailure } from '../replay/retire';
 import type { ReactorHosting } from './reactor-hosting';
 import type { WorkerOptions } from './configuration';
+import type { Telemetry } from './telemetry/telemetry';
 
 /** What the worker asks of the replay side: generations that need no person to begin or to become active. */
 export interface FirstGenerations {
@@ -45,6 +46,7 @@ export interface WorkerParts {
   /** Default: host, process and a random part. */
   readonly name?: string | undefined;
   readonly observe?: ((generation: Generation, event: RunnerEvent) => void) | undefined;
+  readonly telemetry: Telemetry;
 }
 
 /** Whether what ended a runner may have passed when it is started again. */
@@ -66,7 +68,7 @@ export const repeatedly = async (
     try {
       await work();
     } catch (error) {
-      logger.log('warn', failed, { error: messageOf(error) });
+      logger.log('warn', failed, errorFacts(error));
     }
   }
 };

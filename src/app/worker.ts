@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { RefoldError, isRefoldError, messageOf } from '../kernel/errors';
+import { RefoldError, errorFacts, isRefoldError, messageOf } from '../kernel/errors';
 import { backoffMs } from '../kernel/retry';
 import { projectionKey, type ProjectionDefinition } from '../projections/definition';
 import { assertSameDefinition } from '../projections/engine/same-definition';
 import { FOLLOWING, generationLabel, type Generation } from '../projections/generations';
 import { HostedReactors } from './hosted-reactors';
 import { HostedRunners } from './hosted-runners';
+import { Heads } from './heads';
 import { livenessOf, type Liveness } from './liveness';
+import { lagOf, readinessOf, type Readiness } from './readiness';
+import { followedLabel, type Standing } from './following';
 import { deleteOld, repeatedly, type WorkerParts } from './worker-parts';
 
 /**
@@ -23,6 +26,8 @@ export class Worker {
   readonly #abort = new AbortController();
   readonly #said = new Set<string>();
   #fatal: unknown;
+  readonly #heads: Heads;
+  #paused: readonly string[] = [];
   #stateAt: number | undefined;
   #work: Promise<void> | undefined;
 
@@ -34,6 +39,7 @@ export class Worker {
     };
     this.#runners = new HostedRunners(parts, this.name, this.#abort.signal, onFatal);
     this.#reactors = new HostedReactors(parts.reactors, parts, this.name, this.#abort.signal, onFatal);
+    this.#heads = new Heads(parts);
     this.#definitions = new Map(parts.definitions.map((definition) => [projectionKey(definition), definition]));
   }
 
@@ -57,11 +63,13 @@ export class Worker {
       });
       await this.#announce();
       const { signal } = this.#abort;
-      const { announceMs, retainEveryMs } = this.#parts.options;
+      const { announceMs, retainEveryMs, headsEveryMs } = this.#parts.options;
       aside = Promise.all([
         repeatedly(this.#parts, announceMs, signal, 'the worker could not announce itself; trying again', () => this.#announce()),
         repeatedly(this.#parts, announceMs, signal, 'retired tables could not be looked for; trying again', () => this.#dropRetired()),
         repeatedly(this.#parts, retainEveryMs, signal, 'old records could not be deleted; trying again', () => deleteOld(this.#parts)),
+        this.#look().catch(() => undefined), // said by those that follow
+        repeatedly(this.#parts, headsEveryMs, signal, 'the heads of the log could not be read; trying again', () => this.#look()),
         this.#relay(),
       ]);
       let failures = 0;
@@ -75,7 +83,7 @@ export class Worker {
           if (!isRefoldError(error) || !error.retryable || failures > this.#parts.options.restarts) {
             throw error;
           }
-          this.#parts.logger.log('warn', 'the desired state could not be read; trying again', { code: error.code, error: error.message });
+          this.#parts.logger.log('warn', 'the desired state could not be read; trying again', errorFacts(error));
         }
         await this.#parts.clock.sleep(failures === 0 ? this.#parts.options.pollMs : backoffMs(failures, 250, 5_000, Math.random), this.#abort.signal);
       }
@@ -94,7 +102,18 @@ export class Worker {
     return livenessOf({
       ...this.#parts,
       stateAt: this.#abort.signal.aborted ? undefined : this.#stateAt,
-      following: [...this.#runners.heard(), ...this.#reactors.heard()],
+      following: this.#standings().map(({ followed, heardAt }) => ({ generation: followedLabel(followed), heardAt })),
+    });
+  }
+
+  /** Whether it does all that it is there for, and what it does not. */
+  readiness(): Readiness {
+    return readinessOf({
+      now: this.#parts.clock.now(),
+      options: this.#parts.options,
+      liveness: this.liveness(),
+      heads: this.#heads.seen,
+      standings: this.#standings(),
     });
   }
 
@@ -115,7 +134,7 @@ export class Worker {
     try {
       await this.#parts.relay?.run();
     } catch (error) {
-      this.#parts.logger.log('error', 'the relay failed; the worker stops', { code: isRefoldError(error) ? error.code : undefined, error: messageOf(error) });
+      this.#parts.logger.log('error', 'the relay failed; the worker stops', errorFacts(error));
       this.#stopWith(error);
     }
   }
@@ -137,6 +156,33 @@ export class Worker {
     }
     this.#runners.keepOnly(new Set(following.map(({ generation }) => generation.id)));
     await this.#reactors.obey();
+  }
+
+  #standings(): readonly Standing[] {
+    return [...this.#runners.standings(), ...this.#reactors.standings()];
+  }
+
+  /** Whatever the log says, how the worker stands is told. */
+  async #look(): Promise<void> {
+    try {
+      await this.#heads.look(this.#standings().flatMap(({ topics }) => topics));
+    } finally {
+      this.#tellStatus();
+    }
+  }
+
+  #tellStatus(): void {
+    const { definitions, reactors, telemetry } = this.#parts;
+    const projections = [...new Set(definitions.map(({ name }) => name))];
+    telemetry.worker({
+      alive: this.liveness().alive,
+      ready: this.readiness().ready,
+      following: this.#standings().map((one) => ({ followed: one.followed, partitions: one.next?.size ?? 0, lagRecords: lagOf(one, this.#heads.seen) })),
+      pauses: [
+        ...projections.map((name) => ({ kind: 'projection' as const, name, paused: this.#paused.includes(name) })),
+        ...reactors.definitions.map(({ name }) => ({ kind: 'reactor' as const, name, paused: this.#reactors.paused.includes(name) })),
+      ],
+    });
   }
 
   async #announce(): Promise<void> {
@@ -166,12 +212,13 @@ export class Worker {
   #sayOnce(what: string, error: RefoldError): void {
     if (!this.#said.has(error.message)) {
       this.#said.add(error.message);
-      this.#parts.logger.log('error', what, { code: error.code, error: error.message, remedy: error.remedy });
+      this.#parts.logger.log('error', what, { ...errorFacts(error), remedy: error.remedy });
     }
   }
 
   async #following(): Promise<readonly { readonly generation: Generation; readonly definition: ProjectionDefinition }[]> {
     const generations = await this.#parts.catalog.list();
+    this.#paused = generations.flatMap(({ projection, paused }) => (paused === undefined ? [] : projection));
     return generations.flatMap((generation) => {
       const definition = this.#definitions.get(projectionKey({ name: generation.projection, version: generation.version }));
       const ours = FOLLOWING.includes(generation.status) && generation.paused === undefined && this.#parts.stores.has(generation.store);
@@ -181,10 +228,11 @@ export class Worker {
 
   async #end(): Promise<void> {
     await Promise.all([this.#runners.end(), this.#reactors.end()]);
+    this.#tellStatus();
     try {
       await this.#parts.catalog.withdraw(this.name);
     } catch (error) {
-      this.#parts.logger.log('warn', 'the worker could not sign off; it counts as dead after a few seconds', { error: messageOf(error) });
+      this.#parts.logger.log('warn', 'the worker could not sign off; it counts as dead after a few seconds', errorFacts(error));
     }
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../kernel/clock';
-import { isRefoldError } from '../kernel/errors';
+import { errorFacts, isRefoldError } from '../kernel/errors';
 import type { Logger } from '../kernel/logger';
 import { resolveOptions } from '../kernel/options';
 import { backoffMs } from '../kernel/retry';
@@ -27,11 +27,18 @@ export const RELAY_DEFAULTS: RelayOptions = { batch: 500, pollMs: 100, leaseMs: 
 /** How often old commands are looked for, and how many are forgotten before publishing goes on. */
 const FORGET = { everyMs: 60_000, atOnce: 1_000 };
 
+/** What a relay tells its observer. `leads`: it has the lease; `waits`: another has it, or it ended. */
+export type RelayEvent =
+  | { readonly kind: 'leads' | 'waits' }
+  | { readonly kind: 'published'; readonly events: number; readonly startedAt: number; readonly ms: number }
+  | { readonly kind: 'failed'; readonly error: unknown };
+
 export interface RelayParts {
   readonly outbox: Outbox;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly options?: Partial<RelayOptions>;
+  readonly observe?: (event: RelayEvent) => void;
 }
 
 /** Takes what the journal holds to the log. Any number of processes may run one: whoever has the lease works, the others wait. */
@@ -90,6 +97,7 @@ export class Relay {
 
   async #run(): Promise<void> {
     let failures = 0;
+    this.#parts.observe?.({ kind: 'waits' });
     try {
       while (!this.#stopped) {
         try {
@@ -116,6 +124,7 @@ export class Relay {
       }
       if (!told) {
         told = true;
+        this.#parts.observe?.({ kind: 'leads' });
         this.#parts.logger.log('info', 'this process relays the journal', { relay: this.#lease.owner });
       }
       const published = await this.#publishAll(() => this.#stopped);
@@ -139,7 +148,11 @@ export class Relay {
     const { batch } = this.#options;
     let total = 0;
     for (let published = batch; published === batch && !enough(); total += published) {
+      const [startedAt, began] = [this.#parts.clock.now(), performance.now()];
       published = await this.#parts.outbox.publish(this.#lease, batch);
+      if (published > 0) {
+        this.#parts.observe?.({ kind: 'published', events: published, startedAt, ms: performance.now() - began });
+      }
     }
     return total;
   }
@@ -148,15 +161,17 @@ export class Relay {
   async #afterFailure(error: unknown, before: number): Promise<number> {
     const { clock, logger } = this.#parts;
     const { leaseMs, pollMs, maxPauseMs, restarts } = this.#options;
+    this.#parts.observe?.({ kind: 'waits' });
     if (isRefoldError(error, 'relay.lease-held')) {
       await clock.sleep(backoffMs(1, leaseMs / 3, leaseMs, Math.random), this.#abort.signal);
       return 0;
     }
     const failures = before + 1;
+    this.#parts.observe?.({ kind: 'failed', error });
     if (!isRefoldError(error) || !error.retryable || failures > restarts) {
       throw error;
     }
-    logger.log('warn', 'the relay could not publish and tries again', { code: error.code, message: error.message, failures });
+    logger.log('warn', 'the relay could not publish and tries again', { ...errorFacts(error), failures });
     await clock.sleep(backoffMs(failures, pollMs, maxPauseMs, Math.random), this.#abort.signal);
     return failures;
   }
@@ -166,11 +181,12 @@ export class Relay {
   }
 
   async #letGo(): Promise<void> {
+    this.#parts.observe?.({ kind: 'waits' });
     try {
       await this.#parts.outbox.release(this.#lease);
     } catch (error) {
       // It runs out by itself.
-      this.#parts.logger.log('warn', 'the lease of the relay could not be given back', { message: String(error) });
+      this.#parts.logger.log('warn', 'the lease of the relay could not be given back', errorFacts(error));
     }
   }
 }

@@ -1,6 +1,6 @@
 import type { Headers } from './event-log';
 
-/** Header names of the CloudEvents Kafka binding (binary mode) and its distributed tracing of commands. */
+/** Header names of the CloudEvents Kafka binding (binary mode), of its distributed tracing extension, and of ours. */
 export const CE = {
   id: 'ce_id',
   type: 'ce_type',
@@ -10,6 +10,9 @@ export const CE = {
   subject: 'ce_subject',
   correlationId: 'ce_correlationid',
   causationId: 'ce_causationid',
+  /** W3C trace context of the span in which the event came to be; nothing that carries it on changes it. */
+  traceparent: 'ce_traceparent',
+  tracestate: 'ce_tracestate',
   /** Version of the event within its stream, from 1. */
   streamVersion: 'ce_streamversion',
   /** The journal that the event was written to, and its place in what that journal published, from 1. */
@@ -30,6 +33,8 @@ export interface CloudEvent {
   readonly causationId?: string | undefined;
   readonly streamVersion?: number | undefined;
   readonly journalIncarnation?: string | undefined;
+  readonly traceparent?: string | undefined;
+  readonly tracestate?: string | undefined;
 }
 
 /** The headers of a record with an Avro body. */
@@ -44,6 +49,8 @@ export const cloudEventHeaders = (event: CloudEvent): Headers => ({
   ...(event.causationId === undefined ? {} : { [CE.causationId]: event.causationId }),
   ...(event.streamVersion === undefined ? {} : { [CE.streamVersion]: String(event.streamVersion) }),
   ...(event.journalIncarnation === undefined ? {} : { [CE.journalIncarnation]: event.journalIncarnation }),
+  ...(event.traceparent === undefined ? {} : { [CE.traceparent]: event.traceparent }),
+  ...(event.tracestate === undefined ? {} : { [CE.tracestate]: event.tracestate }),
   [CE.contentType]: 'application/avro',
 });
 

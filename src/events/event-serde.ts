@@ -2,8 +2,14 @@ import type { LogRecord, NewRecord } from './event-log';
 import type { EventClass } from './event-type';
 import type { RegisterOptions, SchemaRegistration, SchemaVerdict } from './schema-verdict';
 
+/** W3C trace context of the span in which an event came to be. */
+export interface TraceHeaders {
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+}
+
 /** What travels in the headers beside the event; all of it is optional when an event is appended. */
-export interface EventMetadata {
+export interface EventMetadata extends TraceHeaders {
   /** Unique id of the event (CloudEvents `id`); default: a random UUID. */
   readonly id?: string;
   readonly correlationId?: string;

@@ -402,3 +402,9 @@ export const isRefoldError = (error: unknown, code?: ErrorCode): error is Refold
 
 /** The text of anything that was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** The code of anything that was thrown; what refold did not throw on purpose is an invariant that does not hold. */
+export const codeOf = (error: unknown): ErrorCode => (error instanceof RefoldError ? error.code : 'internal.invariant');
+
+/** Anything that was thrown, as every log line says it. */
+export const errorFacts = (error: unknown): { readonly code: ErrorCode; readonly error: string } => ({ code: codeOf(error), error: messageOf(error) });

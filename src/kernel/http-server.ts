@@ -52,14 +52,26 @@ const listen = (server: Server, { what, port, host = '127.0.0.1' }: HttpOptions)
 
 const urlOf = ({ address, family, port }: AddressInfo): string => `http://${family === 'IPv6' ? `[${address}]` : address}:${String(port)}`;
 
+/** Never rejects. */
+const answered = async (answer: (path: string) => HttpAnswer | Promise<HttpAnswer>, path: string): Promise<HttpAnswer> => {
+  try {
+    return await answer(path);
+  } catch (error) {
+    return textAnswer(500, messageOf(error));
+  }
+};
+
 /**
- * Answers GET and HEAD by path. There is no authentication, so it listens on loopback unless told otherwise.
+ * Answers GET and HEAD by path; where that throws or rejects, with 500 and the reason. There is no authentication, so it
+ * listens on loopback unless told otherwise.
  * @throws RefoldError `service.unavailable` if it cannot listen
  */
-export const serveHttp = async (options: HttpOptions, answer: (path: string) => HttpAnswer): Promise<RunningServer> => {
+export const serveHttp = async (options: HttpOptions, answer: (path: string) => HttpAnswer | Promise<HttpAnswer>): Promise<RunningServer> => {
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
     if (request.method === 'GET' || request.method === 'HEAD') {
-      send(response, answer((request.url ?? '/').split('?')[0]!));
+      void answered(answer, (request.url ?? '/').split('?')[0]!).then((said) => {
+        send(response, said);
+      });
     } else {
       response.setHeader('allow', 'GET, HEAD');
       send(response, textAnswer(405, 'only GET'));

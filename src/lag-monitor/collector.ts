@@ -1,5 +1,5 @@
 import type { Clock } from '../kernel/clock';
-import { isRefoldError, messageOf } from '../kernel/errors';
+import { errorFacts, isRefoldError, messageOf } from '../kernel/errors';
 import type { Logger } from '../kernel/logger';
 import { resolveOptions } from '../kernel/options';
 import type { EventLog, PartitionHead } from '../events/event-log';
@@ -103,7 +103,7 @@ export class LagCollector {
       try {
         await this.collect();
       } catch (error) {
-        logger.log('warn', 'the lag could not be read; trying again', { error: messageOf(error), code: isRefoldError(error) ? error.code : undefined });
+        logger.log('warn', 'the lag could not be read; trying again', errorFacts(error));
       }
       await clock.sleep(this.options.intervalMs, signal);
     }

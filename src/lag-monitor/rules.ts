@@ -134,6 +134,34 @@ const reactorRules = (of: Selector): readonly AlertRule[] => [
   ),
 ];
 
+/** What only workers know. Where none is scraped these never fire: whether one lives is said by the rules above. */
+const workerRules = (of: Selector): readonly AlertRule[] => [
+  rule(
+    'RefoldNoRelay',
+    'critical',
+    '1m',
+    `sum by (app) (${of('refold_relay_leads')}) == 0`,
+    'no process of {{ $labels.app }} takes the events of commands to the log',
+    'Commands are accepted, and nothing of them is seen. The log lines of the workers say why none relays.',
+  ),
+  rule(
+    'RefoldFoldingFails',
+    'warning',
+    '0s',
+    `increase(${of('refold_worker_failures_total')}[10m]) > 3`,
+    `folding ${WHERE} fails again and again`,
+    'It is started again with growing pauses. The log lines of {{ $labels.instance }} name the code of the error.',
+  ),
+  rule(
+    'RefoldFencedForLong',
+    'warning',
+    '5m',
+    `rate(${of('refold_worker_fences_total')}[5m]) > 0.1`,
+    `workers take partitions of ${WHERE} from each other`,
+    'Batches are folded in vain. Look for processes that are stopped and go on, and for heartbeats that come late.',
+  ),
+];
+
 /** Nobody watches. */
 const blindRules = (of: Selector): readonly AlertRule[] => [
   rule(
@@ -160,7 +188,7 @@ const blindRules = (of: Selector): readonly AlertRule[] => [
  */
 export const alertRules = ({ objectiveMs, app }: RulesOptions): RuleFile => {
   const of = selector(app);
-  const rules = [...behindRules(of, String(objectiveMs / 1_000)), ...brokenRules(of), ...reactorRules(of), ...blindRules(of)];
+  const rules = [...behindRules(of, String(objectiveMs / 1_000)), ...brokenRules(of), ...reactorRules(of), ...workerRules(of), ...blindRules(of)];
   return { groups: [{ name: app === undefined ? 'refold-lag' : `refold-lag-${app}`, rules }] };
 };
 

@@ -62,6 +62,13 @@ export type GenerationName = Pick<Generation, 'projection' | 'store' | 'version'
 /** `order-summary v2.r1 (postgres)`, for people. */
 export const generationLabel = (g: GenerationName): string => `${g.projection} v${String(g.version)}.r${String(g.run)} (${g.store})`;
 
+/** The same as fields of log lines, named and written as the labels of metrics. */
+export const generationFacts = ({ projection, store, version, run }: GenerationName): Readonly<Record<'projection' | 'store' | 'generation', string>> => ({
+  projection,
+  store,
+  generation: `v${String(version)}.r${String(run)}`,
+});
+
 /** Per partition: offsets read = the sum of all the others (promise P3). */
 export interface Counters {
   readonly read: number;

@@ -8,6 +8,7 @@ import type { AnyCommand, ResultOf } from '../commands/command';
 import type { EffectOptions, ReactorContext } from './context';
 import type { ReactorDefinition } from './definition';
 import type { EffectId, ReactorEffects } from './effects';
+import type { AroundHandling, ReactorEvent } from './observation';
 import type { ParkedFailure } from './positions';
 
 export interface AttemptParts {
@@ -19,6 +20,8 @@ export interface AttemptParts {
   readonly stop: AbortSignal;
   /** Aborts when nobody waits for the attempt under way any longer. */
   readonly giveUp: AbortSignal;
+  readonly observe?: ((event: ReactorEvent) => void) | undefined;
+  readonly around?: AroundHandling | undefined;
 }
 
 /** `stopped`: it was not handled, and whoever owns the partition next will. */
@@ -97,13 +100,29 @@ const attemptOnce = async (parts: AttemptParts, event: DecodedEvent, record: Log
   }
 };
 
+/** One attempt, measured, with whatever goes around it. */
+const attemptSeen = async (parts: AttemptParts, event: DecodedEvent, record: LogRecord, attempt: number): Promise<'done' | 'stopped'> => {
+  const { definition, observe, around } = parts;
+  const began = performance.now();
+  const tell = (outcome: 'done' | 'failed' | 'stopped'): void => observe?.({ kind: 'tried', outcome, isAgain: attempt > 1, ms: performance.now() - began });
+  const handle = (): Promise<'done' | 'stopped'> => attemptOnce(parts, event, record, attempt);
+  try {
+    const outcome = await (around?.({ reactor: definition.name, type: event.type, record, attempt }, handle) ?? handle());
+    tell(outcome);
+    return outcome;
+  } catch (error) {
+    tell('failed');
+    throw error;
+  }
+};
+
 /** Calls the handler of an event until it succeeds, its attempts are used up, its error is not worth another, or it has to stop. */
 export const handleEvent = async (parts: AttemptParts, event: DecodedEvent, record: LogRecord): Promise<Handled> => {
   const { definition, clock, stop } = parts;
   const { attempts, initialMs, maxMs } = definition.retry;
   for (let attempt = 1; !stop.aborted; attempt += 1) {
     try {
-      return { kind: await attemptOnce(parts, event, record, attempt) };
+      return { kind: await attemptSeen(parts, event, record, attempt) };
     } catch (error) {
       if (attempt >= attempts || !isWorthRetrying(error)) {
         return { kind: 'failed', failure: failureOf(error, attempt) };

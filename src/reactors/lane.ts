@@ -151,7 +151,7 @@ export class Lane {
       this.#parked.add(keyOf(record));
       this.#cursor = offset + 1;
       this.#last = fingerprintOf(record);
-      this.#moved();
+      this.#moved(counts);
     }
     this.#isFenced ||= result === 'fenced';
     return result === 'free' ? 'free' : result === 'moved' ? DONE : FENCED;
@@ -183,7 +183,11 @@ export class Lane {
         return failed(event.index, handled.failure);
       }
     }
-    return (await positions.redriven(definition.name, parked, this.epoch)) === 'moved' ? DONE : FENCED;
+    if ((await positions.redriven(definition.name, parked, this.epoch)) !== 'moved') {
+      return FENCED;
+    }
+    this.#parts.observe?.({ kind: 'redriven' });
+    return DONE;
   }
 
   #read(record: LogRecord): Read {
@@ -215,7 +219,7 @@ export class Lane {
     const { positions, definition } = this.#parts;
     const result = await positions.move(definition.name, this.#moveOf(this.#cursor, this.#unmoved, this.#last));
     if (result === 'moved') {
-      this.#moved();
+      this.#moved(this.#unmoved);
     }
     this.#isFenced ||= result === 'fenced';
     return result === 'moved' ? DONE : FENCED;
@@ -225,8 +229,9 @@ export class Lane {
     return { ...this.#at, from: this.#next, next, epoch: this.epoch, counts, streamTime: this.#streamTime, fingerprint };
   }
 
-  #moved(): void {
+  #moved(counts: ReactorCounts): void {
     this.#next = this.#cursor;
+    this.#parts.observe?.({ kind: 'moved', ...this.#at, next: this.#next, counts });
     this.#unmoved = { ...NOTHING };
     this.#confirmedAt = this.#parts.clock.now();
   }

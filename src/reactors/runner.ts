@@ -1,5 +1,5 @@
 import type { Clock } from '../kernel/clock';
-import { isRefoldError, messageOf } from '../kernel/errors';
+import { errorFacts } from '../kernel/errors';
 import type { Logger } from '../kernel/logger';
 import { backoffMs } from '../kernel/retry';
 import { overlayOf, type ErrataBook } from '../events/errata';
@@ -11,6 +11,7 @@ import type { Checkpoint } from '../projections/generations';
 import { reactorGroup, type ReactorDefinition } from './definition';
 import type { ReactorEffects } from './effects';
 import { Lane, type LaneEnd } from './lane';
+import type { AroundHandling, ReactorEvent } from './observation';
 import type { ReactorPositions } from './positions';
 import { startingPositions } from './start';
 
@@ -28,9 +29,6 @@ export interface ReactorRunnerOptions {
 
 export const REACTOR_RUNNER_DEFAULTS: ReactorRunnerOptions = { batch: 500, sessionTimeoutMs: 10_000, waitMs: 250, redriveMs: 500, handOverMs: 2_000 };
 
-/** What a runner tells its observer. */
-export type ReactorEvent = { readonly kind: 'assigned'; readonly assignment: Assignment } | { readonly kind: 'fenced' } | { readonly kind: 'progress' };
-
 export interface ReactorRunnerParts {
   readonly app: string;
   readonly definition: ReactorDefinition;
@@ -44,6 +42,7 @@ export interface ReactorRunnerParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observe?: ((event: ReactorEvent) => void) | undefined;
+  readonly around?: AroundHandling | undefined;
   readonly options?: Partial<ReactorRunnerOptions> | undefined;
 }
 
@@ -122,13 +121,13 @@ export class ReactorRunner {
   }
 
   async #begin(assignment: Assignment): Promise<ReadonlyMap<PartitionId, number>> {
-    const { definition, positions, worker, observe, log, errata, decoder, clock, app, effects } = this.#parts;
+    const { definition, positions, worker, observe, around, log, errata, decoder, clock, app, effects } = this.#parts;
     await this.#quiet();
     await this.#begun(); // partitions may have been added
     const checkpoints = await positions.claim(definition.name, assignment.partitions, worker);
     await Promise.all(checkpoints.map((checkpoint) => requireSameRecord(log, `reactor ${definition.name} handled`, checkpoint)));
     const [stop, giveUp] = [new AbortController(), new AbortController()];
-    const parts = { app, definition, effects, clock, positions, decoder, stop: stop.signal, giveUp: giveUp.signal };
+    const parts = { app, definition, effects, clock, positions, decoder, observe, around, stop: stop.signal, giveUp: giveUp.signal };
     const overlay = overlayOf(await errata.list());
     const laneOf = async (checkpoint: Checkpoint): Promise<Lane> =>
       new Lane(
@@ -141,8 +140,9 @@ export class ReactorRunner {
     if (this.#abort.signal.aborted) {
       stop.abort();
     }
-    observe?.({ kind: 'assigned', assignment });
-    return new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), checkpoint.next]));
+    const next = new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), checkpoint.next]));
+    observe?.({ kind: 'assigned', assignment, next });
+    return next;
   }
 
   /** Waits for the effects under way, but not for long: partitions are to be handed over. */
@@ -225,9 +225,11 @@ export class ReactorRunner {
       this.#isFenced ||= this.#claim === claim;
     } else if (end.kind === 'failed') {
       const { stop } = end;
-      logger.log('error', 'a partition of a reactor stopped', { reactor: definition.name, ...stop });
+      const { code, message: error, remedy, ...where } = stop;
+      logger.log('error', 'a partition of a reactor stopped', { reactor: definition.name, ...where, code, error, remedy });
       await positions.recordStop(definition.name, stop, lane.epoch, stop);
       claim.stopped.add(id);
+      observe?.({ kind: 'stopped', stop });
       subscription.drop([stop]);
     } else if (end.kind === 'done') {
       this.#fences = 0;
@@ -244,8 +246,7 @@ export class ReactorRunner {
     } catch (error) {
       this.#parts.logger.log('warn', 'offsets could not be committed to the group; reading goes on from the positions', {
         reactor: this.#parts.definition.name,
-        error: messageOf(error),
-        code: isRefoldError(error) ? error.code : undefined,
+        ...errorFacts(error),
       });
     }
   }

@@ -120,7 +120,12 @@ const addCommands = (program: Command, perform: Perform): void => {
     .addOption(new Option('--only <names>', 'work on these projections and reactors alone, names with commas between').argParser(nameList))
     .addOption(new Option('--tag <tags>', 'work on what has one of these tags, with commas between; with --only, on both').argParser(nameList))
     .option('--no-relay', 'leave it to others to take the events of commands to the log')
-    .addOption(new Option('--health-port <number>', 'serve /livez on this port: whether log and database were heard of; 0: any free one').argParser(portNumber))
+    .addOption(
+      new Option(
+        '--health-port <number>',
+        'serve /healthz, /readyz and /metrics on this port: whether it lives, whether it is caught up, what it does; 0: any free one',
+      ).argParser(portNumber),
+    )
     .option('--health-host <address>', 'address to listen on; 127.0.0.1 if not given. There is no authentication')
     .action((flags: RunFlags, command: Command) => perform(command.optsWithGlobals<Flags>(), runAction(flags)));
   program

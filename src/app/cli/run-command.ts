@@ -1,10 +1,10 @@
 import { partitionId } from '../../events/position';
 import type { RunnerEvent } from '../../projections/engine/runner-parts';
-import { generationLabel, type Generation } from '../../projections/generations';
-import { jsonAnswer, serveHttp, textAnswer, type RunningServer } from '../../kernel/http-server';
+import { generationFacts, type Generation } from '../../projections/generations';
+import { errorFacts } from '../../kernel/errors';
 import type { Logger } from '../../kernel/logger';
-import type { Worker } from '../worker';
 import type { Action } from './session';
+import { serveWorker } from './worker-endpoints';
 
 export interface RunFlags {
   readonly name?: string;
@@ -17,32 +17,27 @@ export interface RunFlags {
   readonly healthHost?: string;
 }
 
-/** Serves `/livez` where a port was given. */
-const serveLiveness = async (worker: Worker, { healthPort: port, healthHost: host }: RunFlags): Promise<RunningServer | undefined> =>
-  port === undefined
-    ? undefined
-    : serveHttp({ what: 'the worker', port, host }, (path) => {
-        const liveness = worker.liveness();
-        return path === '/livez' ? jsonAnswer(liveness.alive ? 200 : 503, { worker: worker.name, ...liveness }) : textAnswer(404, 'see /livez');
-      });
-
 const observer =
   (logger: Logger) =>
   (generation: Generation, event: RunnerEvent): void => {
-    const label = generationLabel(generation);
+    const facts = generationFacts(generation);
     if (event.kind === 'assigned') {
-      logger.log('info', 'partitions assigned', { generation: label, partitions: event.assignment.partitions.map(partitionId) });
+      logger.log('info', 'partitions assigned', { ...facts, partitions: event.assignment.partitions.map(partitionId) });
     } else if (event.kind === 'committed') {
-      logger.log('debug', 'batch committed', { generation: label, next: Object.fromEntries(event.advances.map((one) => [partitionId(one), one.next])) });
-    } else if (event.kind !== 'stopped') {
-      logger.log('debug', `batch ${event.kind}`, { generation: label });
+      logger.log('debug', 'batch committed', { ...facts, next: Object.fromEntries(event.advances.map((one) => [partitionId(one), one.next])) });
+    } else if (event.kind === 'fenced' || event.kind === 'held') {
+      logger.log('debug', `batch ${event.kind}`, facts);
+    } else if (event.kind === 'retried') {
+      const { topic, partition, offset, error } = event.failure;
+      logger.log('warn', 'an event failed and is tried again', { ...facts, topic, partition, offset, ...errorFacts(error) });
     }
   };
 
 /** `refold run`: a worker until the signal aborts. */
 export const runAction = (flags: RunFlags): Action => ({
   logs: 'info',
-  work: async ({ connected, terminal, logger }) => {
+  metrics: flags.healthPort !== undefined,
+  work: async ({ connected, terminal, logger, metrics }) => {
     const { name, replayRate, relay, only, tag: tags } = flags;
     const worker = connected.worker({
       ...(name === undefined ? {} : { name }),
@@ -57,7 +52,8 @@ export const runAction = (flags: RunFlags): Action => ({
       worker.stop();
     };
     terminal.signal.addEventListener('abort', stop, { once: true });
-    const health = await serveLiveness(worker, flags);
+    const { healthPort: port, healthHost: host } = flags;
+    const served = port === undefined || metrics === undefined ? undefined : await serveWorker({ worker, metrics, port, host });
     try {
       if (terminal.signal.aborted) {
         stop();
@@ -66,11 +62,11 @@ export const runAction = (flags: RunFlags): Action => ({
         app: connected.app.name,
         worker: worker.name,
         log: connected.configuration.log,
-        ...(health && { health: `${health.url}/livez` }),
+        ...(served && { health: `${served.url}/healthz`, metrics: `${served.url}/metrics` }),
       });
       await worker.run();
     } finally {
-      await health?.close();
+      await served?.close();
       terminal.signal.removeEventListener('abort', stop);
     }
     logger.log('info', 'worker stopped', { worker: worker.name });

@@ -6,6 +6,7 @@ import { resolveConfiguration, type Configuration } from '../configuration';
 import { connect, type ConnectedApp } from '../connect';
 import { TOKENS } from '../container';
 import { pinoLogger } from '../pino-logger';
+import { processMetrics, type MetricsRegistry } from '../telemetry/instruments';
 import type { ExitCode } from './failure';
 import { loadApp, type LoadedApp } from './load-app';
 import { maskSecrets } from './secrets';
@@ -39,6 +40,8 @@ export interface Session {
   readonly file: string;
   readonly terminal: Terminal;
   readonly logger: Logger;
+  /** Where the action asks for it. */
+  readonly metrics: MetricsRegistry | undefined;
   readonly json: boolean;
 }
 
@@ -47,6 +50,8 @@ export interface Action {
   readonly logs?: LogLevel;
   /** False for the command that makes the control schema. Default true. */
   readonly needsSchema?: boolean;
+  /** Whether what it does is counted; default false. */
+  readonly metrics?: boolean;
   readonly work: (session: Session) => Promise<Outcome>;
 }
 
@@ -99,6 +104,7 @@ export const inSession = async (flags: Flags, terminal: Terminal, action: AnyAct
     return action.application(await loadApp(flags.app, terminal.cwd), terminal);
   }
   const { logs, needsSchema = true, work } = action;
+  const metrics = action.metrics === true ? processMetrics() : undefined;
   const logger = loggerOf(flags, terminal, logs);
   const { app, file, configuration: fromFile } = await loadApp(flags.app, terminal.cwd);
   const configuration = resolveConfiguration(fromFile, terminal.env, configurationFlags(flags));
@@ -106,13 +112,14 @@ export const inSession = async (flags: Flags, terminal: Terminal, action: AnyAct
     configuration: { ...configuration, servicesFolder: path.resolve(terminal.cwd, configuration.servicesFolder) },
     environment: {},
     logger,
+    ...(metrics === undefined ? {} : { metrics }),
   });
   let outcome: Outcome;
   try {
     if (needsSchema) {
       await assertMigrated(connected.container.resolve(TOKENS.pool));
     }
-    outcome = await work({ connected, file, terminal, logger, json: flags.json === true });
+    outcome = await work({ connected, file, terminal, logger, metrics, json: flags.json === true });
   } catch (error) {
     await connected.close().catch(() => undefined); // what the work threw says more
     throw error;

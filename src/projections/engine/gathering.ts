@@ -2,12 +2,14 @@ import type { LogBatch } from '../../events/event-log';
 import { partitionId, type PartitionId } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
 import type { Counters, Storage } from '../generations';
-import type { Advance, BatchCommit, GenerationStore } from '../read-model-store';
+import type { Advance, GenerationStore } from '../read-model-store';
+import { earlier, oldestOf, ticks } from './batch-figures';
 import type { Claim } from './claim';
 import { restOfBatch, type DecodedBatch, type DecodedRecord } from './decoded';
 import { foldOf, foldOn, standingsAfter, touchedKeys, type Standing } from './fold';
 import type { Fold } from './fold-step';
 import type { FindRow } from './row-fold';
+import type { MeasuredFold } from './runner-parts';
 
 /** Most bytes of records in one commit, however many rows they make. */
 const MOST_BYTES = 16 * 1024 * 1024;
@@ -44,6 +46,11 @@ export class Gathering {
   #standings: ReadonlyMap<PartitionId, Standing>;
   #records = 0;
   #bytes = 0;
+  #oldestAt: number | undefined;
+  #loadMs = 0;
+  #foldMs = 0;
+  #hits = 0;
+  #misses = 0;
 
   /**
    * @param ahead the advances of the commit under way
@@ -57,17 +64,17 @@ export class Gathering {
     readonly begun: number,
   ) {
     this.#standings = standingsAfter(claim.standings, ahead);
-    const find: FindRow = (id) => claim.rows.find(id);
-    this.#fold = foldOf(definition, storage, find, (id) => find(id) === null);
+    const find: FindRow = (key) => {
+      const found = claim.rows.find(key);
+      this.#hits += found === undefined ? 0 : 1; // each key is asked for once
+      return found;
+    };
+    this.#fold = foldOf(definition, storage, find, (id) => claim.rows.find(id) === null);
   }
 
   /** As read, to be folded by small steps if the commit is refused. */
   get batches(): readonly LogBatch[] {
     return this.#batches;
-  }
-
-  get records(): number {
-    return this.#records;
   }
 
   isFull(records: number): boolean {
@@ -76,10 +83,12 @@ export class Gathering {
 
   /** Folds batches, of each partition up to what cannot be folded here; answers what is left of them. */
   async add(raw: readonly LogBatch[], decoded: readonly DecodedBatch[], store: Pick<GenerationStore, 'load'>): Promise<readonly DecodedBatch[]> {
+    const began = ticks();
     const needed = touchedKeys(this.definition, decoded, (key) => this.#fold.needs(key));
     if (needed.length > 0) {
       this.#fold.learn(needed, await store.load(needed));
     }
+    const loaded = ticks();
     const { advances, failures } = foldOn(this.#fold, decoded, this.#standings, (batch) => this.claim.parking.unparked(batch));
     this.#batches.push(...raw);
     for (const advance of advances) {
@@ -92,12 +101,19 @@ export class Gathering {
       this.#records += records.length;
       this.#bytes += bytesOf(records);
     }
+    this.#oldestAt = earlier(this.#oldestAt, oldestOf(advances, decoded));
+    this.#misses += needed.length;
+    this.#loadMs += loaded - began;
+    this.#foldMs += ticks() - loaded;
     const ends = new Map(failures.map((failure) => [partitionId(failure), failure.offset]));
     return decoded.map((batch) => restOfBatch(batch, ends.get(partitionId(batch)) ?? batch.next)).filter(({ from, next }) => next > from);
   }
 
   /** Everything folded, to be written at once. */
-  commit(): BatchCommit {
-    return { advances: [...this.#advances.values()], ...this.#fold.writes(), parked: [] };
+  folded(): MeasuredFold {
+    const began = ticks();
+    const commit = { advances: [...this.#advances.values()], ...this.#fold.writes(), parked: [] };
+    const times = { startedAt: this.begun, oldestAt: this.#oldestAt, loadMs: this.#loadMs, foldMs: this.#foldMs + ticks() - began };
+    return { commit, failures: [], batches: this.#batches, figures: { ...times, cacheHits: this.#hits, cacheMisses: this.#misses } };
   }
 }

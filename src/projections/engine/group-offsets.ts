@@ -1,4 +1,4 @@
-import { messageOf } from '../../kernel/errors';
+import { errorFacts } from '../../kernel/errors';
 import type { Logger } from '../../kernel/logger';
 import type { Subscription } from '../../events/event-log';
 import { partitionId, type PartitionId, type Position } from '../../events/position';
@@ -37,7 +37,7 @@ export class GroupOffsets {
       try {
         await this.#subscription.commit(positions);
       } catch (error) {
-        const facts = { group: this.#group, error: messageOf(error) };
+        const facts = { group: this.#group, ...errorFacts(error) };
         this.#logger.log('warn', 'offsets could not be committed to the group; reading goes on from the checkpoint', facts);
       }
     }

@@ -1,23 +1,43 @@
 import type { Clock } from '../../kernel/clock';
 import type { Logger } from '../../kernel/logger';
 import type { ErrataBook } from '../../events/errata';
-import type { Assignment, EventLog } from '../../events/event-log';
+import type { Assignment, EventLog, LogBatch } from '../../events/event-log';
+import type { PartitionId } from '../../events/position';
 import type { EventDecoder } from '../../events/event-serde';
 import type { ProjectionDefinition } from '../definition';
 import type { Generation } from '../generations';
-import type { Advance, ReadModelStore } from '../read-model-store';
+import type { BatchCommit, ReadModelStore } from '../read-model-store';
 import type { ParkedEvent } from '../parking';
+import type { BatchFigures, FoldFigures } from './batch-figures';
 import type { Failure } from './decoded';
+import type { FoldResult } from './fold';
 import type { ParkingRules } from './parking';
 
-/** What a runner tells its observer; the hook for metrics and tests. */
+/** What was committed and what it took. Nothing is copied for it: whoever looks, looks at what was folded and written. */
+export interface CommittedBatch extends Pick<BatchCommit, 'advances' | 'upserts' | 'deletes' | 'merges'> {
+  readonly figures: BatchFigures;
+  /** What was folded, as read; of a partition that failed it may reach beyond the advance. */
+  readonly batches: readonly LogBatch[];
+}
+
+/** What a runner tells its observer, once per batch and never per event; the hook for metrics, traces and tests. */
 export type RunnerEvent =
-  | { readonly kind: 'assigned'; readonly assignment: Assignment }
-  | { readonly kind: 'committed'; readonly advances: readonly Advance[] }
+  | { readonly kind: 'assigned'; readonly assignment: Assignment; readonly next: ReadonlyMap<PartitionId, number> }
+  | { readonly kind: 'decoded'; readonly records: number; readonly ms: number }
+  | ({ readonly kind: 'committed' } & CommittedBatch)
   | { readonly kind: 'held' }
   | { readonly kind: 'fenced' }
   | { readonly kind: 'parked'; readonly events: readonly ParkedEvent[] }
+  /** An event failed and is tried again later. */
+  | { readonly kind: 'retried'; readonly failure: Failure }
   | { readonly kind: 'stopped'; readonly failure: Failure };
+
+/** A fold with what it was made of and what it took. */
+export interface MeasuredFold extends FoldResult {
+  /** As read. */
+  readonly batches: readonly LogBatch[];
+  readonly figures: FoldFigures;
+}
 
 export interface RunnerOptions extends ParkingRules {
   /** Most records folded in one transaction while the generation is rebuilt. */

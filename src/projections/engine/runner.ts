@@ -1,41 +1,26 @@
-import { isRefoldError, messageOf } from '../../kernel/errors';
+import { codeOf, errorFacts, isRefoldError, messageOf } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/retry';
-import type { Assignment, LogBatch, Subscription } from '../../events/event-log';
+import type { Assignment, Subscription } from '../../events/event-log';
 import { partitionId, type PartitionId } from '../../events/position';
-import { generationLabel, type Generation } from '../generations';
-import type { BatchCommit, CommitResult, GenerationStore } from '../read-model-store';
+import { generationFacts, generationLabel, type Generation } from '../generations';
+import type { GenerationStore } from '../read-model-store';
+import { Ahead } from './ahead';
+import { figuresOf, type CommitTime } from './batch-figures';
 import { takeClaim, type Claim } from './claim';
-import { decodeBatches, type DecodedBatch, type Decoding, type Failure } from './decoded';
-import { foldBatches, standingsAfter, touchedKeys, type FoldResult } from './fold';
-import { Gathering } from './gathering';
+import type { Decoding, Failure } from './decoded';
+import { standingsAfter } from './fold';
 import type { ParkedEvent } from '../parking';
 import { assertSameDefinition } from './same-definition';
 import { GroupOffsets } from './group-offsets';
+import { decode, loadAndFold } from './load-and-fold';
 import { SmallSteps } from './small-steps';
-import { RUNNER_DEFAULTS, type RunnerOptions, type RunnerParts } from './runner-parts';
+import { RUNNER_DEFAULTS, type MeasuredFold, type RunnerOptions, type RunnerParts } from './runner-parts';
 
 /** While a generation is slowed down it never sleeps longer than this after a batch, so that holds are obeyed in time. */
 const LONGEST_THROTTLE_MS = 200;
 
-/** While a generation is rebuilt nobody waits for its rows: they are gathered for so long, if it is not full before. */
-const LONGEST_GATHERING_MS = 500;
-
-/** And if nothing comes for so long, everything is there. */
-const LONGEST_LULL_MS = 50;
-
-/** Records that are decoded and folded at once; what is decoded is forgotten right afterwards. */
-const CHUNK = 1000;
-
-/** What was gathered, and its commit, which is under way while more is gathered. */
-interface Flight {
-  readonly gathered: Gathering;
-  readonly commit: BatchCommit;
-  /** Never rejects. */
-  readonly landing: Promise<{ readonly result: CommitResult } | { readonly error: unknown }>;
-  isLanded: boolean;
-}
-
-type Landed = 'committed' | 'refused' | 'fenced';
+/** Records that are decoded and folded at once; what was decoded is forgotten right afterwards. */
+const CHUNK = 1_000;
 
 /**
  * Folds one generation: takes batches across partitions, decodes, loads the rows they touch, folds, and commits rows
@@ -51,8 +36,7 @@ export class Runner {
   #store: GenerationStore | undefined;
   #fences = 0;
   #subscription: Subscription | undefined;
-  #flight: Flight | undefined;
-  #gathering: Gathering | undefined;
+  #ahead: Ahead | undefined;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
@@ -77,14 +61,15 @@ export class Runner {
     });
     this.#subscription = subscription;
     const offsets = new GroupOffsets(subscription, generation.group, this.#parts.logger);
+    const ahead = this.#foldingAhead(subscription, offsets);
+    this.#ahead = ahead;
     try {
       while (!this.#abort.signal.aborted) {
         await this.#round(subscription, offsets);
       }
-      await this.#proceed(subscription, offsets);
-      await this.#land(subscription, offsets);
+      await ahead.end(undefined, []);
     } finally {
-      await this.#flight?.landing;
+      await ahead.over();
       await offsets.settled();
       await subscription.close();
     }
@@ -111,26 +96,27 @@ export class Runner {
       afterFence: this.#fences > 0,
     });
     this.#claim = claim;
-    this.#parts.observe?.({ kind: 'assigned', assignment });
+    this.#parts.observe?.({ kind: 'assigned', assignment, next });
     return next;
   }
 
   /** Takes in what has arrived and folds what may be folded: beside the commit under way, where nothing stands in the way. */
   async #round(subscription: Subscription, offsets: GroupOffsets): Promise<void> {
-    const { clock, decoder } = this.#parts;
-    const { holdRetryMs } = this.#options;
+    const { clock } = this.#parts;
+    const { holdRetryMs, waitMs } = this.#options;
+    const ahead = this.#ahead!;
     const started = clock.now();
     const except = this.#claim?.pending.partitions() ?? new Set<PartitionId>(); // they wait at a hold: their queues hold what follows
-    const waitMs = except.size > 0 ? holdRetryMs : this.#patience(started);
-    const { assignment, batches } = await subscription.poll({ maxRecords: this.#chunk(), waitMs, signal: this.#abort.signal, except });
+    const wait = except.size > 0 ? holdRetryMs : (ahead.patience(started) ?? waitMs);
+    const { assignment, batches } = await subscription.poll({ maxRecords: this.#chunk(), waitMs: wait, signal: this.#abort.signal, except });
     const claimed = this.#claim?.assignment === assignment.number ? this.#claim : undefined;
-    const decodings = claimed === undefined ? [] : await decodeBatches(batches, decoder, claimed.rulings);
+    const decodings = claimed === undefined ? [] : await decode(this.#parts, claimed, batches);
     if (claimed !== undefined && this.#isPlain(claimed, decodings)) {
-      await this.#gather(subscription, offsets, claimed, batches, decodings, started);
+      await ahead.gather(claimed, batches, decodings, started);
     } else if (decodings.length === 0 && except.size === 0) {
-      await this.#proceed(subscription, offsets);
+      await ahead.proceed();
     } else {
-      await this.#inTheWay(subscription, offsets, claimed, decodings, false);
+      await ahead.end(claimed, decodings);
     }
     const claim = this.#claim;
     if (claim !== undefined && claim.pending.size > 0) {
@@ -138,117 +124,10 @@ export class Runner {
     }
   }
 
-  /** How long to wait for records, in milliseconds: not at all while there is something else to do. */
-  #patience(now: number): number {
-    if (this.#gathering !== undefined && this.#generation.status === 'candidate') {
-      return Math.max(0, Math.min(LONGEST_LULL_MS, this.#gathering.begun + LONGEST_GATHERING_MS - now));
-    }
-    return this.#gathering === undefined && this.#flight === undefined ? this.#options.waitMs : 0;
-  }
-
   /** Whether nothing waits or fails, and nobody slows it down. */
   #isPlain({ pending }: Claim, decodings: readonly Decoding[]): boolean {
     const isSlowed = this.#options.maxRate > 0 && this.#generation.status === 'candidate';
     return decodings.length > 0 && pending.size === 0 && !isSlowed && decodings.every(({ failure }) => failure === undefined);
-  }
-
-  /** Folds on what the commit under way will have written, and lets it go when it is time. */
-  async #gather(
-    subscription: Subscription,
-    offsets: GroupOffsets,
-    claim: Claim,
-    batches: readonly LogBatch[],
-    decodings: readonly Decoding[],
-    now: number,
-  ): Promise<void> {
-    const ahead = this.#flight?.gathered.claim === claim ? this.#flight.commit.advances : [];
-    const { definition } = this.#parts;
-    this.#gathering = this.#gathering?.claim === claim ? this.#gathering : new Gathering(claim, definition, this.#generation.storage, ahead, now);
-    const decoded = decodings.map((one) => one.decoded);
-    const left = await this.#gathering.add(batches, decoded, this.#store!);
-    if (left.length > 0) {
-      const rest = left.map((batch) => ({ decoded: batch, failure: undefined }));
-      await this.#inTheWay(subscription, offsets, claim, rest, true);
-    } else if (this.#gathering.isFull(this.#batchSize()) || (this.#flight?.isLanded !== false && this.#isDue(this.#gathering, now))) {
-      await this.#proceed(subscription, offsets);
-    }
-  }
-
-  #isDue({ begun }: Gathering, now: number): boolean {
-    return this.#generation.status !== 'candidate' || now - begun >= LONGEST_GATHERING_MS;
-  }
-
-  /** Something cannot be gathered: it waits until everything before it is committed. */
-  async #inTheWay(
-    subscription: Subscription,
-    offsets: GroupOffsets,
-    claim: Claim | undefined,
-    decodings: readonly Decoding[],
-    isGathered: boolean,
-  ): Promise<void> {
-    const ended = [await this.#proceed(subscription, offsets), await this.#land(subscription, offsets)];
-    const isPending = isGathered && ended.includes('refused'); // with all that was gathered
-    if (!ended.includes('fenced') && !isPending && this.#claim === claim) {
-      decodings.forEach(({ decoded, failure }) => claim?.pending.add(decoded, failure));
-    }
-  }
-
-  /** Waits for the commit under way, and lets what was gathered go. */
-  async #proceed(subscription: Subscription, offsets: GroupOffsets): Promise<Landed> {
-    const landed = await this.#land(subscription, offsets);
-    const gathered = this.#gathering;
-    this.#gathering = undefined;
-    if (gathered !== undefined && this.#claim === gathered.claim) {
-      // else claimed anew: what was gathered is asked for again
-      this.#flight = this.#launched(gathered);
-    }
-    return landed;
-  }
-
-  #launched(gathered: Gathering): Flight {
-    const commit = gathered.commit();
-    gathered.claim.rows.written(commit);
-    const landing = this.#store!.commit(commit).then(
-      (result) => ({ result }),
-      (error: unknown) => ({ error }),
-    );
-    const flight: Flight = { gathered, commit, landing, isLanded: false };
-    void landing.then(() => (flight.isLanded = true));
-    return flight;
-  }
-
-  /** Waits for the commit under way. `refused`: a hold or a value stands in its way; it is pending again with what was gathered since, to be folded by smaller steps. */
-  async #land(subscription: Subscription, offsets: GroupOffsets): Promise<Landed> {
-    const flight = this.#flight;
-    if (flight === undefined) {
-      return 'committed';
-    }
-    const landing = await flight.landing;
-    this.#flight = undefined;
-    const { gathered, commit } = flight;
-    const { claim } = gathered;
-    if ('error' in landing && !isRefoldError(landing.error, 'store.value-refused')) {
-      throw landing.error as Error;
-    }
-    const status = 'error' in landing ? 'refused' : landing.result.status;
-    if (status === 'committed') {
-      this.#committed(offsets, claim, commit);
-      claim.rows.trim();
-      return status;
-    }
-    const since = this.#gathering?.claim === claim ? this.#gathering.batches : [];
-    this.#gathering = undefined;
-    if (status === 'fenced') {
-      claim.pending.clear();
-      claim.rows.clear();
-      await this.#fenced(subscription, claim);
-      return status;
-    }
-    const again = await decodeBatches([...gathered.batches, ...since], this.#parts.decoder, claim.rulings);
-    again.forEach(({ decoded, failure }) => {
-      claim.pending.add(decoded, failure);
-    });
-    return 'refused';
   }
 
   #chunk(): number {
@@ -267,9 +146,9 @@ export class Runner {
     const { clock, observe } = this.#parts;
     const steps = new SmallSteps({
       store: this.#store!,
-      fold: (own, batches) => this.#fold(own, batches),
-      committed: (own, commit) => {
-        this.#committed(offsets, own, commit);
+      fold: (own, batches) => loadAndFold({ ...this.#parts, generation: this.#generation }, this.#store!, own, batches),
+      committed: (own, folded, time) => {
+        this.#committed(offsets, own, folded, time);
       },
       generation: generationLabel(this.#generation),
       clock,
@@ -285,14 +164,22 @@ export class Runner {
     await this.#throttle(records, started);
   }
 
-  async #fold(claim: Claim, batches: readonly DecodedBatch[]): Promise<FoldResult> {
-    const { definition, clock } = this.#parts;
-    const now = clock.now();
-    const loaded = await this.#store!.load(touchedKeys(definition, batches));
-    return foldBatches(definition, this.#generation.storage, batches, claim.standings, loaded, (batch) => claim.parking.batch(batch, now));
+  #foldingAhead(subscription: Subscription, offsets: GroupOffsets): Ahead {
+    return new Ahead({
+      ...this.#parts,
+      store: this.#store!,
+      generation: () => this.#generation,
+      batchSize: () => this.#batchSize(),
+      isCurrent: (claim) => this.#claim === claim,
+      committed: (claim, folded, time) => {
+        this.#committed(offsets, claim, folded, time);
+      },
+      fenced: (claim) => this.#fenced(subscription, claim),
+    });
   }
 
-  #committed(offsets: GroupOffsets, claim: Claim, { advances, parked }: BatchCommit): void {
+  #committed(offsets: GroupOffsets, claim: Claim, { commit, batches, figures }: MeasuredFold, time: CommitTime): void {
+    const { advances, parked } = commit;
     this.#fences = 0;
     standingsAfter(claim.standings, advances).forEach((standing, id) => claim.standings.set(id, standing));
     for (const { topic, partition, next } of advances) {
@@ -300,7 +187,7 @@ export class Runner {
       claim.parking.passed({ topic, partition }, next);
     }
     claim.parking.committed(parked, this.#parts.clock.now());
-    this.#parts.observe?.({ kind: 'committed', advances });
+    this.#parts.observe?.({ ...commit, kind: 'committed', batches, figures: figuresOf(figures, time, claim.rows) });
     if (parked.length > 0) {
       this.#parked(parked);
     }
@@ -323,7 +210,16 @@ export class Runner {
     for (const { record, sequence, cause } of events) {
       if (cause !== undefined) {
         const { topic, partition, offset } = record;
-        logger.log('error', 'an event was parked', { generation: generationLabel(generation), topic, partition, offset, key: sequence, ...cause });
+        logger.log('error', 'an event was parked', {
+          ...generationFacts(generation),
+          topic,
+          partition,
+          offset,
+          key: sequence,
+          code: cause.code,
+          error: cause.message,
+          remedy: cause.remedy,
+        });
       }
     }
     observe?.({ kind: 'parked', events });
@@ -333,10 +229,9 @@ export class Runner {
     const { generation, logger, observe } = this.#parts;
     const { topic, partition, offset, error } = failure;
     const standing = claim.standings.get(partitionId(failure));
-    const code = isRefoldError(error) ? error.code : 'internal.invariant';
     const remedy = isRefoldError(error) ? error.remedy : '';
-    const stop = { topic, partition, offset, code, message: messageOf(error), remedy };
-    logger.log('error', 'a partition stopped', { generation: generationLabel(generation), ...stop });
+    const stop = { topic, partition, offset, code: codeOf(error), message: messageOf(error), remedy };
+    logger.log('error', 'a partition stopped', { ...generationFacts(generation), topic, partition, offset, ...errorFacts(error), remedy });
     await this.#store!.recordStop(failure, standing?.epoch ?? -1, stop);
     subscription.drop([failure]);
     observe?.({ kind: 'stopped', failure });

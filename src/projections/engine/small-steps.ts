@@ -1,16 +1,16 @@
 import { RefoldError, isRefoldError } from '../../kernel/errors';
 import type { Clock } from '../../kernel/clock';
-import type { BatchCommit, CommitResult, GenerationStore } from '../read-model-store';
+import type { CommitResult, GenerationStore } from '../read-model-store';
+import { ticks, type CommitTime } from './batch-figures';
 import type { Claim } from './claim';
 import type { DecodedBatch, Failure } from './decoded';
-import type { FoldResult } from './fold';
 import { halves } from './pending';
-import type { RunnerParts } from './runner-parts';
+import type { MeasuredFold, RunnerParts } from './runner-parts';
 
 export interface SmallStepsParts {
   readonly store: GenerationStore;
-  readonly fold: (claim: Claim, batches: readonly DecodedBatch[]) => Promise<FoldResult>;
-  readonly committed: (claim: Claim, commit: BatchCommit) => void;
+  readonly fold: (claim: Claim, batches: readonly DecodedBatch[]) => Promise<MeasuredFold>;
+  readonly committed: (claim: Claim, folded: MeasuredFold, time: CommitTime) => void;
   /** Names the generation in errors. */
   readonly generation: string;
   readonly clock: Clock;
@@ -64,9 +64,11 @@ export class SmallSteps {
     if (batches.length === 0) {
       return { status: 'committed' };
     }
-    let folded: FoldResult;
+    let folded: MeasuredFold;
+    let began: number;
     try {
       folded = await this.parts.fold(claim, batches);
+      began = ticks();
       const result = await this.parts.store.commit(folded.commit);
       if (result.status !== 'committed') {
         return result;
@@ -77,9 +79,11 @@ export class SmallSteps {
       }
       return this.#findRefused(claim, batches, error);
     }
-    this.parts.committed(claim, folded.commit);
+    this.parts.committed(claim, folded, { committedAt: this.parts.clock.now(), commitMs: ticks() - began });
     for (const failure of folded.failures) {
-      if (!claim.parking.retries(failure, now)) {
+      if (claim.parking.retries(failure, now)) {
+        this.parts.observe?.({ kind: 'retried', failure });
+      } else {
         claim.pending.failed(failure);
       }
     }

@@ -100,8 +100,11 @@ describeWithPostgres('the command line over a real database', () => {
       .map((line) => JSON.parse(line));
     expect(lines[0]).toMatchObject({ level: 'info', msg: 'worker started', app: 'cli-shop', worker: 'first', log: 'postgres' });
     expect(lines.at(-1)).toMatchObject({ level: 'info', msg: 'worker stopped', worker: 'first' });
-    expect(lines.filter(({ msg }) => msg === 'built; readers see it').map(({ generation }) => generation)).toEqual(
-      expect.arrayContaining(['orders v1.r1 (postgres)', 'customers v1.r1 (postgres)']),
+    expect(lines.filter(({ msg }) => msg === 'built; readers see it').map(({ projection, store, generation }) => [projection, store, generation])).toEqual(
+      expect.arrayContaining([
+        ['orders', 'postgres', 'v1.r1'],
+        ['customers', 'postgres', 'v1.r1'],
+      ]),
     );
     expect(lines.filter(({ level }) => level === 'error')).toEqual([]);
   });

@@ -11,7 +11,7 @@ describeWithKafka('refold run on Kafka', () => {
   });
   afterAll(() => database.drop());
 
-  it('tells on /livez when log and database were last heard of', async () => {
+  it('tells on /healthz when log and database were last heard of, on /readyz when it has caught up, and counts', async () => {
     expect((await cli(['migrate', '--app', 'kafka.config.ts'], options)).code).toBe(0);
     const worker = startCli(['run', '--app', 'kafka.config.ts', '--health-port', '0'], options);
     await until(() => /partitions assigned/.test(worker.stderr()), 'the worker has its partitions');
@@ -21,8 +21,11 @@ describeWithKafka('refold run on Kafka', () => {
     const said = (await answer.json()) as { readonly following: readonly { readonly silentMs: number }[] };
     expect(said).toMatchObject({ alive: true, following: [{ generation: expect.stringContaining('seen') as string }] });
     expect(said.following[0]!.silentMs).toBeLessThan(10_000);
-    expect((await fetch(url.replace('/livez', '/other'))).status).toBe(404);
+    expect((await fetch(url.replace('/healthz', '/other'))).status).toBe(404);
     expect((await fetch(url, { method: 'POST' })).status).toBe(405);
+    expect((await fetch(url.replace('/healthz', '/livez'))).status).toBe(200);
+    await until(async () => (await fetch(url.replace('/healthz', '/readyz'))).ok, 'the worker has caught up');
+    expect(await (await fetch(url.replace('/healthz', '/metrics'))).text()).toMatch(/^refold_worker_lag_records\{.*generation="v1.r1"\} 0$/m);
     await until(() => /readers see it/.test(worker.stderr()), 'the first generation is active');
     worker.interrupt();
     expect((await worker.ended).code).toBe(0);

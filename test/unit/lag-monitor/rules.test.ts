@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { generationLag, partitionLag } from '../../../src/lag-monitor/lag';
+import { COUNTERS, GAUGES } from '../../../src/app/telemetry/instruments';
 import { reactorLag } from '../../../src/lag-monitor/reactor-lag';
 import { exposition, metricsOf } from '../../../src/lag-monitor/prometheus';
 import { alertRules, rulesYaml } from '../../../src/lag-monitor/rules';
@@ -49,8 +50,12 @@ if (!hasPromtool) {
 }
 
 describe('the alert rules', () => {
-  it('ask only for metrics and labels that the exporter writes', () => {
-    const known = new Map(metrics.map(({ name, samples }) => [name, new Set(samples.flatMap(({ labels }) => Object.keys(labels)))]));
+  it('ask only for metrics and labels that the exporter or a worker writes', () => {
+    const ofWorkers = Object.entries({ ...COUNTERS, ...GAUGES }).map(([name, { labels }]) => [name, new Set<string>(labels)] as const);
+    const known = new Map([
+      ...metrics.map(({ name, samples }) => [name, new Set(samples.flatMap(({ labels }) => Object.keys(labels)))] as const),
+      ...ofWorkers,
+    ]);
     for (const { expr } of rules) {
       const asked = [...expr.matchAll(/(refold_\w+)(?:\{([^}]*)\})?/g)];
       expect(asked.length).toBeGreaterThan(0);
@@ -159,6 +164,16 @@ const SCENES: readonly (readonly [string, readonly object[], readonly string[]])
     [],
   ],
   ['a reactor has parked', [alive, series('refold_reactor_parked_records', 'app="shop",reactor="mails"', '1x30')], ['RefoldReactorParked']],
+  [
+    'one process relays',
+    [alive, series('refold_relay_leads', 'app="shop",instance="a"', '0x30'), series('refold_relay_leads', 'app="shop",instance="b"', '1x30')],
+    [],
+  ],
+  ['no process relays', [alive, series('refold_relay_leads', 'app="shop",instance="a"', '0x30')], ['RefoldNoRelay']],
+  ['folding failed once', [alive, series('refold_worker_failures_total', `${LABELS},outcome="retried"`, '0x5 1x30')], []],
+  ['folding fails and fails', [alive, series('refold_worker_failures_total', `${LABELS},outcome="retried"`, '0+1x30')], ['RefoldFoldingFails']],
+  ['fenced at a rebalance', [alive, series('refold_worker_fences_total', LABELS, '0x5 4x30')], []],
+  ['fenced and fenced', [alive, series('refold_worker_fences_total', LABELS, '0+60x60')], ['RefoldFencedForLong']],
   ['no worker', [alive, series('refold_projection_workers_live', LABELS, '0x30')], ['RefoldNoLiveWorker']],
   ['no exporter', [], ['RefoldLagExporterAbsent']],
   ['the exporter went away', [series('refold_lag_collector_success', 'app="shop"', '1 1 _x30')], ['RefoldLagExporterAbsent']],

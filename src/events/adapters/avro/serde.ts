@@ -3,7 +3,7 @@ import { systemClock, type Clock } from '../../../kernel/clock';
 import { RefoldError, messageOf } from '../../../kernel/errors';
 import { cloudEventHeaders, isRfc3339Time } from '../../cloudevents';
 import type { NewRecord } from '../../event-log';
-import type { DecoderOptions, EventDecoder, EventMetadata, EventSerde, ForeignReading, WrittenEvent } from '../../event-serde';
+import type { DecoderOptions, EventDecoder, EventMetadata, EventSerde, ForeignReading, TraceHeaders, WrittenEvent } from '../../event-serde';
 import type { EventClass, EventTypeDefinition } from '../../event-type';
 import type { EventTypes } from '../../event-types';
 import type { SchemaRegistry } from '../../schema-registry';
@@ -23,6 +23,8 @@ export interface AvroSerdeOptions {
   readonly source: string;
   /** Default: the system's clock. */
   readonly clock?: Clock;
+  /** The trace that events belong to which are encoded now, where their metadata does not say. Default: none. */
+  readonly trace?: () => TraceHeaders | undefined;
 }
 
 /**
@@ -39,7 +41,7 @@ export class AvroSerde implements EventSerde {
 
   /** @throws RefoldError `definition.invalid` if the schema of an event type cannot be used */
   constructor(options: AvroSerdeOptions) {
-    this.#options = { clock: systemClock, ...options };
+    this.#options = { clock: systemClock, trace: () => undefined, ...options };
     this.#schemas = new SchemaCache(options.registry, this.#options.clock);
     for (const definition of options.types.all()) {
       this.#codecs.set(definition.name, new EventCodec(definition));
@@ -81,6 +83,7 @@ export class AvroSerde implements EventSerde {
       causationId: metadata.causationId,
       streamVersion: metadata.streamVersion,
       journalIncarnation: metadata.journalIncarnation,
+      ...(metadata.traceparent === undefined ? this.#options.trace() : { traceparent: metadata.traceparent, tracestate: metadata.tracestate }),
     });
     return { topic: definition.topic, key: Buffer.from(key), value, headers };
   }

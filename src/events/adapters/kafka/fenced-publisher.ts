@@ -1,6 +1,6 @@
 import { type ICustomPartitioner, type Kafka, type Message, type Producer, type RecordMetadata, type Transaction } from 'kafkajs';
 import type { Clock } from '../../../kernel/clock';
-import { RefoldError, isRefoldError, messageOf } from '../../../kernel/errors';
+import { errorFacts, isRefoldError, RefoldError } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
 import type { LogRecord, NewRecord } from '../../event-log';
 import type { FencedPublisher, PlacedRecord } from '../../fenced-publisher';
@@ -98,7 +98,7 @@ export class KafkaFencedPublisher implements FencedPublisher {
     try {
       await producer?.disconnect();
     } catch (error) {
-      this.source.logger.log('debug', 'kafka: a producer did not disconnect', { error: messageOf(error) });
+      this.source.logger.log('debug', 'kafka: a producer did not disconnect', errorFacts(error));
     }
   }
 

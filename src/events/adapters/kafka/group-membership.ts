@@ -1,6 +1,6 @@
 import type { Consumer, Kafka } from 'kafkajs';
 import type { Clock } from '../../../kernel/clock';
-import { messageOf } from '../../../kernel/errors';
+import { errorFacts } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
 import { comparePartitions, partitionId, type PartitionId, type Position, type TopicPartition } from '../../position';
 import { PATIENT, asLogError, isRetriable, protocolError } from './client';
@@ -94,7 +94,7 @@ export class GroupMembership {
     try {
       await Promise.race([this.#consumer.disconnect(), this.options.clock.sleep(LEAVE_MS, timer.signal)]);
     } catch (error) {
-      this.options.logger.log('warn', 'could not leave the group; its members wait for the session to time out', { error: messageOf(error) });
+      this.options.logger.log('warn', 'could not leave the group; its members wait for the session to time out', errorFacts(error));
     } finally {
       timer.abort();
     }

@@ -1,6 +1,6 @@
 import type { Kafka } from 'kafkajs';
 import type { Clock } from '../../../kernel/clock';
-import { RefoldError, isRefoldError, messageOf } from '../../../kernel/errors';
+import { errorFacts, isRefoldError, RefoldError } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
 import { SUBSCRIBE_DEFAULTS, type Delivery, type PollOptions, type SubscribeOptions } from '../../event-log';
 import { rotated, type FetchQueues } from '../../fetch-queues';
@@ -138,7 +138,7 @@ export class KafkaSubscription extends InboxSubscription {
     try {
       await this.#reader.close();
     } catch (error) {
-      this.source.logger.log('debug', 'kafka: a reader did not disconnect', { error: messageOf(error) });
+      this.source.logger.log('debug', 'kafka: a reader did not disconnect', errorFacts(error));
     }
   }
 
@@ -182,7 +182,7 @@ export class KafkaSubscription extends InboxSubscription {
           this.inbox.fail(asLogError(error, this.source.brokers));
           return;
         }
-        this.source.logger.log('warn', 'kafka: fetching failed; trying again', { error: messageOf(error) });
+        this.source.logger.log('warn', 'kafka: fetching failed; trying again', errorFacts(error));
         await this.source.clock.sleep(RETRY_MS);
       }
     }

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../kernel/clock';
-import { messageOf } from '../../../kernel/errors';
+import { errorFacts } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
 import type { PostgresPool } from '../../../platform/postgres/pool';
 import { SUBSCRIBE_DEFAULTS, type SubscribeOptions } from '../../event-log';
@@ -80,7 +80,7 @@ export class PostgresSubscription extends InboxSubscription {
     try {
       await this.#membership.leave();
     } catch (error) {
-      this.source.logger.log('warn', 'could not leave the group; its members wait for the session to time out', { error: messageOf(error) });
+      this.source.logger.log('warn', 'could not leave the group; its members wait for the session to time out', errorFacts(error));
     }
   }
 
@@ -150,7 +150,7 @@ export class PostgresSubscription extends InboxSubscription {
           this.inbox.fail(error);
           return;
         }
-        this.source.logger.log('warn', 'the event log did not answer; trying again', { group: this.options.group, error: error.message });
+        this.source.logger.log('warn', 'the event log did not answer; trying again', { group: this.options.group, ...errorFacts(error) });
         await this.source.clock.sleep(RETRY_MS);
       }
     }

@@ -1,0 +1,33 @@
+import { ReplayCoordinator } from '../../replay/coordinator';
+import { inReplaySpan } from './tracing';
+
+/** A coordinator whose commands are spans. */
+export class TracedCoordinator extends ReplayCoordinator {
+  override start(...given: Parameters<ReplayCoordinator['start']>): ReturnType<ReplayCoordinator['start']> {
+    return inReplaySpan('start', { 'refold.projections': given[0].projections.map(({ name }) => name) }, () => super.start(...given));
+  }
+
+  override advance(id: number): ReturnType<ReplayCoordinator['advance']> {
+    return inReplaySpan('advance', { 'refold.replay': id }, () => super.advance(id));
+  }
+
+  override runUntil(...given: Parameters<ReplayCoordinator['runUntil']>): ReturnType<ReplayCoordinator['runUntil']> {
+    return inReplaySpan('run', { 'refold.replay': given[0], 'refold.goal': given[1] }, () => super.runUntil(...given));
+  }
+
+  override cutover(...given: Parameters<ReplayCoordinator['cutover']>): ReturnType<ReplayCoordinator['cutover']> {
+    return inReplaySpan('cutover', { 'refold.replay': given[0] }, () => super.cutover(...given));
+  }
+
+  override rollback(id: number): ReturnType<ReplayCoordinator['rollback']> {
+    return inReplaySpan('rollback', { 'refold.replay': id }, () => super.rollback(id));
+  }
+
+  override retire(...given: Parameters<ReplayCoordinator['retire']>): ReturnType<ReplayCoordinator['retire']> {
+    return inReplaySpan('retire', { 'refold.replay': given[0] }, () => super.retire(...given));
+  }
+
+  override abort(id: number): ReturnType<ReplayCoordinator['abort']> {
+    return inReplaySpan('abort', { 'refold.replay': id }, () => super.abort(id));
+  }
+}

@@ -1,6 +1,7 @@
 import { isRefoldError, messageOf } from '../kernel/errors';
 import { backoffMs } from '../kernel/retry';
 import type { ProjectionDefinition } from '../projections/definition';
+import { checkedHandlers } from '../projections/engine/watched-handlers';
 import { Runner } from '../projections/engine/runner';
 import { FOLLOWING, generationLabel, type Generation, type GenerationStatus } from '../projections/generations';
 import { isWorthRestarting, type WorkerParts } from './worker-parts';
@@ -80,7 +81,7 @@ export class HostedRunners {
     const { log, serde, errata, stores, clock, logger, options, observe } = this.parts;
     const runner = new Runner({
       generation,
-      definition,
+      definition: checkedHandlers(definition, options.checkHandlers, logger),
       log,
       decoder: serde.decoder(definition.events, definition.reading),
       store: stores.get(generation.store)!,

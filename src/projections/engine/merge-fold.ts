@@ -9,7 +9,7 @@ import { canonicalValue, keyText } from '../values';
 import { isOpen, windowOf, type WindowBounds } from '../windows/tumbling';
 import type { DecodedRecord } from './decoded';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
-import { atEvent, handlerOf } from './handling';
+import { HandledEvent, atEvent, handlerOf } from './handling';
 
 interface Group {
   readonly id: string;
@@ -49,7 +49,8 @@ export class MergeFold implements Fold {
       const window = this.#definition.window && windowOf(this.#definition.window, event.time);
       const open = window === undefined || isOpen(this.#definition.window!, window, place.streamTime);
       atEvent(this.#definition, event, place, () => {
-        for (const contribution of contributionsOf(handlerOf(this.#definition, event).fold(event.event, undefined))) {
+        const { fold } = handlerOf(this.#definition, event);
+        for (const contribution of contributionsOf(fold(event.event, new HandledEvent(record, event, place)))) {
           const group = this.#groupOf(contribution, window, place);
           if (open) {
             accepted.push(group);

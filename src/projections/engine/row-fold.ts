@@ -5,7 +5,7 @@ import type { Deletion, Stamp, StampedRow } from '../read-model-store';
 import { canonicalRow, isKeyOf, keyText, typeLabel } from '../values';
 import type { DecodedRecord } from './decoded';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
-import { atEvent, handlerOf } from './handling';
+import { HandledEvent, atEvent, handlerOf } from './handling';
 
 interface Touched {
   readonly row: Readonly<Record<string, unknown>> | undefined;
@@ -30,7 +30,7 @@ export class RowFold implements Fold {
     let fate: Fate = 'filtered';
     for (const event of record.events) {
       const current = changes.get(event.key) ?? this.#touched.get(event.key) ?? this.#loaded.get(event.key);
-      const changed = atEvent(this.#definition, event, place, () => this.#apply(event, current, place));
+      const changed = atEvent(this.#definition, event, place, () => this.#apply(record, event, current, place));
       if (changed !== undefined) {
         changes.set(event.key, changed);
         fate = 'applied';
@@ -56,7 +56,7 @@ export class RowFold implements Fold {
   }
 
   /** The changed row, or `undefined` where the event does not touch one. */
-  #apply(event: DecodedEvent, current: Touched | undefined, place: RecordPlace): Touched | undefined {
+  #apply(record: DecodedRecord, event: DecodedEvent, current: Touched | undefined, place: RecordPlace): Touched | undefined {
     const { fold, missing } = handlerOf(this.#definition, event);
     const { type } = this.#definition.model.keys[0]!;
     if (!isKeyOf(type, event.key)) {
@@ -71,7 +71,7 @@ export class RowFold implements Fold {
     if (current?.row === undefined && missing === 'park') {
       throw new RefoldError('handler.row-missing', `there is no row for key ${event.key}`);
     }
-    const returned = fold(event.event, current?.row);
+    const returned = fold(event.event, current?.row, new HandledEvent(record, event, place));
     const stamp: Stamp = { topic: place.topic, partition: place.partition, offset: place.offset };
     if (returned === undefined) {
       return { row: undefined, stamp };

@@ -21,8 +21,7 @@ export interface OnOptions<K extends string = string> {
 }
 type RowArg<M extends ReadModel, O> = O extends { readonly missing: 'skip' | 'park' } ? Row<M> : Row<M> | undefined;
 /** What a handler is given after its event: its row, where there are rows by key, and what is known of the event. */
-type Given<M extends ReadModel, O = undefined> =
-  IsMergeable<M> extends true ? [context: EventContext] : [row: RowArg<M, O>, context: EventContext];
+type Given<M extends ReadModel, O = undefined> = IsMergeable<M> extends true ? [context: EventContext] : [row: RowArg<M, O>, context: EventContext];
 
 /** Names of the fields of an event, without its methods. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- any method

@@ -21,7 +21,7 @@ export const atEvent = <T>(definition: ProjectionDefinition, event: DecodedEvent
   } catch (error) {
     const facts = factsOf(definition, event, place);
     if (isRefoldError(error)) {
-      throw new RefoldError(error.code, error.summary, { facts: { ...error.facts, ...facts }, cause: error.cause ?? error });
+      throw new RefoldError(error.code, error.summary, { facts: { ...error.facts, ...facts }, remedy: error.remedy, cause: error.cause ?? error });
     }
     throw new RefoldError('handler.failed', `the handler of ${event.type} threw: ${messageOf(error)}`, { facts, cause: error });
   }

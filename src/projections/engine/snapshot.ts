@@ -18,8 +18,14 @@ const childrenOf = (value: object): readonly (readonly [string, unknown])[] => {
       [`entry ${String(i)}`, child],
     ]);
   }
-  // Only data: a getter of a field that was not declared throws.
-  return Object.entries(Object.getOwnPropertyDescriptors(value)).flatMap(([name, { value: child }]) => (child === undefined ? [] : [[name, child] as const]));
+  const children: (readonly [string, unknown])[] = [];
+  for (const name of Object.keys(value)) {
+    const property = Reflect.getOwnPropertyDescriptor(value, name);
+    if (property?.get === undefined) {
+      children.push([name, property?.value]); // only data: a getter of a field that was not declared throws
+    }
+  }
+  return children;
 };
 
 /** Pure. Functions and accessors are left out. */

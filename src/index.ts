@@ -59,6 +59,7 @@ export type { Condition, RowQuery } from './projections/row-query';
 export type { QueryOptions } from './app/reading';
 export { On } from './reactors/on';
 export { Reactor, reactor, type AnyReactor, type ReactorOptions, type ReactorRetry, type ReactorStart, type ReactorValue } from './reactors/reactor';
+export type { EventContext } from './projections/event-context';
 export type { EffectOptions, ReactorContext } from './reactors/context';
 export type { ParkedBook, ParkedEntry, ParkedFilter as ParkedEntryFilter } from './reactors/positions';
 export type { NamedPause, Pause, PausedKind } from './projections/pauses';

@@ -4,10 +4,13 @@ import { resolveOptions } from '../kernel/options';
 import { ONE_SERVER, type Topology } from '../platform/clickhouse/topology';
 import { checkedKafka, kafkaFromEnvironment, type KafkaSettings } from './kafka-settings';
 import { RELAY_DEFAULTS, type RelayOptions } from '../commands/relay';
+import type { HandlerChecks } from '../projections/engine/watched-handlers';
 import { RUNNER_DEFAULTS, type RunnerOptions } from '../projections/engine/runner-parts';
 import { requireDelay } from '../replay/retire';
 
 export interface WorkerOptions extends RunnerOptions {
+  /** What becomes of handlers that ask a clock or chance, or change what they are given; `off` costs nothing. @defaultValue `warn` where NODE_ENV is development or test */
+  readonly checkHandlers: HandlerChecks;
   /** How often the desired state is looked at, in milliseconds. */
   readonly pollMs: number;
   /** How often the worker says that it lives, in milliseconds. */
@@ -26,6 +29,7 @@ export interface WorkerOptions extends RunnerOptions {
 
 export const WORKER_DEFAULTS: WorkerOptions = {
   ...RUNNER_DEFAULTS,
+  checkHandlers: 'off',
   pollMs: 250,
   announceMs: 1_000,
   retainEveryMs: 60_000,
@@ -134,12 +138,21 @@ const checkedNumbers = <T extends object>(what: string, defaults: T, given: Part
   return settings;
 };
 
-const checkedWorker = ({ failures = WORKER_DEFAULTS.failures, ...given }: Partial<WorkerOptions>): WorkerOptions => {
-  if (!['park', 'stop'].includes(failures)) {
-    throw new RefoldError('config.invalid', `worker: failures is ${JSON.stringify(failures)}; it can be park, stop`);
+const requireOneOf = (name: string, value: string, allowed: readonly string[]): void => {
+  if (!allowed.includes(value)) {
+    throw new RefoldError('config.invalid', `worker: ${name} is ${JSON.stringify(value)}; it can be ${allowed.join(', ')}`);
   }
-  const { failures: _, ...numbers } = WORKER_DEFAULTS;
-  return { ...checkedNumbers<Omit<WorkerOptions, 'failures'>>('worker', numbers, given), failures };
+};
+
+/** Whoever writes handlers hears of it; whoever runs them pays nothing. */
+const checksFor = ({ NODE_ENV }: Environment): HandlerChecks => (NODE_ENV === 'development' || NODE_ENV === 'test' ? 'warn' : WORKER_DEFAULTS.checkHandlers);
+
+const checkedWorker = (worker: Partial<WorkerOptions>, environment: Environment): WorkerOptions => {
+  const { failures = WORKER_DEFAULTS.failures, checkHandlers = checksFor(environment), ...given } = worker;
+  requireOneOf('failures', failures, ['park', 'stop']);
+  requireOneOf('checkHandlers', checkHandlers, ['off', 'warn', 'refuse']);
+  const { failures: _, checkHandlers: __, ...numbers } = WORKER_DEFAULTS;
+  return { ...checkedNumbers<Omit<WorkerOptions, 'failures' | 'checkHandlers'>>('worker', numbers, given), failures, checkHandlers };
 };
 
 const requireRetireDelay = (delay: Duration): void => {
@@ -167,7 +180,7 @@ const checkedTopology = ({ clickhouse, clickhouseUrl }: Configuration): Topology
   return topology;
 };
 
-const checked = (configuration: Configuration): ResolvedConfiguration => {
+const checked = (configuration: Configuration, environment: Environment): ResolvedConfiguration => {
   const kafka = checkedKafka(configuration.kafka);
   const log = configuration.log || (kafka.brokers.length > 0 ? 'kafka' : 'postgres');
   if (log !== 'postgres' && log !== 'kafka') {
@@ -201,7 +214,7 @@ const checked = (configuration: Configuration): ResolvedConfiguration => {
     log,
     kafka,
     clickhouse,
-    worker: checkedWorker(configuration.worker),
+    worker: checkedWorker(configuration.worker, environment),
     relay: configuration.relay !== false && checkedNumbers('relay', RELAY_DEFAULTS, configuration.relay),
   };
 };
@@ -217,5 +230,5 @@ export const resolveConfiguration = (
 ): ResolvedConfiguration => {
   const given = resolveOptions('configuration', CONFIGURATION_DEFAULTS, file);
   const kafka = { ...kafkaFromEnvironment(given.kafka, environment), ...flags.kafka };
-  return checked({ ...resolveOptions('configuration', { ...given, ...fromEnvironment(environment) }, flags), kafka });
+  return checked({ ...resolveOptions('configuration', { ...given, ...fromEnvironment(environment) }, flags), kafka }, environment);
 };

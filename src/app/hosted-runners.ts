@@ -1,6 +1,7 @@
 import { codeOf, errorFacts, isRefoldError } from '../kernel/errors';
 import { backoffMs } from '../kernel/retry';
 import type { ProjectionDefinition } from '../projections/definition';
+import { checkedHandlers } from '../projections/engine/watched-handlers';
 import { Runner } from '../projections/engine/runner';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
 import { FOLLOWING, generationFacts, type Generation, type GenerationStatus } from '../projections/generations';
@@ -93,7 +94,7 @@ export class HostedRunners {
     const progress = new Progress();
     const runner = new Runner({
       generation,
-      definition,
+      definition: checkedHandlers(definition, options.checkHandlers, logger),
       log,
       decoder: serde.decoder(definition.events, definition.reading),
       store: stores.get(generation.store)!,

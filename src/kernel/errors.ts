@@ -250,6 +250,10 @@ export const ERROR_CODES = {
     'A handler threw.',
     'Correct the handler; deploy it as a new version of the projection if events were folded wrongly already. What is parked can be redriven then (`refold parked redrive`), a partition that stopped goes on from the position named.',
   ),
+  'handler.impure': entry(
+    'A handler asks a clock or chance, or changes the event or row that it was given, so a replay makes other rows.',
+    'Take time, id and position from the event or from the context that handlers are given; return a new row instead of changing one.',
+  ),
   'handler.row-missing': entry(
     'An event arrived for a row that does not exist, and its handler says that such an event is to be parked.',
     'Check the order in which events of this key were written.',
@@ -278,6 +282,10 @@ export const ERROR_CODES = {
     'A handler of a reactor did not end in time; whether its effect took place is not known.',
     'It is tried again with the same dedupe key. Give what it calls a shorter time-out, or the reactor a longer one (`retry.timeoutMs`).',
     true,
+  ),
+  'projection.not-deterministic': entry(
+    'Folding the same events in another order of partitions, in other batches or after a restart made other rows.',
+    'Make rows of nothing but the event, its row and the context: no clock, no chance, no variable that outlives a call.',
   ),
   'projection.paused': entry(
     'A projection is paused, so nothing that needs it to go on can be done.',

@@ -18,7 +18,7 @@ export interface Handler {
   readonly missing: HandlerSource['missing'];
   /** The fields that it reads; all where nothing is said. */
   readonly fields: readonly string[] | undefined;
-  readonly fold: (event: object, row: object | undefined) => unknown;
+  readonly fold: HandlerSource['fold'];
 }
 
 /** A projection as the engine sees it: checked, with its handlers by event type name. */

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { RefoldError } from '../kernel/errors';
 import type { UnknownEvents } from '../events/event-serde';
 import { findEventType, type EventClass } from '../events/event-type';
+import type { EventContext } from './event-context';
 import type { MeasureStorage, StoreKind } from './generations';
 import type { Contribution, IsMergeable, Problem, ReadModel, Row } from './read-model';
 import type { Window } from './windows/tumbling';
@@ -19,6 +20,8 @@ export interface OnOptions<K extends string = string> {
   readonly fields?: readonly K[];
 }
 type RowArg<M extends ReadModel, O> = O extends { readonly missing: 'skip' | 'park' } ? Row<M> : Row<M> | undefined;
+/** What a handler is given after its event: its row, where there are rows by key, and what is known of the event. */
+type Given<M extends ReadModel, O = undefined> = IsMergeable<M> extends true ? [context: EventContext] : [row: RowArg<M, O>, context: EventContext];
 
 /** Names of the fields of an event, without its methods. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- any method
@@ -68,21 +71,24 @@ export type Verdict<G, E, M extends ReadModel, O = undefined> =
       : Extract<R, PromiseLike<unknown>> extends never
         ? // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the second parameter is judged below
           G extends (event: E, ...rest: any) => unknown
-          ? IsMergeable<M> extends true
+          ? G extends (event: E, ...given: Given<M, O>) => unknown
             ? OutcomeVerdict<R, M>
-            : G extends (event: E, row: RowArg<M, O>) => unknown
-              ? OutcomeVerdict<R, M>
-              : Problem<"the row parameter must accept Row | undefined (or say what to do without a row: @On(Event, { missing: 'park' }))">
+            : IsMergeable<M> extends true
+              ? Problem<'the second parameter of a handler of contributions is the context of the event: EventContext'>
+              : Problem<"the row parameter must accept Row | undefined (or say what to do without a row: @On(Event, { missing: 'park' })); the context of the event comes third">
           : Problem<'the first parameter does not accept this event'>
         : Problem<'a handler must not be async: a replay has to compute the same rows again'>
     : Problem<'not a method'>;
+
+/** A handler as it is called: rows by key are given the row and the context, contributions the context alone. */
+export type FoldFunction = (event: object, rowOrContext: object | undefined, context?: EventContext) => unknown;
 
 /** One handler as written in code. */
 export interface HandlerSource {
   readonly event: EventClass;
   readonly missing: OnOptions['missing'] | undefined;
   readonly fields: readonly string[] | undefined;
-  readonly fold: (event: object, row: object | undefined) => unknown;
+  readonly fold: FoldFunction;
   /** Compiled text, for the hash that only warns. */
   readonly source: string;
 }
@@ -194,7 +200,7 @@ const fromClass = (target: ProjectionClass): ProjectionSource => {
     throw new RefoldError('definition.invalid', `class ${target.name} is not a projection`, { remedy: 'Decorate the class with @Projection.' });
   }
   const instance = new target();
-  const methods = instance as unknown as Record<string, (event: object, row: object | undefined) => unknown>;
+  const methods = instance as unknown as Record<string, FoldFunction>;
   const handlers = handledBy(target).map(({ event, options: on, method }): HandlerSource => {
     const fold = methods[method]!;
     return { event, missing: on?.missing, fields: on?.fields, fold: fold.bind(instance), source: fold.toString() };
@@ -216,18 +222,16 @@ export interface ProjectionValue<M extends ReadModel, E = never> {
   readonly handles?: E;
   /** What has been said so far; read by `defineApp`. */
   readonly source: ProjectionSource;
-  on<F extends object, R extends Outcome<M>>(event: EventClass<F>, handler: (event: F, row: Row<M> | undefined) => R & Exact<R, M>): ProjectionValue<M, E | F>;
+  on<F extends object, R extends Outcome<M>>(event: EventClass<F>, handler: (event: F, ...given: Given<M>) => R & Exact<R, M>): ProjectionValue<M, E | F>;
   on<F extends object, const O extends OnOptions<FieldOf<F>>, R extends Outcome<M>>(
     event: EventClass<F>,
     options: O,
-    handler: (event: Declared<F, O>, row: RowArg<M, O>) => R & Exact<R, M>,
+    handler: (event: Declared<F, O>, ...given: Given<M, O>) => R & Exact<R, M>,
   ): ProjectionValue<M, E | F>;
 }
 
-type Fold = (event: object, row: object | undefined) => unknown;
-
 const valueOf = <M extends ReadModel>(into: M, source: ProjectionSource): ProjectionValue<M> => {
-  const on = (event: EventClass, second: OnOptions | Fold, third?: Fold): ProjectionValue<M> => {
+  const on = (event: EventClass, second: OnOptions | FoldFunction, third?: FoldFunction): ProjectionValue<M> => {
     const [options, fold] = typeof second === 'function' ? [undefined, second] : [second, third!];
     const handler: HandlerSource = { event, missing: options?.missing, fields: options?.fields, fold, source: fold.toString() };
     return valueOf(into, { ...source, handlers: [...source.handlers, handler] });

@@ -1,5 +1,5 @@
 import type { Headers } from '../events/event-log';
-import type { Position } from '../events/position';
+import type { EventContext } from '../projections/event-context';
 import type { AnyCommand, ResultOf } from '../commands/command';
 
 export interface EffectOptions {
@@ -11,21 +11,12 @@ export interface EffectOptions {
 }
 
 /** What a handler with effects knows of its event, and may do beside effects of its own. */
-export interface ReactorContext {
+export interface ReactorContext extends EventContext {
   /**
    * `app/reactor/topic/partition/offset/index`: the same whenever this event is handled again. Hand it to whatever takes an
    * idempotency key, because an event is handled at least once.
    */
   readonly dedupeKey: string;
-  readonly position: Position;
-  /** Which of the events that the record decoded to; 0 unless an upcaster split it. */
-  readonly index: number;
-  /** CloudEvents id, empty where there is none. */
-  readonly eventId: string;
-  /** The stream id. */
-  readonly key: string;
-  /** Event time. */
-  readonly time: Date;
   readonly headers: Headers;
   /** From 1; of this run. */
   readonly attempt: number;

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomFrom } from '../../src/app/testing/chance';
 import { randomBytes } from 'node:crypto';
 import { connect, type ConnectedApp } from '../../src/app/connect';
 import type { StoreKind } from '../../src/projections/generations';
@@ -14,7 +15,7 @@ import {
 } from '../support/services';
 import { totals, until } from '../support/harness';
 import { Decimal } from '../../src/kernel/decimal';
-import { Deposited, checksum, expectedRows, history, ledger, randomFrom, shownRows } from './support/ledger';
+import { Deposited, checksum, expectedRows, history, ledger, shownRows } from './support/ledger';
 import { endAll, ending, spawnWorker } from './support/processes';
 import type { WorkerOrder } from './support/worker-process';
 

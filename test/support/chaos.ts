@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { ChildProcess } from 'node:child_process';
+import { randomFrom } from '../../src/app/testing/chance';
 import { connect, type ConnectedApp } from '../../src/app/connect';
 import { TOKENS } from '../../src/app/container';
 import { isRefoldError } from '../../src/kernel/errors';
 import { systemClock } from '../../src/kernel/clock';
 import type { StoreKind } from '../../src/projections/generations';
-import { Closed, Deposited, checksum, expectedRows, history, ledger, randomFrom, shownRows } from '../e2e/support/ledger';
+import { Closed, Deposited, checksum, expectedRows, history, ledger, shownRows } from '../e2e/support/ledger';
 import { ending, spawnWorker } from '../e2e/support/processes';
 import type { WorkerOrder } from '../e2e/support/worker-process';
 import { until } from './harness';

@@ -7,7 +7,7 @@ import type { EventClass } from '../../src/events/event-type';
 import type { ErrataBook } from '../../src/events/errata';
 import type { EventLog } from '../../src/events/event-log';
 import type { EventSerde } from '../../src/events/event-serde';
-import { systemClock } from '../../src/kernel/clock';
+import { systemClock, type Clock } from '../../src/kernel/clock';
 import { silentLogger } from '../../src/kernel/logger';
 import { projectionDefinition, type ProjectionDefinition } from '../../src/projections/definition';
 import { Runner } from '../../src/projections/engine/runner';
@@ -72,10 +72,10 @@ export const startRunner = (
   store: ReadModelStore,
   generation: Generation,
   definition: ProjectionDefinition,
-  options: Partial<RunnerOptions> & { readonly worker?: string; readonly errata?: Pick<ErrataBook, 'list'> } = {},
+  options: Partial<RunnerOptions> & { readonly worker?: string; readonly errata?: Pick<ErrataBook, 'list'>; readonly clock?: Clock } = {},
 ): RunningRunner => {
   const events: RunnerEvent[] = [];
-  const { worker = 'worker', errata = new MemoryErrata(), ...rest } = options;
+  const { worker = 'worker', errata = new MemoryErrata(), clock = systemClock, ...rest } = options;
   const runner = new Runner({
     generation,
     definition,
@@ -84,7 +84,7 @@ export const startRunner = (
     store,
     errata,
     worker,
-    clock: systemClock,
+    clock,
     logger: silentLogger,
     observe: (event) => events.push(event),
     options: rest,

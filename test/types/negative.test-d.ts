@@ -20,6 +20,7 @@ import {
   tumbling,
   windowStart,
   type Decimal,
+  type EventContext,
 } from '../../src/index';
 import {
   customerHourly,
@@ -59,6 +60,8 @@ class P {
   // @ts-expect-error
   @On(OrderPlaced) rowNotOptional(e: OrderPlaced, row: OrderRow): OrderRow { return row; }
   // @ts-expect-error
+  @On(OrderPlaced) contextFirst(e: OrderPlaced, context: EventContext): OrderRow { void context; return full(e); }
+  // @ts-expect-error
   @On(OrderPlaced) otherModelsRow(e: OrderPlaced, row: { order_id: number } | undefined): OrderRow { void row; return full(e); }
   // @ts-expect-error
   @On(OrderPlaced) badLiteral(e: OrderPlaced) { return { ...full(e), status: 'lost' as const }; }
@@ -88,6 +91,8 @@ class H {
   @On(OrderPlaced) row() { return { customer_id: 'a', orders: 1n }; }
   // @ts-expect-error
   @On(OrderPlaced) list() { return [{ customer_id: 'a' }]; }
+  // @ts-expect-error
+  @On(OrderPlaced) contributionsHaveNoRow(e: OrderPlaced, row: object, context: EventContext) { void [e, row, context]; return undefined; }
 }
 // @ts-expect-error
 class NoInto { @On(OrderPlaced) h(e: OrderPlaced) { return full(e); } } // prettier-ignore
@@ -127,6 +132,8 @@ p.on(OrderPlaced, async (e) => full(e));
 p.on(OrderPlaced, (e, row) => ({ ...row, status: 'shipped' }));
 // @ts-expect-error
 p.on(OrderPlaced, (e: OrderShipped) => undefined);
+// @ts-expect-error
+p.on(OrderPlaced, (e, row, context) => ({ ...full(e), changed_at: context.position }));
 // @ts-expect-error
 p.on(OrderPlaced, (e) => ({ ...full(e), customer_id: e.customer }));
 // @ts-expect-error

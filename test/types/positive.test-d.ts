@@ -4,6 +4,7 @@ import type {
   Contribution,
   Decimal,
   EventClass,
+  EventContext,
   FromAvro,
   IsMergeable,
   Key,
@@ -16,8 +17,8 @@ import type {
 } from '../../src/index';
 import { EventType, projection } from '../../src/index';
 import { everythingSchema, type EverythingFields } from '../support/avsc/everything.schema';
-import type { customerHourly, everyColumn, orderSummaryV2 } from './sample';
-import { OrderShipped, PlaceOrder, ShipOrder, orderSummary, type Connected, type OrderErased, type OrderPlaced } from './sample';
+import type { everyColumn, orderSummaryV2 } from './sample';
+import { OrderPlaced, OrderShipped, PlaceOrder, ShipOrder, customerHourly, orderSummary, type Connected, type OrderErased } from './sample';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const is = <T extends true>(): T | undefined => undefined;
@@ -62,6 +63,15 @@ export const narrowed = projection({ name: 'narrowed', version: 1, into: orderSu
     return { ...row, changed_at: e.shippedAt };
   },
 );
+
+export const told = projection({ name: 'told', version: 1, into: orderSummary }).on(OrderShipped, { missing: 'skip' }, (_, row, context) => {
+  is<Equal<typeof context, EventContext>>();
+  return { ...row, note: context.eventId, changed_at: context.time };
+});
+export const toldContributions = projection({ name: 'told', version: 1, into: customerHourly }).on(OrderPlaced, (e, context) => {
+  is<Equal<typeof context, EventContext>>();
+  return customerHourly.contribution({ customer_id: context.key }, { largest: e.amount });
+});
 
 export const use = async (shop: Connected): Promise<void> => {
   const rows = await shop.query('order_summary');

@@ -33,11 +33,15 @@ interface Flight {
   readonly folded: MeasuredFold;
   /** Never rejects. */
   readonly landing: ReturnType<typeof commitTimed>;
-  isLanded: boolean;
+  /** Aborted when it has landed. */
+  readonly landed: AbortSignal;
 }
 
-/** What became of a commit. `refused`: a hold or a value stands in its way; all of it is pending, to be folded by small steps. */
-type Landed = 'committed' | 'refused' | 'fenced';
+/**
+ * What became of a commit. `refused`: a hold or a value stands in its way; all of it is pending, to be folded by small steps.
+ * `fenced`: what was read under its claim is asked for again; not so what was read under a newer claim of ours, `overtaken`.
+ */
+type Landed = 'committed' | 'refused' | 'fenced' | 'overtaken';
 
 /**
  * Folds on while what was folded before is committed. So commits are as small as the next one can wait for: one event
@@ -49,12 +53,17 @@ export class Ahead {
 
   constructor(private readonly parts: AheadParts) {}
 
-  /** How long to wait for more, in milliseconds: not at all while there is something else to do; `undefined`: there is nothing to do. */
+  /** How long to wait for more, in milliseconds, if nobody has landed before; `undefined`: there is nothing else to do. */
   patience(now: number): number | undefined {
-    if (this.#gathering !== undefined && this.#isRebuilt()) {
-      return Math.max(0, Math.min(LONGEST_LULL_MS, this.#gathering.begun + LONGEST_GATHERING_MS - now));
+    if (this.#gathering === undefined || this.#isUnderWay()) {
+      return undefined;
     }
-    return this.#gathering === undefined && this.#flight === undefined ? undefined : 0;
+    return this.#isRebuilt() ? Math.max(0, Math.min(LONGEST_LULL_MS, this.#gathering.begun + LONGEST_GATHERING_MS - now)) : 0;
+  }
+
+  /** Aborted when the commit under way has landed. */
+  get landed(): AbortSignal | undefined {
+    return this.#flight?.landed;
   }
 
   /** Folds on what the commit under way will have written, and lets it go when it is time. */
@@ -67,7 +76,7 @@ export class Ahead {
     if (left.length > 0) {
       const rest = left.map((batch) => ({ decoded: batch, failure: undefined }));
       await this.#end(claim, rest, true);
-    } else if (this.#gathering.isFull(batchSize()) || (this.#flight?.isLanded !== false && this.#isDue(this.#gathering, now))) {
+    } else if (this.#gathering.isFull(batchSize()) || (!this.#isUnderWay() && this.#isDue(this.#gathering, now))) {
       await this.proceed();
     }
   }
@@ -93,6 +102,10 @@ export class Ahead {
     await this.#flight?.landing;
   }
 
+  #isUnderWay(): boolean {
+    return this.#flight?.landed.aborted === false;
+  }
+
   #isRebuilt(): boolean {
     return this.parts.generation().status === 'candidate';
   }
@@ -116,9 +129,11 @@ export class Ahead {
     const folded = gathered.folded();
     claim.rows.written(folded.commit);
     const landing = commitTimed(this.parts, this.parts.store, folded.commit);
-    const flight: Flight = { claim, folded, landing, isLanded: false };
-    void landing.then(() => (flight.isLanded = true));
-    return flight;
+    const over = new AbortController();
+    void landing.then(() => {
+      over.abort();
+    });
+    return { claim, folded, landing, landed: over.signal };
   }
 
   async #land(): Promise<Landed> {
@@ -138,13 +153,14 @@ export class Ahead {
       claim.rows.trim();
       return status;
     }
+    const isNewest = this.parts.isCurrent(claim);
     const since = this.#gathering?.claim === claim ? this.#gathering.batches : [];
-    this.#gathering = undefined;
+    this.#gathering = this.#gathering?.claim === claim ? undefined : this.#gathering;
     if (status === 'fenced') {
       claim.pending.clear();
       claim.rows.clear();
       await this.parts.fenced(claim);
-      return status;
+      return isNewest ? 'fenced' : 'overtaken';
     }
     const again = await decodeBatches([...folded.batches, ...since], this.parts.decoder, claim.rulings);
     again.forEach(({ decoded, failure }) => {

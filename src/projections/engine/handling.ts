@@ -1,6 +1,8 @@
 import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
 import type { DecodedEvent } from '../../events/event-serde';
 import type { Handler, ProjectionDefinition } from '../definition';
+import type { EventContext } from '../event-context';
+import type { DecodedRecord } from './decoded';
 import type { RecordPlace } from './fold-step';
 
 const factsOf = (definition: ProjectionDefinition, event: DecodedEvent, place: RecordPlace) => ({
@@ -16,7 +18,7 @@ const factsOf = (definition: ProjectionDefinition, event: DecodedEvent, place: R
 export const errorAtEvent = (definition: ProjectionDefinition, event: DecodedEvent, place: RecordPlace, error: unknown): RefoldError => {
   const facts = factsOf(definition, event, place);
   return isRefoldError(error)
-    ? new RefoldError(error.code, error.summary, { facts: { ...error.facts, ...facts }, cause: error.cause ?? error })
+    ? new RefoldError(error.code, error.summary, { facts: { ...error.facts, ...facts }, remedy: error.remedy, cause: error.cause ?? error })
     : new RefoldError('handler.failed', `the handler of ${event.type} threw: ${messageOf(error)}`, { facts, cause: error });
 };
 
@@ -27,3 +29,37 @@ export const handlerOf = (definition: ProjectionDefinition, event: DecodedEvent)
   }
   return handler;
 };
+
+/** Made for every event, so nothing is computed before it is asked for. */
+export class HandledEvent implements EventContext {
+  readonly #record: DecodedRecord;
+  readonly #event: DecodedEvent;
+  readonly #place: RecordPlace;
+
+  constructor(record: DecodedRecord, event: DecodedEvent, place: RecordPlace) {
+    this.#record = record;
+    this.#event = event;
+    this.#place = place;
+  }
+
+  get position(): EventContext['position'] {
+    const { topic, partition, offset } = this.#place;
+    return { topic, partition, offset };
+  }
+
+  get index(): number {
+    return this.#event.index;
+  }
+
+  get eventId(): string {
+    return this.#record.id;
+  }
+
+  get key(): string {
+    return this.#event.key;
+  }
+
+  get time(): Date {
+    return new Date(this.#event.time);
+  }
+}

@@ -11,7 +11,7 @@ import { canonicalOf, keyText } from '../values';
 import { isOpen, windowOf, type WindowBounds } from '../windows/tumbling';
 import type { DecodedRecord } from './decoded';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
-import { errorAtEvent, handlerOf } from './handling';
+import { HandledEvent, errorAtEvent, handlerOf } from './handling';
 
 /** What was brought to one group, summed up. */
 interface Group {
@@ -83,12 +83,12 @@ export class MergeFold implements Fold {
     this.#parts = partsFor(definition);
   }
 
-  record({ events }: DecodedRecord, place: RecordPlace): Fate {
+  record(record: DecodedRecord, place: RecordPlace): Fate {
     const accepted: Brought[] = [];
     const late: LateContribution[] = [];
-    for (const event of events) {
+    for (const event of record.events) {
       try {
-        this.#contribute(event, place, accepted, late);
+        this.#contribute(record, event, place, accepted, late);
       } catch (error) {
         throw errorAtEvent(this.#definition, event, place, error);
       }
@@ -125,11 +125,11 @@ export class MergeFold implements Fold {
     return { upserts: [], deletes: [], merges, late: this.#late };
   }
 
-  #contribute(event: DecodedEvent, place: RecordPlace, accepted: Brought[], late: LateContribution[]): void {
+  #contribute(record: DecodedRecord, event: DecodedEvent, place: RecordPlace, accepted: Brought[], late: LateContribution[]): void {
     const { window: windows } = this.#definition;
     const window = windows && windowOf(windows, event.time);
     const open = window === undefined || isOpen(windows!, window, place.streamTime);
-    const returned = handlerOf(this.#definition, event).fold(event.event, undefined);
+    const returned = handlerOf(this.#definition, event).fold(event.event, new HandledEvent(record, event, place));
     for (const contribution of returned instanceof ContributionValue ? [returned] : contributionsOf(returned)) {
       const keys = this.#keysOf(contribution);
       const measures = this.#parts.measuresOf(contribution.measures);

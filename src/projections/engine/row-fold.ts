@@ -5,7 +5,7 @@ import type { Deletion, StampedRow, Upsert } from '../read-model-store';
 import { canonicalRows, isKeyOf, keyText, typeLabel } from '../values';
 import type { DecodedRecord } from './decoded';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
-import { errorAtEvent, handlerOf } from './handling';
+import { HandledEvent, errorAtEvent, handlerOf } from './handling';
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -50,12 +50,13 @@ export class RowFold implements Fold {
     this.#canonical = canonicalRows(definition.model.columns);
   }
 
-  record({ events }: DecodedRecord, place: RecordPlace): Fate {
+  record(record: DecodedRecord, place: RecordPlace): Fate {
+    const { events } = record;
     const before = events.length < 2 ? [] : events.map(({ key }) => ({ entry: this.#entry(key), was: { ...this.#entry(key) } }));
     let fate: Fate = 'filtered';
     for (const event of events) {
       try {
-        fate = this.#apply(event, place) ? 'applied' : fate;
+        fate = this.#apply(record, event, place) ? 'applied' : fate;
       } catch (error) {
         before.forEach(({ entry, was }) => Object.assign(entry, was)); // the events of a record are folded all or none
         throw errorAtEvent(this.#definition, event, place, error);
@@ -103,7 +104,8 @@ export class RowFold implements Fold {
   }
 
   /** Whether the event changes its row. Changes nothing if it throws. */
-  #apply(event: DecodedEvent, { topic, partition, offset }: RecordPlace): boolean {
+  #apply(record: DecodedRecord, event: DecodedEvent, place: RecordPlace): boolean {
+    const { topic, partition, offset } = place;
     const { fold, missing } = handlerOf(this.#definition, event);
     const entry = this.#entry(event.key);
     if (entry.offset < 0) {
@@ -117,7 +119,8 @@ export class RowFold implements Fold {
     if (entry.row === undefined && missing === 'park') {
       throw new RefoldError('handler.row-missing', `there is no row for key ${event.key}`);
     }
-    const returned = fold(event.event, entry.row && { ...entry.row }); // its own: whatever it does with it, the row stays
+    const given = entry.row && { ...entry.row }; // its own: whatever it does with it, the row stays
+    const returned = fold(event.event, given, new HandledEvent(record, event, place));
     const row = returned === undefined ? undefined : this.#checked(returned, event.key);
     entry.row = row;
     entry.topic = topic;

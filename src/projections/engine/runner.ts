@@ -108,7 +108,8 @@ export class Runner {
     const started = clock.now();
     const except = this.#claim?.pending.partitions() ?? new Set<PartitionId>(); // they wait at a hold: their queues hold what follows
     const wait = except.size > 0 ? holdRetryMs : (ahead.patience(started) ?? waitMs);
-    const { assignment, batches } = await subscription.poll({ maxRecords: this.#chunk(), waitMs: wait, signal: this.#abort.signal, except });
+    const signal = ahead.landed === undefined ? this.#abort.signal : AbortSignal.any([this.#abort.signal, ahead.landed]);
+    const { assignment, batches } = await subscription.poll({ maxRecords: this.#chunk(), waitMs: wait, signal, except });
     const claimed = this.#claim?.assignment === assignment.number ? this.#claim : undefined;
     const decodings = claimed === undefined ? [] : await decode(this.#parts, claimed, batches);
     if (claimed !== undefined && this.#isPlain(claimed, decodings)) {

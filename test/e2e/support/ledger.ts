@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { randomFrom } from '../../../src/app/testing/chance';
 import type { App } from '../../../src/app/define-app';
 import { defineApp } from '../../../src/app/define-app';
 import type { ConnectedApp } from '../../../src/app/connect';
@@ -75,17 +76,6 @@ export const ledger = (topic: string, store: readonly StoreKind[]): App => {
     (e) => branchDaily.contribution({ branch: e.branch }, { deposits: 1, total: e.amount, largest: e.amount }),
   );
   return defineApp({ name: 'ledger', events: [Deposited, Closed], projections: [balances, daily], topics: { [topic]: { partitions: 4 } } });
-};
-
-/** Small deterministic generator (mulberry32), so that a seed tells the whole story. */
-export const randomFrom = (seed: number): (() => number) => {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
 };
 
 export const history = (length: number, seed: number): readonly (Deposited | Closed)[] => {

@@ -67,6 +67,14 @@ describe('configuration', () => {
     expect(resolveConfiguration({ worker: { liveBatch: 7 } }).worker).toEqual({ ...WORKER_DEFAULTS, liveBatch: 7 });
   });
 
+  it('handlers are watched where NODE_ENV says development or test, and as the file says', () => {
+    const checks = (NODE_ENV: string | undefined, worker: NonNullable<Configuration['worker']> = {}): string | undefined =>
+      resolveConfiguration({ worker }, { NODE_ENV }).worker.checkHandlers;
+    expect(['development', 'test', 'production', undefined, ''].map((name) => checks(name))).toEqual(['warn', 'warn', 'off', 'off', 'off']);
+    expect([checks('production', { checkHandlers: 'refuse' }), checks('development', { checkHandlers: 'off' })]).toEqual(['refuse', 'off']);
+    expect(() => checks('test', { checkHandlers: 'maybe' as never })).toThrow(/checkHandlers is "maybe"; it can be off, warn, refuse/);
+  });
+
   it('the log is Kafka where brokers are given and nothing else is said', () => {
     expect(resolveConfiguration({ kafka: { brokers: ['one:1'] } }).log).toBe('kafka');
     expect(resolveConfiguration({ kafka: { brokers: ['one:1'] }, log: 'postgres' }).log).toBe('postgres');

@@ -2,7 +2,7 @@ import { AvroSerde } from '../../../src/events/adapters/avro/serde';
 import { MemoryEventLog } from '../../../src/events/adapters/memory/memory-event-log';
 import { MemorySchemaRegistry } from '../../../src/events/adapters/memory/schema-registry';
 import { defineApp, type App } from '../../../src/app/define-app';
-import { foldEvents } from '../../../src/app/fold-events';
+import { foldEvents } from '../../../src/testing';
 import type { EventClass, EventTypeOptions } from '../../../src/events/event-type';
 import { asEvent } from '../../../src/events/upcasting';
 import { MemoryCatalog } from '../../../src/projections/adapters/memory/control';

@@ -117,8 +117,10 @@ export class StoredRows {
   }
 
   #storedRow(cells: CellRow): StoredRow {
-    const row = Object.freeze(Object.fromEntries(this.#columns.map((column, i) => [column.name, readCell(column, cells[i]!)])));
-    const [topic, partition, offset, deleted] = cells.slice(this.#columns.length) as readonly Cell[];
-    return { row, stamp: { topic: String(topic), partition: Number(partition), offset: Number(offset) }, deleted: deleted === true };
+    const [topic, partition, offset, isDeleted] = cells.slice(this.#columns.length) as readonly Cell[];
+    const deleted = isDeleted === true;
+    const kept = new Set(deleted ? this.#identity : this.#columns); // of a deleted row nothing else was written, and '' is no JSON
+    const row = Object.freeze(Object.fromEntries(this.#columns.flatMap((column, i) => (kept.has(column) ? [[column.name, readCell(column, cells[i]!)]] : []))));
+    return { row, stamp: { topic: String(topic), partition: Number(partition), offset: Number(offset) }, deleted };
   }
 }

@@ -1,6 +1,6 @@
 import { Decimal } from '../../../../src/kernel/decimal';
 import { RefoldError } from '../../../../src/kernel/errors';
-import { partitionId } from '../../../../src/events/position';
+import { partitionId, type TopicPartition } from '../../../../src/events/position';
 import { MemoryCatalog } from '../../../../src/projections/adapters/memory/control';
 import { MemoryReadModelStore } from '../../../../src/projections/adapters/memory/store';
 import { count, integer, text, windowStart } from '../../../../src/projections/columns';
@@ -36,6 +36,16 @@ const windowed = definitionOf(
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
 const AT = new Date(Date.UTC(2026, 0, 1));
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Something that several wait for. */
+class Signal {
+  readonly given: Promise<void>;
+  give!: () => void;
+
+  constructor() {
+    this.given = new Promise((resolve) => (this.give = resolve));
+  }
+}
 
 /** Reads like a database, as of when it was asked; commits take their time, and now and then something stands in their way. */
 class Troubled implements ReadModelStore {
@@ -178,6 +188,74 @@ describe('folding beside the commit of the batch before', () => {
     const [checkpoint] = await catalog.checkpoints(generation.id);
     expect(late).toBeGreaterThan(0);
     expect(checkpoint).toMatchObject({ streamTime, counters: { late, applied: 200 - late } });
+  });
+
+  it('goes on with what a new assignment has brought where the commit of the one before it is fenced', async () => {
+    const bench = await memoryBench(2);
+    const place = (ids: readonly number[]) => bench.append(ids.map((i) => new OrderPlaced(`k${String(i)}`, 'ann', Decimal.parse('1.00'), AT)));
+    const catalog = new MemoryCatalog({ app: 'shop' });
+    const inner = new MemoryReadModelStore({ catalog });
+    const generation = await buildGeneration(catalog, inner, bench.log, counting);
+    await place(Array.from({ length: 10 }, (_, i) => i));
+    const before = startRunner(bench, inner, generation, counting); // so that both partitions have rows, and the worker has to look for them
+    await until(() => caughtUp(catalog, bench.log, generation), 'the first are folded');
+    await before.stop();
+    await place(Array.from({ length: 30 }, (_, i) => i + 10));
+    const said = { claimedAgain: new Signal(), committing: new Signal(), foldedAgain: new Signal() };
+    const calls = { claims: 0, loads: 0, commits: 0 };
+    let kept: readonly TopicPartition[] = [];
+    /** The partitions are claimed anew, by the same worker, right before its first commit; that lands after the next batch was folded. */
+    const store: ReadModelStore = Object.assign(Object.create(inner) as ReadModelStore, {
+      kind: 'memory',
+      open: async (...given: Parameters<ReadModelStore['open']>): Promise<GenerationStore> => {
+        const opened = await inner.open(...given);
+        const changed: Pick<GenerationStore, 'claim' | 'load' | 'commit'> = {
+          claim: async (partitions, owner) => {
+            const claimed = await opened.claim(partitions, owner);
+            calls.claims += 1;
+            if (calls.claims === 2) {
+              kept = partitions;
+              said.claimedAgain.give();
+              await said.committing.given;
+            }
+            return claimed;
+          },
+          load: async (keys) => {
+            calls.loads += 1;
+            if (calls.loads === 1) {
+              await bench.log.subscribe({ group: generation.group, topics: ['orders'], positions: () => Promise.resolve(new Map()) });
+              await said.claimedAgain.given;
+            } else {
+              said.foldedAgain.give();
+            }
+            return opened.load(keys);
+          },
+          commit: async (batch) => {
+            calls.commits += 1;
+            if (calls.commits === 1) {
+              said.committing.give();
+              await said.foldedAgain.given;
+            }
+            return opened.commit(batch);
+          },
+        };
+        return new Proxy(opened, {
+          get: (target, name) => {
+            const value: unknown = Reflect.get(name in changed ? changed : target, name);
+            return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+          },
+        });
+      },
+      provision: (of: typeof generation) => inner.provision(of),
+    });
+    const runner = startRunner(bench, store, generation, counting);
+    await until(async () => {
+      const [head] = (await bench.log.heads(['orders'])).filter(({ partition }) => kept[0]?.partition === partition);
+      return head !== undefined && head.stable > 0 && catalog.rows(generation.id).get(partitionId(head))?.next === head.stable;
+    }, 'what it kept is folded');
+    await runner.stop();
+    expect(kept).toHaveLength(1);
+    expect(runner.events.filter(({ kind }) => kind === 'fenced')).toHaveLength(1);
   });
 
   it('makes them too where commits are refused, held and fenced', async () => {

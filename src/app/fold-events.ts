@@ -11,6 +11,7 @@ import { MemoryReadModelStore } from '../projections/adapters/memory/store';
 import { projectionDefinition, projectionFaults } from '../projections/definition';
 import { decodeBatches } from '../projections/engine/decoded';
 import { foldBatches, touchedKeys } from '../projections/engine/fold';
+import { NOTHING_DECIDED } from '../projections/partition-decisions';
 import type { AnyProjection } from '../projections/projection';
 import type { ReadModel, Row } from '../projections/read-model';
 import { newGeneration } from '../projections/new-generation';
@@ -55,7 +56,7 @@ export const foldEvents = async <P extends AnyProjection>(given: P, events: read
   const checkpoints = await opened.claim(begin, 'test');
   const decoder = serde.decoder(definition.events, definition.reading);
   const batches = await Promise.all(begin.map((position) => log.read(position, { maxRecords: Math.max(1, events.length) })));
-  const decoded = await decodeBatches(batches, decoder, { decisions: [], errata: NO_ERRATA });
+  const decoded = await decodeBatches(batches, decoder, { decisions: [], errata: NO_ERRATA, folding: NOTHING_DECIDED });
   const standings = new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), checkpoint]));
   const folding = decoded.map((result) => result.decoded);
   const folded = foldBatches(definition, generation.storage, folding, standings, await opened.load(touchedKeys(definition, folding)));

@@ -3,6 +3,7 @@ import type { DecodedEvent } from '../../events/event-serde';
 import type { ProjectionDefinition } from '../definition';
 import type { Deletion, Stamp, StampedRow } from '../read-model-store';
 import { canonicalRow, isKeyOf, keyText, typeLabel } from '../values';
+import { mayHaveMoved, NOTHING_DECIDED, type FoldDecisions } from '../partition-decisions';
 import type { DecodedRecord } from './decoded';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
 import { atEvent, handlerOf } from './handling';
@@ -12,6 +13,8 @@ interface Touched {
   readonly stamp: Stamp;
 }
 
+const isSamePartition = (a: Stamp, b: Stamp): boolean => a.partition === b.partition && a.topic === b.topic;
+
 /** Folds events into the row of their key: any fold is allowed, because a key lives in one partition. */
 export class RowFold implements Fold {
   readonly #definition: ProjectionDefinition;
@@ -19,7 +22,11 @@ export class RowFold implements Fold {
   readonly #touched = new Map<string, Touched>();
   readonly #keyColumn: string;
 
-  constructor(definition: ProjectionDefinition, loaded: ReadonlyMap<string, StampedRow>) {
+  constructor(
+    definition: ProjectionDefinition,
+    loaded: ReadonlyMap<string, StampedRow>,
+    private readonly decided: FoldDecisions = NOTHING_DECIDED,
+  ) {
     this.#definition = definition;
     this.#loaded = loaded;
     this.#keyColumn = definition.model.keys[0]!.name;
@@ -47,7 +54,8 @@ export class RowFold implements Fold {
     const deletes: Deletion[] = [];
     for (const [key, { row, stamp }] of this.#touched) {
       if (row !== undefined) {
-        upserts.push({ row, stamp });
+        const before = this.#loaded.get(key)?.stamp;
+        upserts.push(before === undefined || isSamePartition(before, stamp) ? { row, stamp } : { row, stamp, movedFrom: before });
       } else if (this.#loaded.has(key)) {
         deletes.push({ key, stamp });
       }
@@ -62,7 +70,7 @@ export class RowFold implements Fold {
     if (!isKeyOf(type, event.key)) {
       throw new RefoldError('row.key-mismatch', `the record key ${JSON.stringify(event.key)} cannot be a key of type ${typeLabel(type)}`);
     }
-    if (current !== undefined && (current.stamp.partition !== place.partition || current.stamp.topic !== place.topic)) {
+    if (current !== undefined && !isSamePartition(current.stamp, place) && !mayHaveMoved(this.decided, current.stamp, place)) {
       throw new RefoldError('key.moved', `the row of key ${event.key} was built from ${current.stamp.topic}/${String(current.stamp.partition)}`);
     }
     if (current?.row === undefined && missing === 'skip') {

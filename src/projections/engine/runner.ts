@@ -105,6 +105,7 @@ export class Runner {
     const { clock, decoder } = this.#parts;
     const { waitMs, holdRetryMs } = this.#options;
     const started = clock.now();
+    await this.#passGate(subscription, offsets);
     const except = this.#claim?.pending.partitions() ?? new Set<PartitionId>(); // they wait at a hold: their queues hold what follows
     const wait = this.#flight !== undefined ? 0 : except.size > 0 ? holdRetryMs : waitMs;
     const { assignment, batches } = await subscription.poll({ maxRecords: this.#batchSize(), waitMs: wait, signal: this.#abort.signal, except });
@@ -124,10 +125,25 @@ export class Runner {
     }
   }
 
-  /** Whether nothing waits or fails, and nobody slows it down. */
-  #isPlain({ pending }: Claim, decodings: readonly Decoding[]): boolean {
+  /** Claims anew what may be folded further now; tells once why nothing is read. */
+  async #passGate(subscription: Subscription, offsets: GroupOffsets): Promise<void> {
+    const claim = this.#claim;
+    if (claim === undefined) {
+      return;
+    }
+    for (const failure of claim.gate.unreadOnce()) {
+      await this.#stopPartition(subscription, claim, failure);
+    }
+    if (await claim.gate.opens(this.#store!, claim.pending.isAtLimit, this.#parts.clock.now())) {
+      await this.#land(subscription, offsets);
+      subscription.restart();
+    }
+  }
+
+  /** Whether nothing waits or fails, no gate is reached, and nobody slows it down. */
+  #isPlain({ pending, gate }: Claim, decodings: readonly Decoding[]): boolean {
     const isSlowed = this.#options.maxRate > 0 && this.#generation.status === 'candidate';
-    return decodings.length > 0 && pending.size === 0 && !isSlowed && decodings.every(({ failure }) => failure === undefined);
+    return decodings.length > 0 && pending.size === 0 && !isSlowed && decodings.every(({ decoded, failure }) => failure === undefined && !gate.stops(decoded));
   }
 
   /** Folds on what the batch under way will have written, waits for that to be committed, and lets this one go. */
@@ -223,7 +239,7 @@ export class Runner {
     const keys = touchedKeys(definition, batches);
     const { known, unknown } = rows?.find(keys) ?? { known: new Map<string, StampedRow>(), unknown: keys };
     (await this.#store!.load(unknown)).forEach((row, key) => known.set(key, row));
-    return foldBatches(definition, this.#generation.storage, batches, standings, known, (batch) => claim.parking.batch(batch, now));
+    return foldBatches(definition, this.#generation.storage, batches, standings, known, (batch) => claim.parking.batch(batch, now), claim.rulings.folding);
   }
 
   #committed(offsets: GroupOffsets, claim: Claim, { advances, parked }: BatchCommit): void {

@@ -1,6 +1,6 @@
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { ensureSchema } from '../../../platform/postgres/schemas';
-import type { TopicPartition } from '../../../events/position';
+import type { Position, TopicPartition } from '../../../events/position';
 import type { ProjectionDefinition } from '../../definition';
 import type { Checkpoint, Generation, StoppedBy } from '../../generations';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
@@ -44,6 +44,10 @@ export class PostgresReadModelStore implements ReadModelStore {
   }
 }
 
+/** Whether none of the rows was left out. */
+const writesAll = async (sql: Sql, statement: Writes['upsert'], rows: readonly StampedRow[]): Promise<boolean> =>
+  rows.length === 0 || (await sql.query(statement.text, statement.values(rows))).rowCount === rows.length;
+
 class PostgresGenerationStore implements GenerationStore {
   readonly #pool: PostgresPool;
   readonly #generation: Generation;
@@ -65,6 +69,14 @@ class PostgresGenerationStore implements GenerationStore {
 
   decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {
     return this.#control.decisions(this.#generation, checkpoints);
+  }
+
+  checkpoints(): Promise<readonly Checkpoint[]> {
+    return this.#control.checkpoints(this.#generation);
+  }
+
+  begin(positions: readonly Position[]): Promise<void> {
+    return this.#control.begin(this.#generation, positions);
   }
 
   async load(keys: readonly string[]): Promise<ReadonlyMap<string, StampedRow>> {
@@ -106,8 +118,9 @@ class PostgresGenerationStore implements GenerationStore {
     if (upserts.length > 0) {
       const key = this.#definition.model.keys[0]!.name;
       const ordered = [...upserts].sort((a, b) => compareText(keyText(a.row[key]), keyText(b.row[key])));
-      const { rowCount } = await sql.query(this.#writes.upsert.text, this.#writes.upsert.values(ordered));
-      if (rowCount !== ordered.length) {
+      const moved = ordered.filter(({ movedFrom }) => movedFrom !== undefined);
+      const others = moved.length === 0 ? ordered : ordered.filter(({ movedFrom }) => movedFrom === undefined);
+      if (!(await writesAll(sql, this.#writes.upsert, others)) || !(await writesAll(sql, this.#writes.upsertMoved, moved))) {
         return false;
       }
     }

@@ -18,6 +18,8 @@ export interface Writes {
   readonly load: string;
   /** Leaves out a row that another partition wrote since it was loaded. */
   readonly upsert: ArrayStatement<StampedRow>;
+  /** Of rows whose keys have moved: leaves out those that were changed since they were loaded. */
+  readonly upsertMoved: ArrayStatement<StampedRow>;
   readonly merge: ArrayStatement<Merge>;
   readonly delete: string;
 }
@@ -55,6 +57,18 @@ const upsertText = (table: string, definition: ProjectionDefinition): string => 
     WHERE t._partition = excluded._partition AND t._topic = excluded._topic`;
 };
 
+/** The same for rows that another partition wrote before: only where they are still as they were loaded. */
+const movedText = (table: string, definition: ProjectionDefinition): string => {
+  const { columns, keys } = definition.model;
+  const key = identifier(keys[0]!.name);
+  const given = [...names(columns), ...STAMPS];
+  const types = [...columns.map(({ type }) => castType(type)), ...STAMP_TYPES, ...STAMP_TYPES];
+  const parameters = types.map((type, i) => `$${String(i + 1)}::${type}[]`).join(', ');
+  return `UPDATE ${table} AS t SET ${given.map((name) => `${name} = w.${name}`).join(', ')}
+    FROM unnest(${parameters}) AS w(${[...given, 'from_topic', 'from_partition', 'from_offset'].join(', ')})
+    WHERE t.${key} = w.${key} AND t._topic = w.from_topic AND t._partition = w.from_partition AND t._offset = w.from_offset`;
+};
+
 const mergeText = (generation: Generation, definition: ProjectionDefinition): string => {
   const { columns, measures } = definition.model;
   const stamped = generation.storage === 'partials';
@@ -71,6 +85,16 @@ const mergedValue = (column: NamedColumn, merge: Merge): unknown => {
   return column.role === 'key' ? merge.group[column.name] : merge.measures[column.name];
 };
 
+const rowValues = (columns: readonly NamedColumn[], rows: readonly StampedRow[]): readonly string[] => [
+  ...columns.map(({ name, type }) =>
+    arrayText(
+      type,
+      rows.map(({ row }) => row[name]),
+    ),
+  ),
+  ...stampValues(rows.map(({ stamp }) => stamp)),
+];
+
 export const writesFor = (generation: Generation, definition: ProjectionDefinition): Writes => {
   const table = writtenTable(generation);
   const { columns, keys } = definition.model;
@@ -80,17 +104,10 @@ export const writesFor = (generation: Generation, definition: ProjectionDefiniti
   return {
     load: `SELECT ${[...columns.map(selectColumn), ...STAMPS].join(', ')} FROM ${table} WHERE ${key} = ANY($1::text[]::${keyType}[])`,
     delete: `DELETE FROM ${table} WHERE ${key} = ANY($1::text[]::${keyType}[])`,
-    upsert: {
-      text: rowFold ? upsertText(table, definition) : '',
-      values: (rows) => [
-        ...columns.map(({ name, type }) =>
-          arrayText(
-            type,
-            rows.map(({ row }) => row[name]),
-          ),
-        ),
-        ...stampValues(rows.map(({ stamp }) => stamp)),
-      ],
+    upsert: { text: rowFold ? upsertText(table, definition) : '', values: (rows) => rowValues(columns, rows) },
+    upsertMoved: {
+      text: rowFold ? movedText(table, definition) : '',
+      values: (rows) => [...rowValues(columns, rows), ...stampValues(rows.map(({ movedFrom }) => movedFrom!))],
     },
     merge: {
       text: rowFold ? '' : mergeText(generation, definition),

@@ -60,6 +60,7 @@ export type { EffectOptions, ReactorContext } from './reactors/context';
 export type { ParkedBook, ParkedEntry, ParkedFilter as ParkedEntryFilter } from './reactors/positions';
 export type { NamedPause, Pause, PausedKind } from './projections/pauses';
 export type { ReactorState, Reactors } from './app/reacting';
+export type { AcceptedGrowth, PartitionDecision, Partitions, StreamTimeFrom } from './app/partitions';
 export type { PauseDecision, Pausing } from './app/pausing';
 export { tumbling, type Window } from './projections/windows/tumbling';
 export type { Checkpoint, Counters, Generation, GenerationStatus, StoreKind, StoppedBy } from './projections/generations';

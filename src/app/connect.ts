@@ -18,6 +18,7 @@ import { resolveConfiguration, type Configuration, type ResolvedConfiguration } 
 import { createContainer, TOKENS, type Addresses } from './container';
 import { correctionsOf } from './corrections';
 import { parkedOf, type ParkedEvents } from './parked';
+import { partitionsOf, type Partitions } from './partitions';
 import { pausingOf, type Pausing } from './pausing';
 import { reactorsOf, type Reactors } from './reacting';
 import { caughtUp, queryModel, type CaughtUpOptions, type QueryOptions, type Written } from './reading';
@@ -89,6 +90,8 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   readonly errata: Corrections;
   /** Events that could not be folded, with the later ones of their key. */
   readonly parked: ParkedEvents;
+  /** Decisions about partitions that were added, or have become idle. */
+  readonly partitions: Partitions;
   /** Handlers with effects: how far they are, and what they could not handle. */
   readonly reactors: Reactors;
   /** What is paused: projections and reactors that no worker works on. */
@@ -208,6 +211,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     replays: container.resolve(TOKENS.coordinator),
     errata: correctionsOf(app, container, ready),
     parked: parkedOf(app, container, ready),
+    partitions: partitionsOf(container, ready),
     pauses: pausingOf(app, container),
     reactors: reactorsOf(app, container),
     query: (model, of) => queryModel(app, configuration, container, model, of as QueryOptions<Database<P>[typeof model]>),

@@ -108,7 +108,11 @@ export const planGrowth = (topic: string, heads: readonly PartitionHead[], all: 
 };
 
 /** Pure: where nobody has been yet, so that all come by. @throws RefoldError `log.unknown-partition` */
-export const planAdvance = ({ topic, partition, streamTime }: AdvanceRequest, heads: readonly PartitionHead[], following: readonly Following[]): StreamTimeFrom => {
+export const planAdvance = (
+  { topic, partition, streamTime }: AdvanceRequest,
+  heads: readonly PartitionHead[],
+  following: readonly Following[],
+): StreamTimeFrom => {
   const id = partitionId({ topic, partition });
   const head = heads.find((one) => partitionId(one) === id);
   if (head === undefined) {
@@ -155,4 +159,3 @@ export interface PartitionDecisions {
   /** Answers from which offset on it holds. @throws RefoldError `log.unknown-partition`, `store.conflict` while a batch is in doubt */
   advance(request: AdvanceRequest): Promise<StreamTimeFrom>;
 }
-

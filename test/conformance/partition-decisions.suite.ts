@@ -70,7 +70,10 @@ export const partitionDecisionsSuite = (make: () => Promise<PartitionDecisionsUn
     return one;
   };
   const folded = (generation: Generation): Promise<void> =>
-    until(async () => (await subject.catalog.checkpoints(generation.id)).length === (await heads()).length && (await caughtUp(subject.catalog, log, generation)), 'everything is folded');
+    until(
+      async () => (await subject.catalog.checkpoints(generation.id)).length === (await heads()).length && (await caughtUp(subject.catalog, log, generation)),
+      'everything is folded',
+    );
   const customers = async (generation: Generation, definition: ProjectionDefinition) =>
     Object.fromEntries((await subject.rows(generation, definition)).map((row) => [row['order_id'], row['customer_id']]));
   const replayed = async (definition: ProjectionDefinition, number: number, options = {}, workers = 1): Promise<Generation> => {
@@ -88,14 +91,14 @@ export const partitionDecisionsSuite = (make: () => Promise<PartitionDecisionsUn
       await begin(1);
       const definition = chained({ present: false });
       const generation = await buildGeneration(subject.catalog, subject.store, log, definition);
-      await bench.append(['a', 'b', 'c', 'd'].map((key) => order(key, '1;')));
       for (let starts = 0; starts < 3; starts += 1) {
         const before = run(generation, definition); // each start raises the epoch of the partition
-        await folded(generation);
+        await until(() => before.events.some(({ kind }) => kind === 'assigned'), 'it has begun');
         await before.stop();
       }
       const live = run(generation, definition);
-      await until(() => live.events.some(({ kind }) => kind === 'assigned'), 'it has begun');
+      await bench.append(['a', 'b', 'c', 'd'].map((key) => order(key, '1;')));
+      await folded(generation);
       log.grow('orders', 4);
       const stopped = () => live.events.flatMap((event) => (event.kind === 'stopped' ? [event.failure] : []));
       await until(() => stopped().length > 0, 'the growth is noticed');
@@ -105,7 +108,10 @@ export const partitionDecisionsSuite = (make: () => Promise<PartitionDecisionsUn
       });
       await bench.append(['a', 'b', 'c', 'd'].map((key) => order(key, '2;')));
       expect((await heads()).filter(({ end: last }) => last > 0).length).toBeGreaterThan(1); // keys have moved
-      await until(async () => (await subject.catalog.checkpoints(generation.id)).some(({ stoppedBy }) => stoppedBy?.code === 'partitions.not-accepted'), 'the stop is recorded');
+      await until(
+        async () => (await subject.catalog.checkpoints(generation.id)).some(({ stoppedBy }) => stoppedBy?.code === 'partitions.not-accepted'),
+        'the stop is recorded',
+      );
       expect(await customers(generation, definition)).toEqual({ a: '1;', b: '1;', c: '1;', d: '1;' });
 
       const accepted = await accept();
@@ -248,7 +254,13 @@ export const partitionDecisionsSuite = (make: () => Promise<PartitionDecisionsUn
     });
 
     it('any advances between any events: a replay in other batches has the same rows and the same late ones', async () => {
-      const moves = fc.array(fc.oneof(fc.nat(12).map((n) => ({ advance: n })), fc.tuple(fc.nat(1), fc.nat(12)).map(([partition, at]) => ({ partition, at }))), { maxLength: 20 });
+      const moves = fc.array(
+        fc.oneof(
+          fc.nat(12).map((n) => ({ advance: n })),
+          fc.tuple(fc.nat(1), fc.nat(12)).map(([partition, at]) => ({ partition, at })),
+        ),
+        { maxLength: 20 },
+      );
       const property = fc.asyncProperty(moves, fc.integer({ min: 1, max: 5 }), fc.nat(1), async (given, replayBatch, paced) => {
         await end();
         await begin(2);

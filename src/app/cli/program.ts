@@ -6,6 +6,7 @@ import { addLagCommands, portNumber } from './lag-program';
 import { migrateAction } from './migrate-command';
 import { addParkedCommands } from './parked-program';
 import { addPauseCommands } from './pause-commands';
+import { addPartitionCommands } from './partitions-commands';
 import { projectionsListAction } from './projections-command';
 import { addModelCommands } from './models-commands';
 import { addReactorCommands } from './reactors-commands';
@@ -139,6 +140,7 @@ const addCommands = (program: Command, perform: Perform): void => {
   addReplayCommands(program, perform);
   addErrataCommands(program, perform);
   addParkedCommands(program, perform);
+  addPartitionCommands(program, perform);
   addReactorCommands(program, perform);
   addLagCommands(program, perform);
 };

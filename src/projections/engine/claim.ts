@@ -59,7 +59,12 @@ export const settle = async (
 };
 
 /** Partitions that the topics got since the generation was made, with the offsets at which they begin. */
-const addedPartitions = async (log: EventLog, { topics }: Generation, { partitions }: Assignment, known: readonly Checkpoint[]): Promise<readonly Position[]> => {
+const addedPartitions = async (
+  log: EventLog,
+  { topics }: Generation,
+  { partitions }: Assignment,
+  known: readonly Checkpoint[],
+): Promise<readonly Position[]> => {
   const heads = await log.heads(topics);
   const begin = new Map<PartitionId, Position>([
     ...partitions.map((partition) => [partitionId(partition), { ...partition, offset: 0 }] as const),
@@ -120,6 +125,14 @@ export const takeClaim = async (
   const standings = new Map(settled.map((checkpoint) => [partitionId(checkpoint), { epoch: checkpoint.epoch, streamTime: checkpoint.streamTime }]));
   const parking = new Parking(options, await parkedFor(store, assignment, before, rulings.folding));
   const gate = gateOf(rulings.folding, before);
-  const claim = { assignment: assignment.number, standings, rulings, parking, pending: new Pending(gate.limits), rows: new RowCache(options.rowCacheBytes), gate };
+  const claim = {
+    assignment: assignment.number,
+    standings,
+    rulings,
+    parking,
+    pending: new Pending(gate.limits),
+    rows: new RowCache(options.rowCacheBytes),
+    gate,
+  };
   return { claim, next: new Map(settled.map((checkpoint) => [partitionId(checkpoint), checkpoint.next])) };
 };

@@ -27,7 +27,9 @@ export const parkedFor = async (
   }
   const sequences = await store.parkedSequences(all);
   const own = new Set(partitions.map(partitionId));
-  const moved = partitions.flatMap((to) => sequences.filter((parked) => partitionId(parked) !== partitionId(to)).flatMap((parked) => followedIn(parked, decided, to)));
+  const moved = partitions.flatMap((to) =>
+    sequences.filter((parked) => partitionId(parked) !== partitionId(to)).flatMap((parked) => followedIn(parked, decided, to)),
+  );
   return [...moved, ...sequences.filter((parked) => own.has(partitionId(parked)))]; // its own sequence of a key is the one that counts
 };
 

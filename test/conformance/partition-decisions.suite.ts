@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { MemoryEventLog } from '../../src/events/adapters/memory/memory-event-log';
+import type { MemoryEventLog } from '../../src/events/adapters/memory/memory-event-log';
 import { MemoryErrata } from '../../src/events/adapters/memory/errata';
 import { systemClock } from '../../src/kernel/clock';
 import { Decimal } from '../../src/kernel/decimal';

@@ -6,7 +6,7 @@ import { generationLabel, type Checkpoint, type Generation } from '../generation
 import type { GenerationStore } from '../read-model-store';
 import { barriersAhead, foldDecisions, isMovedByGrowth, limitsOf, partitionsWithout, type FoldDecisions } from '../partition-decisions';
 import { checkFingerprints } from './continuity';
-import type { Rulings } from './decoded';
+import type { Decoding, Rulings } from './decoded';
 import type { Standing } from './fold';
 import { parkedFor } from './followers';
 import { Gate, openGate } from './gate';
@@ -26,6 +26,10 @@ export interface Claim {
   readonly rows: RowCache;
   readonly gate: Gate;
 }
+
+/** Whether nothing waits or fails, and no gate is reached. */
+export const isPlain = ({ pending, gate }: Claim, decodings: readonly Decoding[]): boolean =>
+  decodings.length > 0 && pending.size === 0 && decodings.every(({ decoded, failure }) => failure === undefined && !gate.stops(decoded));
 
 /** What is decided about the records that a generation reads from its checkpoints on. */
 export const rulingsOf = async (

@@ -1,22 +1,21 @@
-import { isRefoldError, messageOf } from '../../kernel/errors';
+import { isRefoldError } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/retry';
 import type { Assignment, Subscription } from '../../events/event-log';
 import { partitionId, type PartitionId } from '../../events/position';
 import { generationLabel, type Generation } from '../generations';
 import type { BatchCommit, CommitResult, GenerationStore, StampedRow } from '../read-model-store';
 import { keyText } from '../values';
-import { takeClaim, type Claim } from './claim';
-import { decodeBatches, type DecodedBatch, type Decoding, type Failure } from './decoded';
+import { isPlain, takeClaim, type Claim } from './claim';
+import { decodeBatches, type DecodedBatch, type Failure } from './decoded';
+import { causeOf } from './failures';
 import { foldBatches, standingsAfter, touchedKeys, type FoldResult, type Standing } from './fold';
 import type { ParkedEvent } from '../parking';
 import { assertSameDefinition } from './same-definition';
 import { GroupOffsets } from './group-offsets';
+import { batchSizeOf, isSlowed, pauseMsAfter } from './pace';
 import type { RowCache } from './row-cache';
 import { SmallSteps } from './small-steps';
 import { RUNNER_DEFAULTS, type RunnerOptions, type RunnerParts } from './runner-parts';
-
-/** While a generation is slowed down it never sleeps longer than this after a batch, so that holds are obeyed in time. */
-const LONGEST_THROTTLE_MS = 200;
 
 /** A batch whose commit is under way while the next one is taken, decoded and folded. */
 interface Flight {
@@ -108,13 +107,13 @@ export class Runner {
     await this.#passGate(subscription, offsets);
     const except = this.#claim?.pending.partitions() ?? new Set<PartitionId>(); // they wait at a hold: their queues hold what follows
     const wait = this.#flight !== undefined ? 0 : except.size > 0 ? holdRetryMs : waitMs;
-    const { assignment, batches } = await subscription.poll({ maxRecords: this.#batchSize(), waitMs: wait, signal: this.#abort.signal, except });
+    const maxRecords = batchSizeOf(this.#options, this.#generation.status);
+    const { assignment, batches } = await subscription.poll({ maxRecords, waitMs: wait, signal: this.#abort.signal, except });
     const claimed = this.#claim?.assignment === assignment.number ? this.#claim : undefined;
     const decodings = claimed === undefined ? [] : await decodeBatches(batches, decoder, claimed.rulings);
-    if (claimed !== undefined && this.#isPlain(claimed, decodings)) {
+    if (claimed !== undefined && isPlain(claimed, decodings) && !isSlowed(this.#options, this.#generation.status)) {
       const arrived = decodings.map(({ decoded }) => decoded);
-      await this.#foldAhead(subscription, offsets, claimed, arrived);
-      return;
+      return this.#foldAhead(subscription, offsets, claimed, arrived);
     }
     if ((await this.#land(subscription, offsets)) !== 'fenced') {
       decodings.forEach(({ decoded, failure }) => claimed?.pending.add(decoded, failure));
@@ -138,12 +137,6 @@ export class Runner {
       await this.#land(subscription, offsets);
       subscription.restart();
     }
-  }
-
-  /** Whether nothing waits or fails, no gate is reached, and nobody slows it down. */
-  #isPlain({ pending, gate }: Claim, decodings: readonly Decoding[]): boolean {
-    const isSlowed = this.#options.maxRate > 0 && this.#generation.status === 'candidate';
-    return decodings.length > 0 && pending.size === 0 && !isSlowed && decodings.every(({ decoded, failure }) => failure === undefined && !gate.stops(decoded));
   }
 
   /** Folds on what the batch under way will have written, waits for that to be committed, and lets this one go. */
@@ -201,14 +194,6 @@ export class Runner {
       claim.pending.add(batch, undefined);
     });
     return 'refused';
-  }
-
-  #batchSize(): number {
-    const { replayBatch, liveBatch, maxRate } = this.#options;
-    if (this.#generation.status !== 'candidate') {
-      return liveBatch;
-    }
-    return maxRate === 0 ? replayBatch : Math.max(1, Math.min(replayBatch, Math.floor((maxRate * LONGEST_THROTTLE_MS) / 1_000)));
   }
 
   async #foldPending(subscription: Subscription, offsets: GroupOffsets, claim: Claim, started: number): Promise<void> {
@@ -282,20 +267,16 @@ export class Runner {
   async #stopPartition(subscription: Subscription, claim: Claim, failure: Failure): Promise<void> {
     const { generation, logger, observe } = this.#parts;
     const { topic, partition, offset, error } = failure;
-    const standing = claim.standings.get(partitionId(failure));
-    const code = isRefoldError(error) ? error.code : 'internal.invariant';
-    const remedy = isRefoldError(error) ? error.remedy : '';
-    const stop = { topic, partition, offset, code, message: messageOf(error), remedy };
+    const stop = { topic, partition, offset, ...causeOf(error) };
     logger.log('error', 'a partition stopped', { generation: generationLabel(generation), ...stop });
-    await this.#store!.recordStop(failure, standing?.epoch ?? -1, stop);
+    await this.#store!.recordStop(failure, claim.standings.get(partitionId(failure))?.epoch ?? -1, stop);
     subscription.drop([failure]);
     observe?.({ kind: 'stopped', failure });
   }
 
   async #throttle(records: number, started: number): Promise<void> {
-    const { maxRate } = this.#options;
-    if (maxRate > 0 && records > 0 && this.#generation.status === 'candidate') {
-      const due = started + (records * 1_000) / maxRate;
+    const due = started + pauseMsAfter(records, this.#options, this.#generation.status);
+    if (due > started) {
       await this.#parts.clock.sleep(Math.max(0, due - this.#parts.clock.now()), this.#abort.signal);
     }
   }

@@ -2,7 +2,16 @@
 export { defineApp, type App, type AppOptions, type TopicOptions } from './app/define-app';
 export type { AppTopics } from './app/topics';
 export type { TopicDifference, TopicPlan } from './events/topic-plan';
-export { connect, type CaughtUpOptions, type ConnectedApp, type ConnectOptions, type Database, type ReadOnly, type Written } from './app/connect';
+export {
+  connect,
+  type CaughtUpOptions,
+  type ConnectedApp,
+  type ConnectOptions,
+  type Database,
+  type MigrationPlan,
+  type ReadOnly,
+  type Written,
+} from './app/connect';
 export { TOKENS } from './app/container';
 export { resolveConfiguration, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './app/configuration';
 export type { KafkaPassword, KafkaSasl, KafkaSettings, KafkaTls, KafkaToken } from './app/kafka-settings';

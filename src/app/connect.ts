@@ -1,7 +1,7 @@
 import type { DependencyContainer } from 'tsyringe';
 import { Releasers } from '../kernel/lifecycle';
 import type { Logger } from '../kernel/logger';
-import { assertMigrated, migrate } from '../platform/postgres/migrate';
+import { assertMigrated, migrate, planMigrations, type MigrationPlan } from '../platform/postgres/migrate';
 import type { PostgresPool } from '../platform/postgres/pool';
 import type { Corrections } from '../events/corrections';
 import type { EventLog } from '../events/event-log';
@@ -29,7 +29,7 @@ import { commandBusOf, relaysOf } from './relays';
 import type { Worker } from './worker';
 import { workerOf, type WorkerSettings } from './hosting';
 
-export type { CaughtUpOptions, Database, ReadOnly, WorkerSettings, Written };
+export type { MigrationPlan, CaughtUpOptions, Database, ReadOnly, WorkerSettings, Written };
 
 export interface ConnectOptions {
   /** Lies over the defaults and under the environment. */
@@ -68,8 +68,13 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
    * @throws RefoldError `projection.behind` after the time given, `projection.not-active`, `projection.unknown`
    */
   caughtUp<N extends keyof Database<P> & string>(model: N, written: Written, options?: CaughtUpOptions): Promise<void>;
-  /** Creates or upgrades the control schema, creates the topics, registers the schemas. Idempotent. Answers the names of the migrations applied. */
-  migrate(): Promise<readonly string[]>;
+  /**
+   * Creates or upgrades the control schema, creates the topics, registers the schemas. Idempotent. Answers the names of the migrations applied.
+   * @throws RefoldError `store.breaking-migration` while workers of before are alive, unless `breaking` is said
+   */
+  migrate(options?: { readonly breaking?: boolean | undefined }): Promise<readonly string[]>;
+  /** What `migrate` would do to the control schema; changes nothing. */
+  planMigrations(): Promise<MigrationPlan>;
   /** Appends events to the log, in the order given per key. @throws RefoldError `event.invalid`, `event.not-registered`, `log.*` */
   emit(events: readonly object[], metadata?: EventMetadata): Promise<readonly Position[]>;
   /** Takes commands to their aggregates. Their events are in the journal at once, and in the log as soon as a relay runs. */
@@ -216,8 +221,9 @@ const assemble = <P extends readonly AnyProjection[]>(
     reactors: reactorsOf(app, container),
     query: (model, of) => queryModel(app, configuration, container, model, of as QueryOptions<Database<P>[typeof model]>),
     caughtUp: (model, written, of) => caughtUp(app, container, model, written, of),
-    migrate: async () => {
-      const applied = await migrate(pool);
+    planMigrations: () => planMigrations(pool),
+    migrate: async ({ breaking } = {}) => {
+      const applied = await migrate(pool, { breaking });
       await log.createTopics(app.topics);
       await serde.register();
       await ready();

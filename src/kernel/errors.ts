@@ -197,6 +197,10 @@ export const ERROR_CODES = {
   ),
   'store.failed': entry('The database refused a statement.', 'Read the cause named in the message.'),
   'store.not-migrated': entry('The control schema is missing or older than this version of refold.', 'Run `refold migrate`.'),
+  'store.breaking-migration': entry(
+    'The control schema is to be changed in a way that running workers of before do not understand.',
+    'Stop the workers named, run `refold migrate`, and start the new version. `refold migrate --breaking` does not wait for them.',
+  ),
   'store.too-new': entry('The control schema was made by a newer version of refold.', 'Upgrade refold in this process.'),
   'store.schema-drift': entry(
     'A table differs from what its read model declares.',

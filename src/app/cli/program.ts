@@ -3,7 +3,7 @@ import { brokersOf } from '../services/services';
 import { duration } from './duration-argument';
 import { addErrataCommands } from './errata-program';
 import { addLagCommands, portNumber } from './lag-program';
-import { migrateAction } from './migrate-command';
+import { addMigrateCommand } from './migrate-command';
 import { addParkedCommands } from './parked-program';
 import { addPauseCommands } from './pause-commands';
 import { addPartitionCommands } from './partitions-commands';
@@ -124,10 +124,7 @@ const addCommands = (program: Command, perform: Perform): void => {
     .addOption(new Option('--health-port <number>', 'serve /livez on this port: whether log and database were heard of; 0: any free one').argParser(portNumber))
     .option('--health-host <address>', 'address to listen on; 127.0.0.1 if not given. There is no authentication')
     .action((flags: RunFlags, command: Command) => perform(command.optsWithGlobals<Flags>(), runAction(flags)));
-  program
-    .command('migrate')
-    .description('create or upgrade the control schema, create topics, register schemas')
-    .action((_: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), migrateAction));
+  addMigrateCommand(program, perform);
   const projections = program.command('projections').description('the projections of the application and their generations');
   addPauseCommands(projections, 'projection', perform);
   projections

@@ -29,6 +29,7 @@ export { partitionId, type PartitionId, type Position, type PositionVector, type
 export type { CompatibilityMode, RegisteredSchema, RegisteredSubject, SchemaRegistry } from './events/schema-registry';
 export type { RegisterOptions, SchemaBreak, SchemaRegistration, SchemaVerdict } from './events/schema-verdict';
 export {
+  array,
   bigint,
   boolean,
   count,
@@ -40,8 +41,10 @@ export {
   sum,
   text,
   timestamp,
+  uuid,
   windowEnd,
   windowStart,
+  type ArrayColumn,
   type Column,
   type ColumnType,
   type KeyColumn,

@@ -1,12 +1,14 @@
 import type { FoldWrites } from './fold-step';
 import type { StampedRow } from '../read-model-store';
 
+const bytesOfValue = (value: unknown): number => (typeof value === 'string' ? 16 + 2 * value.length : typeof value === 'object' && value !== null ? 256 : 16);
+
 /** What a value takes, roughly, in bytes: only the sum has to be of the right size. */
 const bytesOf = ({ row }: StampedRow): number => {
   let bytes = 200;
   for (const name in row) {
     const value = row[name];
-    bytes += typeof value === 'string' ? 16 + 2 * value.length : typeof value === 'object' && value !== null ? 256 : 16;
+    bytes += Array.isArray(value) ? value.reduce<number>((sum, element) => sum + bytesOfValue(element), 64) : bytesOfValue(value);
   }
   return bytes;
 };

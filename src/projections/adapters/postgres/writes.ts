@@ -3,7 +3,7 @@ import type { ProjectionDefinition } from '../../definition';
 import type { Generation } from '../../generations';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type { Merge, Stamp, StampedRow } from '../../read-model-store';
-import { arrayText, castType, selectColumn } from './columns';
+import { arrayText, cast, castType, elementType, selectColumn } from './columns';
 import { LAWS } from './merging';
 import { primaryKey, writtenTable } from './table';
 
@@ -25,12 +25,24 @@ export interface Writes {
 }
 
 /** Arrays of the columns' own types: Postgres reads each element once. */
-const unnest = (types: readonly string[]): string => `SELECT * FROM unnest(${types.map((type, i) => `$${String(i + 1)}::${type}[]`).join(', ')})`;
+const parameters = (types: readonly string[]): string => types.map((type, i) => `$${String(i + 1)}::${type}[]`).join(', ');
+
+const unnest = (columns: readonly NamedColumn[], stamps: readonly (readonly [name: string, type: string])[]): string => {
+  const types = [...columns.map(({ type }) => elementType(type)), ...stamps.map(([, type]) => type)];
+  const all = [...names(columns), ...stamps.map(([name]) => name)];
+  const values = [...columns.map(({ name, type }) => cast(type, `w.${identifier(name)}`)), ...stamps.map(([name]) => `w.${name}`)];
+  return `SELECT ${values.join(', ')} FROM unnest(${parameters(types)}) AS w(${all.join(', ')})`;
+};
 
 const names = (columns: readonly NamedColumn[]): readonly string[] => columns.map(({ name }) => identifier(name));
 
-const STAMPS = ['_topic', '_partition', '_offset'];
-const STAMP_TYPES = ['text', 'integer', 'bigint'];
+const STAMPED = [
+  ['_topic', 'text'],
+  ['_partition', 'integer'],
+  ['_offset', 'bigint'],
+] as const;
+const STAMPS = STAMPED.map(([name]) => name);
+const STAMP_TYPES = STAMPED.map(([, type]) => type);
 
 const stampValues = (stamps: readonly Stamp[]): readonly string[] => [
   arrayText(
@@ -51,8 +63,7 @@ const upsertText = (table: string, definition: ProjectionDefinition): string => 
   const { columns } = definition.model;
   const identity = new Set(identityOf(columns));
   const changed = [...names(columns.filter((column) => !identity.has(column))), ...STAMPS];
-  const types = [...columns.map(({ type }) => castType(type)), ...STAMP_TYPES];
-  return `INSERT INTO ${table} AS t (${[...names(columns), ...STAMPS].join(', ')}) ${unnest(types)}
+  return `INSERT INTO ${table} AS t (${[...names(columns), ...STAMPS].join(', ')}) ${unnest(columns, STAMPED)}
     ON CONFLICT (${names([...identity]).join(', ')}) DO UPDATE SET ${changed.map((name) => `${name} = excluded.${name}`).join(', ')}
     WHERE t._partition = excluded._partition AND t._topic = excluded._topic`;
 };
@@ -62,19 +73,18 @@ const movedText = (table: string, definition: ProjectionDefinition): string => {
   const { columns, keys } = definition.model;
   const key = identifier(keys[0]!.name);
   const given = [...names(columns), ...STAMPS];
-  const types = [...columns.map(({ type }) => castType(type)), ...STAMP_TYPES, ...STAMP_TYPES];
-  const parameters = types.map((type, i) => `$${String(i + 1)}::${type}[]`).join(', ');
-  return `UPDATE ${table} AS t SET ${given.map((name) => `${name} = w.${name}`).join(', ')}
-    FROM unnest(${parameters}) AS w(${[...given, 'from_topic', 'from_partition', 'from_offset'].join(', ')})
+  const types = [...columns.map(({ type }) => elementType(type)), ...STAMP_TYPES, ...STAMP_TYPES];
+  const sets = [...columns.map(({ name, type }) => [identifier(name), cast(type, `w.${identifier(name)}`)]), ...STAMPS.map((name) => [name, `w.${name}`])];
+  return `UPDATE ${table} AS t SET ${sets.map((set) => set.join(' = ')).join(', ')}
+    FROM unnest(${parameters(types)}) AS w(${[...given, 'from_topic', 'from_partition', 'from_offset'].join(', ')})
     WHERE t.${key} = w.${key} AND t._topic = w.from_topic AND t._partition = w.from_partition AND t._offset = w.from_offset`;
 };
 
 const mergeText = (generation: Generation, definition: ProjectionDefinition): string => {
   const { columns, measures } = definition.model;
   const stamped = generation.storage === 'partials';
-  const types = [...columns.map(({ type }) => castType(type)), ...(stamped ? STAMP_TYPES : [])];
   const sets = measures.map(({ name, law }) => `${identifier(name)} = ${LAWS[law!].add(identifier(name))}`);
-  return `INSERT INTO ${writtenTable(generation)} AS t (${[...names(columns), ...(stamped ? STAMPS : [])].join(', ')}) ${unnest(types)}
+  return `INSERT INTO ${writtenTable(generation)} AS t (${[...names(columns), ...(stamped ? STAMPS : [])].join(', ')}) ${unnest(columns, stamped ? STAMPED : [])}
     ON CONFLICT (${primaryKey(generation, definition).join(', ')}) DO UPDATE SET ${[...sets, ...(stamped ? ['_offset = excluded._offset'] : [])].join(', ')}`;
 };
 

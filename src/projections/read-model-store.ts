@@ -116,6 +116,11 @@ export interface ReadModelStore {
   readonly viewSchema: string;
   /** Creates the generation's table. Idempotent. */
   provision(generation: Generation, definition: ProjectionDefinition): Promise<void>;
+  /**
+   * Removes what deleted rows leave behind, while workers go on; answers how many. A store that leaves nothing does not have it.
+   * @throws RefoldError `store.conflict` while a batch is in doubt
+   */
+  clean?(generation: Generation): Promise<number>;
   /** @throws RefoldError `store.schema-drift` if the table is not what the definition declares; `generation.not-provisioned` */
   open(generation: Generation, definition: ProjectionDefinition): Promise<GenerationStore>;
 }

@@ -1,4 +1,5 @@
 import { connect, type ConnectedApp } from '../../../src/app/connect';
+import { cleanModels } from '../../../src/app/cleaning';
 import { TOKENS } from '../../../src/app/container';
 import { defineApp } from '../../../src/app/define-app';
 import { Decimal } from '../../../src/kernel/decimal';
@@ -9,7 +10,7 @@ import { readModel } from '../../../src/projections/read-model';
 import { rowSelection } from '../../../src/projections/row-query';
 import { until } from '../../support/harness';
 import { describeWithClickHouse, freshClickHouse, freshDatabase, type TestClickHouse, type TestDatabase } from '../../support/services';
-import { OrderPlaced, shopEvents } from '../../support/shop';
+import { OrderErased, OrderPlaced, shopEvents } from '../../support/shop';
 
 const baskets = readModel('baskets', {
   id: uuid().key(),
@@ -22,15 +23,17 @@ const baskets = readModel('baskets', {
 });
 const both = ['postgres', 'clickhouse'] as const;
 const version = (number: number, tag: string) =>
-  projection({ name: 'baskets', version: number, into: baskets, store: [...both] }).on(OrderPlaced, (e) => ({
-    id: e.orderId,
-    owner: e.orderId.toUpperCase(),
-    tags: [e.customerId, e.customerId === 'bob' ? tag : 'a"b,c\\'],
-    sizes: [9007199254740993n, -1n],
-    prices: [e.amount, Decimal.parse('-999999999999999999.99')],
-    times: [e.placedAt, new Date(-1)],
-    ids: [e.orderId],
-  }));
+  projection({ name: 'baskets', version: number, into: baskets, store: [...both] })
+    .on(OrderPlaced, (e) => ({
+      id: e.orderId,
+      owner: e.orderId.toUpperCase(),
+      tags: [e.customerId, e.customerId === 'bob' ? tag : 'a"b,c\\'],
+      sizes: [9007199254740993n, -1n],
+      prices: [e.amount, Decimal.parse('-999999999999999999.99')],
+      times: [e.placedAt, new Date(-1)],
+      ids: [e.orderId],
+    }))
+    .on(OrderErased, () => undefined);
 const [v1, v2] = [version(1, 'x'), version(2, 'y')];
 const shop = defineApp({ name: 'arrays', events: [...shopEvents], projections: [v1, v2] });
 /** In this order; ClickHouse's own is the other way round. */
@@ -97,6 +100,18 @@ describeWithClickHouse('arrays and UUIDs', () => {
 
   it('are read exactly through the typed query builder', async () => {
     expect(await connection.db.selectFrom('baskets').selectAll().orderBy('id').execute()).toEqual(expected);
+  });
+
+  it('are cleaned by command: what was deleted leaves the table', async () => {
+    const third = '11111111-0000-0000-0000-000000000000';
+    await connection.emit([new OrderPlaced(third, 'cy', Decimal.parse('1.00'), at)]);
+    const shown = async (): Promise<number> => (await connection.query('baskets', { store: 'clickhouse' })).length;
+    await until(async () => (await shown()) === 3, 'it is there');
+    await connection.emit([new OrderErased(third)]);
+    await until(async () => (await shown()) === 2, 'it is gone');
+    expect(await cleanModels(connection.container, 'baskets')).toEqual([{ generation: 'baskets v1.r1 (clickhouse)', removed: 1 }]);
+    await expect(cleanModels(connection.container, 'nothing')).rejects.toMatchObject({ code: 'projection.unknown' });
+    expect(await connection.query('baskets', { store: 'clickhouse' })).toEqual(expected);
   });
 
   it('are compared by a replay, which shows which array changed, in both stores', async () => {

@@ -2,7 +2,16 @@
 export { defineApp, type App, type AppOptions, type TopicOptions } from './app/define-app';
 export type { AppTopics } from './app/topics';
 export type { TopicDifference, TopicPlan } from './events/topic-plan';
-export { connect, type CaughtUpOptions, type ConnectedApp, type ConnectOptions, type Database, type ReadOnly, type Written } from './app/connect';
+export {
+  connect,
+  type CaughtUpOptions,
+  type ConnectedApp,
+  type ConnectOptions,
+  type Database,
+  type MigrationPlan,
+  type ReadOnly,
+  type Written,
+} from './app/connect';
 export { TOKENS } from './app/container';
 export { resolveConfiguration, type Configuration, type ResolvedConfiguration, type WorkerOptions } from './app/configuration';
 export type { KafkaPassword, KafkaSasl, KafkaSettings, KafkaTls, KafkaToken } from './app/kafka-settings';
@@ -23,6 +32,7 @@ export { partitionId, type PartitionId, type Position, type PositionVector, type
 export type { CompatibilityMode, RegisteredSchema, RegisteredSubject, SchemaRegistry } from './events/schema-registry';
 export type { RegisterOptions, SchemaBreak, SchemaRegistration, SchemaVerdict } from './events/schema-verdict';
 export {
+  array,
   bigint,
   boolean,
   count,
@@ -34,8 +44,10 @@ export {
   sum,
   text,
   timestamp,
+  uuid,
   windowEnd,
   windowStart,
+  type ArrayColumn,
   type Column,
   type ColumnType,
   type KeyColumn,
@@ -64,6 +76,7 @@ export type { EffectOptions, ReactorContext } from './reactors/context';
 export type { ParkedBook, ParkedEntry, ParkedFilter as ParkedEntryFilter } from './reactors/positions';
 export type { NamedPause, Pause, PausedKind } from './projections/pauses';
 export type { ReactorState, Reactors } from './app/reacting';
+export type { AcceptedGrowth, PartitionDecision, Partitions, StreamTimeFrom } from './app/partitions';
 export type { PauseDecision, Pausing } from './app/pausing';
 export { tumbling, type Window } from './projections/windows/tumbling';
 export type { Checkpoint, Counters, Generation, GenerationStatus, StoreKind, StoppedBy } from './projections/generations';

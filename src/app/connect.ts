@@ -1,7 +1,7 @@
 import type { DependencyContainer } from 'tsyringe';
 import { Releasers } from '../kernel/lifecycle';
 import type { Logger } from '../kernel/logger';
-import { assertMigrated, migrate } from '../platform/postgres/migrate';
+import { assertMigrated, migrate, planMigrations, type MigrationPlan } from '../platform/postgres/migrate';
 import type { PostgresPool } from '../platform/postgres/pool';
 import type { Corrections } from '../events/corrections';
 import type { EventLog } from '../events/event-log';
@@ -18,6 +18,7 @@ import { resolveConfiguration, type Configuration, type ResolvedConfiguration } 
 import { createContainer, TOKENS, type Addresses } from './container';
 import { correctionsOf } from './corrections';
 import { parkedOf, type ParkedEvents } from './parked';
+import { partitionsOf, type Partitions } from './partitions';
 import { pausingOf, type Pausing } from './pausing';
 import { reactorsOf, type Reactors } from './reacting';
 import { caughtUp, queryModel, type CaughtUpOptions, type QueryOptions, type Written } from './reading';
@@ -32,7 +33,7 @@ import { metricsOf } from './telemetry/metrics';
 import { telemetryOf } from './telemetry/telemetry';
 import { tracedAppend, tracesOf } from './telemetry/tracing';
 
-export type { CaughtUpOptions, Database, ReadOnly, WorkerSettings, Written };
+export type { MigrationPlan, CaughtUpOptions, Database, ReadOnly, WorkerSettings, Written };
 
 export interface ConnectOptions {
   /** Lies over the defaults and under the environment. */
@@ -73,8 +74,13 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
    * @throws RefoldError `projection.behind` after the time given, `projection.not-active`, `projection.unknown`
    */
   caughtUp<N extends keyof Database<P> & string>(model: N, written: Written, options?: CaughtUpOptions): Promise<void>;
-  /** Creates or upgrades the control schema, creates the topics, registers the schemas. Idempotent. Answers the names of the migrations applied. */
-  migrate(): Promise<readonly string[]>;
+  /**
+   * Creates or upgrades the control schema, creates the topics, registers the schemas. Idempotent. Answers the names of the migrations applied.
+   * @throws RefoldError `store.breaking-migration` while workers of before are alive, unless `breaking` is said
+   */
+  migrate(options?: { readonly breaking?: boolean | undefined }): Promise<readonly string[]>;
+  /** What `migrate` would do to the control schema; changes nothing. */
+  planMigrations(): Promise<MigrationPlan>;
   /** Appends events to the log, in the order given per key. @throws RefoldError `event.invalid`, `event.not-registered`, `log.*` */
   emit(events: readonly object[], metadata?: EventMetadata): Promise<readonly Position[]>;
   /** Takes commands to their aggregates. Their events are in the journal at once, and in the log as soon as a relay runs. */
@@ -95,6 +101,8 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   readonly errata: Corrections;
   /** Events that could not be folded, with the later ones of their key. */
   readonly parked: ParkedEvents;
+  /** Decisions about partitions that were added, or have become idle. */
+  readonly partitions: Partitions;
   /** Handlers with effects: how far they are, and what they could not handle. */
   readonly reactors: Reactors;
   /** What is paused: projections and reactors that no worker works on. */
@@ -216,12 +224,14 @@ const assemble = <P extends readonly AnyProjection[]>(
     replays: container.resolve(TOKENS.coordinator),
     errata: correctionsOf(app, container, ready),
     parked: parkedOf(app, container, ready),
+    partitions: partitionsOf(container, ready),
     pauses: pausingOf(app, container),
     reactors: reactorsOf(app, container),
     query: (model, of) => queryModel(app, configuration, container, model, of as QueryOptions<Database<P>[typeof model]>),
     caughtUp: (model, written, of) => caughtUp(app, container, model, written, of),
-    migrate: async () => {
-      const applied = await migrate(pool);
+    planMigrations: () => planMigrations(pool),
+    migrate: async ({ breaking } = {}) => {
+      const applied = await migrate(pool, { breaking });
       await log.createTopics(app.topics);
       await serde.register();
       await ready();

@@ -29,10 +29,12 @@ import { ClickHouseReadModelStore } from '../projections/adapters/clickhouse/sto
 import { PostgresCatalog } from '../projections/adapters/postgres/catalog';
 import { PostgresModelIndexes } from '../projections/adapters/postgres/indexes';
 import { PostgresCheckpointControl } from '../projections/adapters/postgres/checkpoint-control';
+import { PostgresPartitionDecisions } from '../projections/adapters/postgres/partition-decisions';
 import { PostgresParkingLot } from '../projections/adapters/postgres/parking-lot';
 import { PostgresPauses } from '../projections/adapters/postgres/pauses';
 import { PostgresReadModelStore } from '../projections/adapters/postgres/store';
 import type { GenerationCatalog, StoreKind } from '../projections/generations';
+import type { PartitionDecisions } from '../projections/partition-decisions';
 import type { ParkingLot } from '../projections/parking';
 import type { Pauses } from '../projections/pauses';
 import type { ReadModelStore } from '../projections/read-model-store';
@@ -85,6 +87,7 @@ export const TOKENS = {
   middleware: token<readonly CommandMiddleware[]>('middleware'),
   catalog: token<GenerationCatalog>('catalog'),
   parking: token<ParkingLot>('parking'),
+  partitionDecisions: token<PartitionDecisions>('partition-decisions'),
   pauses: token<Pauses>('pauses'),
   reactorPositions: token<ReactorPositions>('reactor-positions'),
   parkedBook: token<ParkedBook>('parked-book'),
@@ -135,6 +138,7 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.middleware, () => []);
   part(TOKENS.catalog, (c) => new PostgresCatalog({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.parking, (c) => new PostgresParkingLot({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.partitionDecisions, (c) => new PostgresPartitionDecisions({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.pauses, (c) => new PostgresPauses({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.reactorPositions, (c) => new PostgresReactorPositions({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.parkedBook, (c) => new PostgresParkedBook({ pool: c.resolve(TOKENS.pool), app: app.name }));

@@ -48,7 +48,7 @@ const differencesOf = (spec: TopicSpec, state: TopicState, alterable: Alterable)
             setting: 'partitions',
             found: String(state.partitions),
             declared: String(spec.partitions),
-            refused: 'keys would move to other partitions and lose their order: declare the number there is',
+            refused: 'keys move to other partitions: add partitions with the tools of the log, see docs/how-to/add-partitions.md',
           },
         ];
   const settings = (['replication', 'retentionMs', 'retentionBytes', 'cleanup'] as const)

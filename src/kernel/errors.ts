@@ -197,6 +197,10 @@ export const ERROR_CODES = {
   ),
   'store.failed': entry('The database refused a statement.', 'Read the cause named in the message.'),
   'store.not-migrated': entry('The control schema is missing or older than this version of refold.', 'Run `refold migrate`.'),
+  'store.breaking-migration': entry(
+    'The control schema is to be changed in a way that running workers of before do not understand.',
+    'Stop the workers named, run `refold migrate`, and start the new version. `refold migrate --breaking` does not wait for them.',
+  ),
   'store.too-new': entry('The control schema was made by a newer version of refold.', 'Upgrade refold in this process.'),
   'store.schema-drift': entry(
     'A table differs from what its read model declares.',
@@ -222,7 +226,19 @@ export const ERROR_CODES = {
   'row.invalid': entry('A handler returned a value that does not fit its column.', 'Correct the handler.'),
   'key.moved': entry(
     'An event arrived in another partition than the row of its key was built from.',
-    'The number of partitions of the topic was changed: replay the projection. Or its producers spread a key over partitions: correct them, or group by measures, which need no order.',
+    'The number of partitions of the topic was changed, and some producers learnt of it late: see `docs/how-to/add-partitions.md`. Or its producers spread a key over partitions: correct them, or group by measures, which need no order.',
+  ),
+  'partitions.not-accepted': entry(
+    'A topic has got partitions, and rows are folded from it by key, which may have moved to them.',
+    'When all producers know the new partitions, `refold partitions accept TOPIC --reason ...`; folding goes on by itself then.',
+  ),
+  'partitions.nothing-added': entry(
+    'No generation lacks a partition of the topic.',
+    'Check the name of the topic; new partitions are noticed by workers within their time of looking around.',
+  ),
+  'partitions.passed': entry(
+    'A generation has folded events of partitions that nobody had accepted.',
+    'Abort the replay that made it (`refold replay abort`), accept the partitions, and start it again.',
   ),
   'errata.invalid': entry('An erratum has no reason, or its replacement cannot stand at its position.', 'Correct the request; nothing was recorded.'),
   'errata.event-not-found': entry(

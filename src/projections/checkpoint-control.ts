@@ -1,4 +1,4 @@
-import type { TopicPartition } from '../events/position';
+import type { Position, TopicPartition } from '../events/position';
 import type { Checkpoint, Generation, StoppedBy } from './generations';
 import type { ParkedEvent, ParkedSequence, ParkingChange, Redriven, SequenceName } from './parking';
 import type { Advance, CommitResult, Decision, LateContribution } from './read-model-store';
@@ -34,10 +34,12 @@ export interface ClaimedPartition extends TopicPartition {
 
 /** Port to the checkpoints of a generation, for stores whose rows live outside of the control schema. */
 export interface CheckpointControl {
-  /** Raises the epochs. @throws RefoldError `generation.not-running` if the generation is not followed any more */
+  /** Raises the epochs beyond those of all partitions. @throws RefoldError `generation.not-running` if the generation is not followed any more */
   claim(generation: Generation, partitions: readonly TopicPartition[], owner: string | undefined): Promise<readonly ClaimedCheckpoint[]>;
   checkpoints(generation: Generation): Promise<readonly Checkpoint[]>;
-  /** Recorded decisions at or after the given positions. */
+  /** Adds checkpoints of partitions that have none yet. @throws RefoldError `generation.not-running` */
+  begin(generation: Generation, positions: readonly Position[]): Promise<void>;
+  /** Recorded decisions at or after the given positions, and all partition barriers of their topics. */
   decisions(generation: Generation, checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]>;
   parkedSequences(generation: Generation, partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]>;
   parkedEvents(generation: Generation, sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]>;

@@ -3,10 +3,25 @@ import type { Decimal } from '../kernel/decimal';
 /** What a column is for: part of the key, a plain value, a bound of the window, or an aggregate. */
 export type Role = 'key' | 'value' | 'window' | 'measure';
 
-/** The type of a column in any store; each store maps it to its own. */
-export type ColumnType =
-  | { readonly kind: 'text' | 'integer' | 'bigint' | 'boolean' | 'timestamp' | 'json' }
+/** The type of one value in any store; each store maps it to its own. */
+export type ScalarType =
+  | { readonly kind: 'text' | 'integer' | 'bigint' | 'boolean' | 'timestamp' | 'json' | 'uuid' }
   | { readonly kind: 'decimal'; readonly precision: number; readonly scale: number };
+
+/** The type of a column. */
+export type ColumnType = ScalarType | { readonly kind: 'array'; readonly of: ScalarType };
+
+/** `decimal(12, 2)`, `array of text`, for people. */
+export const typeLabel = (type: ColumnType): string => {
+  switch (type.kind) {
+    case 'decimal':
+      return `decimal(${String(type.precision)}, ${String(type.scale)})`;
+    case 'array':
+      return `array of ${typeLabel(type.of)}`;
+    default:
+      return type.kind;
+  }
+};
 
 export type MeasureLaw = 'count' | 'sum' | 'min' | 'max';
 
@@ -44,6 +59,8 @@ export interface ValueColumn<T> extends Column<T, T, 'value'> {
   index(): ValueColumn<T>;
   nullable(): NullableColumn<T | null>;
 }
+/** Neither key nor indexed nor nullable: where there is nothing it is empty. */
+export interface ArrayColumn<T> extends Column<readonly T[], readonly T[], 'value'> {}
 export interface WindowColumn extends Column<Date, never, 'window'> {}
 /** An aggregate. `Need` says whether each contribution has to bring a value. */
 export interface Measure<Out, In = Out, Need extends 'optional' | 'required' = 'optional'> extends Column<Out, In, 'measure'> {
@@ -93,6 +110,11 @@ export const boolean = (): ValueColumn<boolean> => value({ kind: 'boolean' });
 /** An instant with millisecond resolution, stored in UTC. */
 export const timestamp = (): ValueColumn<Date> => value({ kind: 'timestamp' });
 export const json = <T = unknown>(): ValueColumn<NoInfer<T>> => value({ kind: 'json' });
+
+/** A UUID, in lower case. */
+export const uuid = (): ValueColumn<string> => value({ kind: 'uuid' });
+/** Values of one type in order, none of them null: `array(text())`. Not of JSON, which holds arrays itself. */
+export const array = <T>(of: ValueColumn<T>): ArrayColumn<T> => value({ kind: 'array', of: of.definition.type as ScalarType });
 
 /** Inclusive start of the window; part of the key of a windowed model. */
 export const windowStart = (): WindowColumn =>

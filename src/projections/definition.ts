@@ -75,8 +75,8 @@ const rowFoldFaults = ({ into, handlers }: ProjectionSource): readonly string[] 
   }
   const faults: string[] = [];
   const { keys } = into.definition;
-  if (keys.length !== 1 || !['text', 'integer', 'bigint'].includes(keys[0]!.type.kind)) {
-    faults.push('rows without measures are folded by the event key: the model needs exactly one key column of type text, integer or bigint');
+  if (keys.length !== 1 || !['text', 'integer', 'bigint', 'uuid'].includes(keys[0]!.type.kind)) {
+    faults.push('rows without measures are folded by the event key: the model needs exactly one key column of type text, integer, bigint or uuid');
   }
   const topics = new Set(handlers.map(({ event }) => findEventType(event)?.topic));
   if (topics.size > 1) {

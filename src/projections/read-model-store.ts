@@ -1,4 +1,4 @@
-import type { PartitionId, TopicPartition } from '../events/position';
+import type { PartitionId, Position, TopicPartition } from '../events/position';
 import type { ProjectionDefinition } from './definition';
 import type { ParkedEvent, ParkedSequence, ParkingChange, SequenceName } from './parking';
 import type { Checkpoint, Counters, Fingerprint, Generation, StoppedBy, StoreKind } from './generations';
@@ -12,6 +12,8 @@ export interface Stamp extends TopicPartition {
 export interface StampedRow {
   readonly row: Readonly<Record<string, unknown>>;
   readonly stamp: Stamp;
+  /** Only of one that is to be written: the key has moved since the row, as it was loaded, was changed there. */
+  readonly movedFrom?: Stamp | undefined;
 }
 
 /** A row that is written. */
@@ -95,16 +97,20 @@ export interface Decision extends TopicPartition {
  */
 export interface GenerationStore {
   /**
-   * Claims partitions: raises their epoch, so that every earlier owner is fenced; answers where to go on. Who works at the
+   * Claims partitions: raises their epoch beyond those of all partitions, so that every earlier owner is fenced; answers where to go on. Who works at the
    * position without taking over leaves the owner as it is (`undefined`).
    * @throws RefoldError `generation.not-running` if the generation is not followed any more
    */
   claim(partitions: readonly TopicPartition[], owner: string | undefined): Promise<readonly Checkpoint[]>;
+  /** Of all its partitions, whoever owns them. */
+  checkpoints(): Promise<readonly Checkpoint[]>;
+  /** Adds checkpoints of partitions that have none yet. @throws RefoldError `generation.not-running` */
+  begin(positions: readonly Position[]): Promise<void>;
   /** The parked sequences of partitions. */
   parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]>;
   /** The first events of a sequence, in order. */
   parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]>;
-  /** Recorded decisions at or after the given positions. */
+  /** Recorded decisions at or after the given positions, and all partition barriers of their topics. */
   decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]>;
   /** Rows of a row-fold by the text of their key; missing ones are left out. */
   load(keys: readonly string[]): Promise<ReadonlyMap<string, StampedRow>>;
@@ -120,6 +126,11 @@ export interface ReadModelStore {
   readonly viewSchema: string;
   /** Creates the generation's table. Idempotent. */
   provision(generation: Generation, definition: ProjectionDefinition): Promise<void>;
+  /**
+   * Removes what deleted rows leave behind, while workers go on; answers how many. A store that leaves nothing does not have it.
+   * @throws RefoldError `store.conflict` while a batch is in doubt
+   */
+  clean?(generation: Generation): Promise<number>;
   /** @throws RefoldError `store.schema-drift` if the table is not what the definition declares; `generation.not-provisioned` */
   open(generation: Generation, definition: ProjectionDefinition): Promise<GenerationStore>;
 }

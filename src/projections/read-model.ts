@@ -1,5 +1,5 @@
 import { RefoldError } from '../kernel/errors';
-import type { Column, ColumnDefinition, Measure, Role } from './columns';
+import { typeLabel, type Column, type ColumnDefinition, type Measure, type Role } from './columns';
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- phantom types are invariant: only `any` admits every column
 type AnyColumn = Column<any, any>;
@@ -102,6 +102,12 @@ const define = (name: string, columns: Columns): ReadModelDefinition => {
   for (const column of named) {
     if (column.name.startsWith('_')) {
       refuse(name, `column ${column.name}: names that begin with _ are kept for refold`);
+    }
+    if (column.law !== undefined && ['uuid', 'array'].includes(column.type.kind)) {
+      refuse(name, `column ${column.name}: there is no ${column.law} of ${typeLabel(column.type)}`);
+    }
+    if (column.type.kind === 'array' && (column.role !== 'value' || column.nullable || column.indexed || column.type.of.kind === 'json')) {
+      refuse(name, `column ${column.name}: an array is neither key nor nullable nor indexed, and not of JSON`);
     }
     if (mergeable && column.role === 'value') {
       refuse(name, `column ${column.name}: beside measures every plain column must be part of the key`);

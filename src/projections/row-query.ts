@@ -9,7 +9,7 @@ export type Condition<T> =
 
 /** Which rows of a read model to read, the same in every store. */
 export interface RowQuery<R, K extends keyof R & string = keyof R & string> {
-  /** All of these hold. Columns of JSON cannot be compared. */
+  /** All of these hold. Columns of JSON and of arrays cannot be compared. */
   readonly where?: { readonly [C in keyof R]?: Condition<R[C]> };
   /** @defaultValue all */
   readonly columns?: readonly K[];
@@ -46,8 +46,8 @@ const isBounds = (condition: unknown): condition is Readonly<Record<string, unkn
   typeof condition === 'object' && condition !== null && Object.getPrototypeOf(condition) === Object.prototype;
 
 const comparisonsOf = (model: string, column: NamedColumn, condition: unknown): readonly Comparison[] => {
-  if (column.type.kind === 'json') {
-    throw refuse(model, `column ${column.name} holds JSON, which cannot be compared`);
+  if (column.type.kind === 'json' || column.type.kind === 'array') {
+    throw refuse(model, `column ${column.name} holds ${column.type.kind === 'json' ? 'JSON' : 'arrays'}, which cannot be compared`);
   }
   if (Array.isArray(condition)) {
     return [{ column, operator: 'in', values: condition }];
@@ -92,11 +92,12 @@ export const rowSelection = ({ name, columns }: Pick<ReadModelDefinition, 'name'
   };
 };
 
-/** Pure: the part of a statement after its columns; `parameter` writes one value, `quote` a name. */
+/** Pure: the part of a statement after its columns; `parameter` writes one value, `quote` a name, `ordered` what its values are ordered by. */
 export const selectionSql = (
   { comparisons, order, limit }: RowSelection,
   quote: (name: string) => string,
   parameter: (column: NamedColumn, value: unknown) => string,
+  ordered: (column: NamedColumn, expression: string) => string = (_, expression) => expression,
 ): string => {
   const conditions = comparisons.map(({ column, operator, values }) => {
     const name = quote(column.name);
@@ -108,12 +109,16 @@ export const selectionSql = (
       case 'in':
         return values.length === 0 ? '1 = 0' : `${name} IN (${values.map((value) => parameter(column, value)).join(', ')})`;
       default:
-        return `${name} ${operator} ${parameter(column, values[0])}`;
+        return operator === '=' || operator === '<>'
+          ? `${name} ${operator} ${parameter(column, values[0])}`
+          : `${ordered(column, name)} ${operator} ${ordered(column, parameter(column, values[0]))}`;
     }
   });
   return [
     ...(conditions.length === 0 ? [] : [`WHERE ${conditions.join(' AND ')}`]),
-    ...(order.length === 0 ? [] : [`ORDER BY ${order.map(({ column, descending }) => `${quote(column.name)}${descending ? ' DESC' : ''}`).join(', ')}`]),
+    ...(order.length === 0
+      ? []
+      : [`ORDER BY ${order.map(({ column, descending }) => `${ordered(column, quote(column.name))}${descending ? ' DESC' : ''}`).join(', ')}`]),
     ...(limit === undefined ? [] : [`LIMIT ${String(limit)}`]),
   ].join(' ');
 };

@@ -1,6 +1,6 @@
 import { Decimal } from '../kernel/decimal';
 import { RefoldError, messageOf } from '../kernel/errors';
-import type { ColumnType } from './columns';
+import { typeLabel, type ColumnType } from './columns';
 import type { NamedColumn } from './read-model';
 import { shapeOf } from './shape';
 
@@ -54,6 +54,8 @@ export const canonicalJson = (value: unknown): unknown => {
 
 type Canonize = (value: unknown, type: ColumnType) => unknown;
 
+const UUID = /^[\\da-f]{8}(-[\\da-f]{4}){3}-[\\da-f]{12}$/i;
+
 const canonicalDecimal: Canonize = (value, type) => {
   if (!(value instanceof Decimal) || type.kind !== 'decimal') {
     return undefined;
@@ -61,6 +63,14 @@ const canonicalDecimal: Canonize = (value, type) => {
   const scaled = value.withScale(type.scale);
   const magnitude = scaled.unscaled < 0n ? -scaled.unscaled : scaled.unscaled;
   return magnitude < 10n ** BigInt(type.precision) ? scaled : undefined;
+};
+
+const canonicalArray: Canonize = (value, type) => {
+  if (!Array.isArray(value) || type.kind !== 'array') {
+    return undefined;
+  }
+  const elements = value.map((element: unknown) => CANONICAL[type.of.kind](element, type.of));
+  return elements.includes(undefined) ? undefined : Object.freeze(elements);
 };
 
 /** The value as it will be read back from any store, or `undefined` if it does not fit the type. */
@@ -74,7 +84,9 @@ const CANONICAL: Readonly<Record<ColumnType['kind'], Canonize>> = {
   boolean: (value) => (typeof value === 'boolean' ? value : undefined),
   timestamp: (value) => (value instanceof Date && value.getTime() >= FIRST_INSTANT && value.getTime() <= LAST_INSTANT ? new Date(value.getTime()) : undefined),
   json: (value) => (value === undefined ? undefined : canonicalJson(value)),
+  uuid: (value) => (typeof value === 'string' && UUID.test(value) ? value.toLowerCase() : undefined),
   decimal: canonicalDecimal,
+  array: canonicalArray,
 };
 
 const shown = (value: unknown): string => {
@@ -116,12 +128,13 @@ export const canonicalOf = (column: NamedColumn): ((value: unknown) => unknown) 
   };
 };
 
-export const typeLabel = (type: ColumnType): string => (type.kind === 'decimal' ? `decimal(${String(type.precision)}, ${String(type.scale)})` : type.kind);
-
 /** Whether a key column can hold the value that a record key says; always in its one canonical form. */
 export const isKeyOf = (type: ColumnType, key: string): boolean => {
   if (type.kind === 'text') {
     return isStorableText(key);
+  }
+  if (type.kind === 'uuid') {
+    return CANONICAL.uuid(key, type) === key;
   }
   if (!/^(0|-?[1-9]\d{0,18})$/.test(key)) {
     return false;

@@ -61,11 +61,14 @@ export class ReplayCoordinator {
     await this.reconcile();
     await this.dropRetired(); // what could not be dropped is tried again, and not the fault of this replay
     const topics = [...new Set(projections.flatMap((wanted) => requireDefinition(c.definitions, wanted).topics))];
+    const generations = await c.catalog.list();
+    const known = generations.filter(({ status }) => status === 'active').map(async ({ id }) => [id, await c.catalog.checkpoints(id)] as const);
     const members = preflight({
       projections,
       again,
       definitions: c.definitions,
-      generations: await c.catalog.list(),
+      generations,
+      partitions: new Map(await Promise.all(known)),
       workers: await c.catalog.liveWorkers(c.options.liveWithinMs),
       heads: await c.log.heads(topics),
       stores: new Map([...c.switches.keys()].map((kind) => [kind, storeOf(c, kind).viewSchema])),

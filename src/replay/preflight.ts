@@ -1,8 +1,9 @@
 import { RefoldError } from '../kernel/errors';
 import type { PartitionHead } from '../events/event-log';
-import { partitionId } from '../events/position';
+import { partitionId, type TopicPartition } from '../events/position';
 import type { ProjectionDefinition } from '../projections/definition';
 import { generationLabel, type Generation, type StoreKind, type WorkerAnnouncement } from '../projections/generations';
+import { isMovedByGrowth, partitionsWithout } from '../projections/partition-decisions';
 import { pauseText } from '../projections/pauses';
 import type { ReplayMember } from './replay';
 
@@ -18,6 +19,8 @@ export interface PreflightFacts {
   readonly generations: readonly Generation[];
   readonly workers: readonly WorkerAnnouncement[];
   readonly heads: readonly PartitionHead[];
+  /** The partitions that each generation knows. */
+  readonly partitions: ReadonlyMap<number, readonly TopicPartition[]>;
   /** Stores in which views can be switched, in the order in which they switch, with the schema of their views as configured now. */
   readonly stores: ReadonlyMap<StoreKind, string>;
   readonly again: boolean;
@@ -66,6 +69,16 @@ const requireCompleteLog = (topics: readonly string[], heads: readonly Partition
   }
 };
 
+/** A replay of what nobody has accepted would mix the order of keys that have moved. @throws RefoldError `partitions.not-accepted` */
+const requireAccepted = (active: Generation, partitions: readonly TopicPartition[], heads: readonly PartitionHead[]): void => {
+  const there = heads.filter(({ topic }) => active.topics.includes(topic));
+  const added = isMovedByGrowth(active) ? partitionsWithout(partitions, there) : [];
+  if (added.length > 0) {
+    const facts = { generation: generationLabel(active), topic: added[0]!.topic, added: added.map(partitionId) };
+    throw new RefoldError('partitions.not-accepted', `${generationLabel(active)} waits for the partitions of its topic to be accepted`, { facts });
+  }
+};
+
 /** A view is switched where readers know it: one in another schema would be another view, and the old one would stand still. */
 const requireViewSchema = (active: Generation, configured: string): void => {
   if (active.viewSchema !== configured) {
@@ -92,6 +105,7 @@ const planMember = (f: PreflightFacts, definition: ProjectionDefinition, store: 
     throw new RefoldError('replay.not-behind', `${generationLabel(active)} is active already`, { facts: { projection: name, store, version } });
   }
   requireGoing([active]);
+  requireAccepted(active, f.partitions.get(active.id) ?? [], f.heads);
   if (!folds(f.workers, name, version, definition.hash)) {
     const facts = { projection: name, version, definitionHash: definition.hash.slice(0, 12), workers: f.workers.map(({ worker }) => worker) };
     throw new RefoldError('replay.no-worker', `no live worker can fold ${name} v${String(version)}`, { facts });
@@ -104,7 +118,7 @@ const planMember = (f: PreflightFacts, definition: ProjectionDefinition, store: 
 /**
  * Checks everything that can be checked before anything is made; answers the members of the replay.
  * @throws RefoldError `config.invalid`, `projection.unknown`, `projection.not-active`, `replay.candidate-exists`,
- *   `projection.paused`, `replay.not-behind`, `replay.no-worker`, `replay.log-incomplete`
+ *   `projection.paused`, `partitions.not-accepted`, `replay.not-behind`, `replay.no-worker`, `replay.log-incomplete`
  */
 export const preflight = (f: PreflightFacts): readonly Omit<ReplayMember, 'toId'>[] => {
   const names = f.projections.map(({ name }) => name);

@@ -9,6 +9,7 @@ import {
   type CommandBus,
   On,
   Projection,
+  array,
   count,
   decimal,
   defineApp,
@@ -241,6 +242,14 @@ dec.decide(Other, () => []);
 dec.decide(ShipOrder, async () => []);
 // @ts-expect-error
 dec.evolve(OrderShipped, () => ({ status: 'lost' }));
+// @ts-expect-error
+readModel('arrays', { k: array(text()).key() });
+// @ts-expect-error
+readModel('arrays', { k: text().key(), a: array(text()).nullable() });
+// @ts-expect-error
+readModel('arrays', { k: text().key(), a: array(text().nullable()) });
+// @ts-expect-error
+readModel('arrays', { k: text().key(), a: array(array(text())) });
 declare const bus: CommandBus;
 // @ts-expect-error
 const answered: Promise<string> = bus.execute(new PlaceOrder('', '', d));

@@ -17,7 +17,7 @@ import type {
 } from '../../src/index';
 import { EventType, projection } from '../../src/index';
 import { everythingSchema, type EverythingFields } from '../support/avsc/everything.schema';
-import type { everyColumn, orderSummaryV2 } from './sample';
+import type { everyColumn, orderSummaryV2, withArrays } from './sample';
 import { OrderPlaced, OrderShipped, PlaceOrder, ShipOrder, customerHourly, orderSummary, type Connected, type OrderErased } from './sample';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -49,6 +49,7 @@ is<Equal<Contribution<typeof customerHourly>['measures']['orders'], number | big
 is<Equal<Contribution<typeof customerHourly>['measures']['largest'], Decimal>>();
 is<Equal<Outcome<typeof orderSummary>, Row<typeof orderSummary> | undefined>>();
 is<Equal<Row<typeof everyColumn>, { readonly k: bigint; readonly i: number; readonly b: boolean; readonly j: { a: 1 }; readonly n: Date | null }>>();
+is<Equal<Row<typeof withArrays>, { readonly id: string; readonly tags: readonly ('a' | 'b')[]; readonly prices: readonly Decimal[] }>>();
 is<Equal<FromAvro<{ type: 'record'; fields: [{ name: 'a'; type: ['null', { type: 'array'; items: 'long' }] }] }>, { readonly a: readonly bigint[] | null }>>();
 is<Equal<FromAvro<{ type: 'bytes'; logicalType: 'decimal'; precision: 4; scale: 2 }>, Decimal>>();
 is<Equal<typeof orderSummaryV2, ProjectionValue<typeof orderSummary, OrderPlaced | OrderShipped | OrderErased>>>();

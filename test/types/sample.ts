@@ -9,6 +9,7 @@ import {
   type Decision,
   On,
   Projection,
+  array,
   bigint,
   boolean,
   count,
@@ -23,6 +24,7 @@ import {
   sum,
   text,
   timestamp,
+  uuid,
   tumbling,
   windowEnd,
   windowStart,
@@ -154,6 +156,8 @@ export const app = () =>
 export type Connected = ReturnType<typeof app> extends App<infer P extends readonly AnyProjection[]> ? ConnectedApp<P> : never;
 
 export const everyColumn = readModel('every', { k: bigint().key(), i: integer(), b: boolean(), j: json<{ a: 1 }>(), n: timestamp().nullable() });
+
+export const withArrays = readModel('with_arrays', { id: uuid().key(), tags: array(text<'a' | 'b'>()), prices: array(decimal(12, 2)) });
 
 // ---- write side
 

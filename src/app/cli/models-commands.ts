@@ -1,8 +1,9 @@
 import { Argument, InvalidArgumentError, type Command } from 'commander';
 import type { ModelIndex } from '../../projections/adapters/postgres/indexes';
+import { cleanModels } from '../cleaning';
 import { OPERATOR, TOKENS } from '../container';
 import type { Action, Flags, OfflineAction } from './session';
-import { table, timeText } from './text';
+import { grouped, table, timeText } from './text';
 
 const columnList = (text: string): readonly string[] => {
   const columns = text.split(',').map((name) => name.trim());
@@ -42,13 +43,24 @@ export const indexListAction: Action = {
   },
 };
 
+/** `refold models clean`. */
+export const cleanAction = (model: string | undefined): Action => ({
+  work: async ({ connected }) => {
+    const cleaned = await cleanModels(connected.container, model);
+    const rows = cleaned.map(({ generation, removed }) => [generation, grouped(removed)]);
+    return { json: { cleaned }, text: rows.length === 0 ? 'no store keeps deleted rows' : table(['GENERATION', 'DELETED ROWS REMOVED'], rows) };
+  },
+});
+
 /** `refold models …`. */
 export const addModelCommands = (program: Command, perform: (flags: Flags, action: Action | OfflineAction) => Promise<void>): void => {
-  const index = program
-    .command('models')
-    .description('the tables of read models in Postgres')
-    .command('index')
-    .description('indexes beside those that the models declare');
+  const models = program.command('models').description('the tables of read models');
+  models
+    .command('clean')
+    .description('remove what deleted rows leave behind in ClickHouse, while workers go on; it rewrites parts of the tables')
+    .argument('[model]', 'name of the read model; all if not given')
+    .action((model: string | undefined, _: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), cleanAction(model)));
+  const index = models.command('index').description('indexes beside those that the models declare, in Postgres');
   index
     .command('add')
     .description('index columns of a read model without a replay, while it is read and written; later generations get it too')

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import {
   parkedDiscardAction,
   parkedListAction,
@@ -8,16 +8,9 @@ import {
   type ParkedFlags,
   type ShowFlags,
 } from './parked-commands';
+import { instant } from './instant';
 import type { Action, Flags } from './session';
 import { wholeNumber } from './whole-number';
-
-const instant = (text: string): number => {
-  const ms = Date.parse(text);
-  if (!/^\d{4}-\d\d-\d\d/.test(text) || Number.isNaN(ms)) {
-    throw new InvalidArgumentError('It has to be a time like 2026-01-31 or 2026-01-31T12:00:00Z.');
-  }
-  return ms;
-};
 
 /** What is meant; `key` makes the key mandatory. */
 const filtered = (command: Command, key: 'optional' | 'mandatory' = 'optional'): Command =>

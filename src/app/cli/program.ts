@@ -3,9 +3,10 @@ import { brokersOf } from '../services/services';
 import { duration } from './duration-argument';
 import { addErrataCommands } from './errata-program';
 import { addLagCommands, portNumber } from './lag-program';
-import { migrateAction } from './migrate-command';
+import { addMigrateCommand } from './migrate-command';
 import { addParkedCommands } from './parked-program';
 import { addPauseCommands } from './pause-commands';
+import { addPartitionCommands } from './partitions-commands';
 import { projectionsListAction } from './projections-command';
 import { addModelCommands } from './models-commands';
 import { addReactorCommands } from './reactors-commands';
@@ -128,10 +129,7 @@ const addCommands = (program: Command, perform: Perform): void => {
     )
     .option('--health-host <address>', 'address to listen on; 127.0.0.1 if not given. There is no authentication')
     .action((flags: RunFlags, command: Command) => perform(command.optsWithGlobals<Flags>(), runAction(flags)));
-  program
-    .command('migrate')
-    .description('create or upgrade the control schema, create topics, register schemas')
-    .action((_: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), migrateAction));
+  addMigrateCommand(program, perform);
   const projections = program.command('projections').description('the projections of the application and their generations');
   addPauseCommands(projections, 'projection', perform);
   projections
@@ -144,6 +142,7 @@ const addCommands = (program: Command, perform: Perform): void => {
   addReplayCommands(program, perform);
   addErrataCommands(program, perform);
   addParkedCommands(program, perform);
+  addPartitionCommands(program, perform);
   addReactorCommands(program, perform);
   addLagCommands(program, perform);
 };

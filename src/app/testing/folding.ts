@@ -5,6 +5,7 @@ import { RefoldError } from '../../kernel/errors';
 import type { ProjectionDefinition } from '../../projections/definition';
 import { decodeBatches } from '../../projections/engine/decoded';
 import { foldBatches, standingsAfter, touchedKeys, type FoldResult, type Standing } from '../../projections/engine/fold';
+import { NOTHING_DECIDED } from '../../projections/partition-decisions';
 import type { BatchCommit } from '../../projections/read-model-store';
 import type { GivenEvents } from './given-events';
 import type { Build } from './test-stores';
@@ -104,7 +105,7 @@ export class Folding {
 
   async #folded(portions: readonly Portion[]): Promise<FoldResult> {
     const batches = await Promise.all(portions.map(({ records, ...from }) => this.#given.log.read(from, { maxRecords: records })));
-    const decodings = await decodeBatches(batches, this.#decoder, { decisions: [], errata: NO_ERRATA });
+    const decodings = await decodeBatches(batches, this.#decoder, { decisions: [], errata: NO_ERRATA, folding: NOTHING_DECIDED });
     const decoded = decodings.map((decoding) => decoding.decoded);
     const loaded = await this.#build.opened.load(touchedKeys(this.#definition, decoded));
     const result = foldBatches(this.#definition, this.#build.generation.storage, decoded, this.#standings, loaded);

@@ -4,7 +4,7 @@ import { identifier } from './quote';
 import { ONE_SERVER, consistentReads, consistentWrites, type Topology } from './topology';
 
 /** A cell of a row as JSON carries it; 64-bit and larger integers as text, so that they keep their digits. */
-export type Cell = string | number | boolean | null;
+export type Cell = string | number | boolean | null | readonly Cell[];
 export type CellRow = readonly Cell[];
 
 export type Parameters = Readonly<Record<string, string | number | readonly string[]>>;

@@ -4,6 +4,7 @@ import type { RefoldError } from '../../kernel/errors';
 import type { LogBatch, LogRecord } from '../../events/event-log';
 import type { DecodedEvent, EventDecoder } from '../../events/event-serde';
 import type { TopicPartition } from '../../events/position';
+import type { FoldDecisions } from '../partition-decisions';
 import type { Decision } from '../read-model-store';
 import { stopsPartition } from './failures';
 
@@ -28,6 +29,7 @@ export interface DecodedRecord {
 export interface Rulings {
   readonly decisions: readonly Decision[];
   readonly errata: ErrataOverlay;
+  readonly folding: FoldDecisions;
 }
 
 /** An error at one offset: everything before it is good, nothing from it on has been folded. */

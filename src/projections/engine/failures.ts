@@ -26,7 +26,7 @@ export const isRetryable = (error: unknown): boolean => {
   return false;
 };
 
-/** As it is kept with what is parked. */
+/** As it is kept with what is parked or stopped. */
 export const causeOf = (error: unknown): ParkingCause =>
   isRefoldError(error)
     ? { code: error.code, message: error.message, remedy: error.remedy }

@@ -4,6 +4,7 @@ import { NO_COUNTS, type Counters, type Storage } from '../generations';
 import type { Advance, BatchCommit, StampedRow } from '../read-model-store';
 import type { DecodedBatch, DecodedRecord, Failure } from './decoded';
 import type { Fold } from './fold-step';
+import { decidedStreamTime, NOTHING_DECIDED, type FoldDecisions, type StreamTimeFrom } from '../partition-decisions';
 import { isKeyOf } from '../values';
 import { MergeFold } from './merge-fold';
 import { Parking, PARK_ALL, type BatchParking, type Fates } from './parking';
@@ -48,15 +49,19 @@ const advanceOf = (batch: DecodedBatch, next: number, epoch: number, { counts, s
 
 const laterOf = (a: number | undefined, b: number | undefined): number | undefined => (a === undefined || b === undefined ? (a ?? b) : Math.max(a, b));
 
+const NO_TIMES: readonly StreamTimeFrom[] = [];
+
 const foldPartition = (
   fold: Fold,
   batch: DecodedBatch,
   standing: Standing,
   fates: Fates,
+  times: readonly StreamTimeFrom[],
 ): { readonly advance: Advance; readonly failure: Failure | undefined } => {
   const { topic, partition } = batch;
   const tally: Tally = { counts: { ...NO_COUNTS }, streamTime: standing.streamTime, last: undefined };
   for (const record of batch.records) {
+    tally.streamTime = laterOf(tally.streamTime, decidedStreamTime(times, record.offset));
     const streamTime = laterOf(tally.streamTime, record.time);
     try {
       const place = { topic, partition, offset: record.offset, streamTime: streamTime ?? Number.NEGATIVE_INFINITY };
@@ -69,6 +74,7 @@ const foldPartition = (
     tally.streamTime = streamTime;
     tally.last = record;
   }
+  tally.streamTime = laterOf(tally.streamTime, decidedStreamTime(times, batch.next));
   return { advance: advanceOf(batch, batch.next, standing.epoch, tally), failure: undefined };
 };
 
@@ -96,8 +102,8 @@ export const touchedKeys = (
 };
 
 /** The way in which a projection is folded. */
-export const foldOf = (definition: ProjectionDefinition, storage: Storage, find: FindRow, isNew?: (id: string) => boolean): Fold =>
-  storage === 'rows' ? new RowFold(definition, find) : new MergeFold(definition, storage, isNew);
+export const foldOf = (definition: ProjectionDefinition, storage: Storage, find: FindRow, decided: FoldDecisions, isNew?: (id: string) => boolean): Fold =>
+  storage === 'rows' ? new RowFold(definition, find, decided) : new MergeFold(definition, storage, isNew);
 
 const stopping = (batch: DecodedBatch): BatchParking => new Parking({ ...PARK_ALL, failures: 'stop' }).batch(batch, 0);
 
@@ -113,8 +119,12 @@ export const foldOn = (
   batches: readonly DecodedBatch[],
   standings: ReadonlyMap<PartitionId, Standing>,
   fatesOf: (batch: DecodedBatch, i: number) => Fates,
+  { streamTimes }: FoldDecisions,
 ): Folded => {
-  const results = batches.map((batch, i) => foldPartition(fold, batch, standings.get(partitionId(batch))!, fatesOf(batch, i)));
+  const results = batches.map((batch, i) => {
+    const id = partitionId(batch);
+    return foldPartition(fold, batch, standings.get(id)!, fatesOf(batch, i), streamTimes.get(id) ?? NO_TIMES);
+  });
   return {
     advances: results.map(({ advance }) => advance).filter(({ from, next }) => next > from),
     failures: results.flatMap(({ failure }) => failure ?? []),
@@ -133,9 +143,10 @@ export const foldBatches = (
   standings: ReadonlyMap<PartitionId, Standing>,
   loaded: ReadonlyMap<string, StampedRow>,
   parkingOf: (batch: DecodedBatch) => BatchParking = stopping,
+  decided: FoldDecisions = NOTHING_DECIDED,
 ): FoldResult => {
-  const fold = foldOf(definition, storage, foundIn(loaded));
+  const fold = foldOf(definition, storage, foundIn(loaded), decided);
   const parkings = batches.map(parkingOf);
-  const { advances, failures } = foldOn(fold, batches, standings, (_, i) => parkings[i]!);
+  const { advances, failures } = foldOn(fold, batches, standings, (_, i) => parkings[i]!, decided);
   return { commit: { advances, ...fold.writes(), parked: parkings.flatMap(({ parked }) => parked) }, failures };
 };

@@ -69,7 +69,7 @@ export class Gathering {
       this.#hits += found === undefined ? 0 : 1; // each key is asked for once
       return found;
     };
-    this.#fold = foldOf(definition, storage, find, (id) => claim.rows.find(id) === null);
+    this.#fold = foldOf(definition, storage, find, claim.rulings.folding, (id) => claim.rows.find(id) === null);
   }
 
   /** As read, to be folded by small steps if the commit is refused. */
@@ -89,7 +89,7 @@ export class Gathering {
       this.#fold.learn(needed, await store.load(needed));
     }
     const loaded = ticks();
-    const { advances, failures } = foldOn(this.#fold, decoded, this.#standings, (batch) => this.claim.parking.unparked(batch));
+    const { advances, failures } = foldOn(this.#fold, decoded, this.#standings, (batch) => this.claim.parking.unparked(batch), this.claim.rulings.folding);
     this.#batches.push(...raw);
     for (const advance of advances) {
       const id = partitionId(advance);

@@ -35,14 +35,14 @@ export const decode = async (
 export const loadAndFold = async (
   { definition, generation, clock }: Pick<RunnerParts, 'definition' | 'generation' | 'clock'>,
   store: GenerationStore,
-  { parking, standings }: Claim,
+  { parking, standings, rulings }: Claim,
   batches: readonly DecodedBatch[],
 ): Promise<MeasuredFold> => {
   const [startedAt, began] = [clock.now(), ticks()];
   const keys = touchedKeys(definition, batches);
   const rows = await store.load(keys);
   const loaded = ticks();
-  const folded = foldBatches(definition, generation.storage, batches, standings, rows, (batch) => parking.batch(batch, startedAt));
+  const folded = foldBatches(definition, generation.storage, batches, standings, rows, (batch) => parking.batch(batch, startedAt), rulings.folding);
   const figures = {
     startedAt,
     oldestAt: oldestOf(folded.commit.advances, batches),

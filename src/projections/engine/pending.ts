@@ -32,6 +32,9 @@ export class Pending {
   readonly #waiting = new Map<PartitionId, Waiting>();
   #holds: ReadonlyMap<PartitionId, number> = new Map();
 
+  /** @param limits offsets beyond which nothing is folded while the claim lasts */
+  constructor(private readonly limits: ReadonlyMap<PartitionId, number> = new Map()) {}
+
   get size(): number {
     return this.#waiting.size;
   }
@@ -58,14 +61,22 @@ export class Pending {
     }
   }
 
-  /** What may be folded as far as is known: everything up to the holds. */
+  /** Whether a partition can go on only beyond its limit. */
+  get isAtLimit(): boolean {
+    return [...this.#waiting].some(([id, { batch }]) => batch.from >= this.#limit(id));
+  }
+
+  /** What may be folded as far as is known: everything up to the holds and limits. */
   ready(): readonly DecodedBatch[] {
-    return this.#cut((batch) => this.#holds.get(partitionId(batch)) ?? batch.next);
+    return this.#cut((batch) => Math.min(this.#holds.get(partitionId(batch)) ?? batch.next, this.#limit(partitionId(batch))));
   }
 
   /** One offset of every partition that stands at its hold: to ask, by trying, whether it was lifted. */
   probe(): readonly DecodedBatch[] {
-    return this.#cut((batch) => (batch.from >= (this.#holds.get(partitionId(batch)) ?? Infinity) ? batch.from + 1 : batch.from));
+    return this.#cut((batch) => {
+      const isHeld = batch.from >= (this.#holds.get(partitionId(batch)) ?? Infinity);
+      return Math.min(isHeld ? batch.from + 1 : batch.from, this.#limit(partitionId(batch)));
+    });
   }
 
   held(holds: ReadonlyMap<PartitionId, number>): void {
@@ -114,6 +125,10 @@ export class Pending {
 
   clear(): void {
     this.#waiting.clear();
+  }
+
+  #limit(id: PartitionId): number {
+    return this.limits.get(id) ?? Infinity;
   }
 
   #cut(at: (batch: DecodedBatch) => number): readonly DecodedBatch[] {

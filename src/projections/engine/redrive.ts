@@ -1,13 +1,15 @@
 import { RefoldError, isRefoldError } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/retry';
-import type { TopicPartition } from '../../events/position';
+import { partitionId, type TopicPartition } from '../../events/position';
 import { generationLabel, NO_COUNTS, type Checkpoint, type Counters } from '../generations';
-import type { ParkedEvent, ParkingCause, SequenceName } from '../parking';
+import type { ParkedEvent, ParkedSequence, ParkingCause, SequenceName } from '../parking';
 import type { BatchCommit, CommitResult, GenerationStore } from '../read-model-store';
+import type { FoldDecisions } from '../partition-decisions';
 import { rulingsOf, settle } from './claim';
 import { decodeRecord, type DecodedRecord } from './decoded';
 import { foundIn } from './row-fold';
 import { foldOf, touchedKeys } from './fold';
+import { parkedBefore } from './followers';
 import { causeOf } from './failures';
 import type { RunnerParts } from './runner-parts';
 
@@ -75,12 +77,13 @@ const tryEvents = async (
   checkpoint: Checkpoint,
   name: SequenceName,
   events: readonly ParkedEvent[],
+  decided: FoldDecisions,
 ): Promise<Tried> => {
   const { definition, generation } = parts;
   const { topic, partition } = checkpoint;
   const { records, cause: undecoded } = await decodeAll(parts, events);
   const loaded = await store.load(touchedKeys(definition, [{ topic, partition, from: 0, next: 0, records }]));
-  const fold = foldOf(definition, generation.storage, foundIn(loaded));
+  const fold = foldOf(definition, generation.storage, foundIn(loaded), decided);
   const counts: Record<keyof Counters, number> = { ...NO_COUNTS };
   const folded: number[] = [];
   let cause = undecoded;
@@ -111,8 +114,9 @@ const commitFirst = async (
   checkpoint: Checkpoint,
   name: SequenceName,
   events: readonly ParkedEvent[],
+  decided: FoldDecisions,
 ): Promise<Tried & { readonly result: CommitResult }> => {
-  const tried = await tryEvents(parts, store, checkpoint, name, events);
+  const tried = await tryEvents(parts, store, checkpoint, name, events, decided);
   try {
     return { ...tried, result: await store.commit(tried.commit) };
   } catch (error) {
@@ -120,11 +124,17 @@ const commitFirst = async (
       throw error;
     }
     if (tried.folded > 1) {
-      return commitFirst(parts, store, checkpoint, name, events.slice(0, Math.ceil(tried.folded / 2)));
+      return commitFirst(parts, store, checkpoint, name, events.slice(0, Math.ceil(tried.folded / 2)), decided);
     }
     const failure = refused(checkpoint, name, error);
     return { ...failure, result: await store.commit(failure.commit) };
   }
+};
+
+/** Its key has moved from a partition where it is parked too. */
+const waitsFor = ({ topic, partition }: ParkedSequence): ParkingCause => {
+  const where = partitionId({ topic, partition });
+  return { code: '', message: `earlier events of the key are parked in ${where}`, remedy: 'Redrive or discard those first.' };
 };
 
 /** Claims the partition, which fences its worker, and folds at exactly its position. */
@@ -139,7 +149,14 @@ const step = async (parts: RedriveParts, name: SequenceName): Promise<Step> => {
   if (claimed === undefined) {
     return { status: 'nothing' };
   }
-  const checkpoint = await settle(parts, store, claimed, await rulingsOf(parts, generation, store, [claimed]));
+  const rulings = await rulingsOf(parts, generation, store, [claimed]);
+  const sequences = await store.parkedSequences(rulings.folding.barriers.length === 0 ? [] : await store.checkpoints());
+  const own = sequences.find((one) => one.sequence === name.sequence && partitionId(one) === partitionId(name));
+  const before = own && parkedBefore(own, sequences, rulings.folding);
+  if (before !== undefined) {
+    return { status: 'done', folded: 0, cause: waitsFor(before) };
+  }
+  const checkpoint = await settle(parts, store, claimed, rulings);
   const events = await store.parkedEvents(name, CHUNK);
   if (events.length === 0) {
     return { status: 'nothing' };
@@ -147,8 +164,14 @@ const step = async (parts: RedriveParts, name: SequenceName): Promise<Step> => {
   if (checkpoint.holdAt !== undefined) {
     return { status: 'again' }; // both sides are being compared or switched at this position
   }
-  const { result, folded, cause } = await commitFirst(parts, store, checkpoint, name, events);
-  return result.status === 'committed' ? { status: 'done', folded, cause } : { status: 'again' };
+  const { result, folded, cause } = await commitFirst(parts, store, checkpoint, name, events, rulings.folding);
+  if (result.status !== 'committed') {
+    return { status: 'again' };
+  }
+  if (rulings.folding.barriers.length > 0) {
+    await store.claim(await store.checkpoints(), undefined); // whoever has the key parked in another partition looks again at what is parked here
+  }
+  return { status: 'done', folded, cause };
 };
 
 /**

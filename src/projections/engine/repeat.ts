@@ -37,6 +37,6 @@ export const repeatBatch = async (
   const decoded = (await decodeBatches([batch], decoder, rulings)).map((one) => one.decoded);
   const standings = new Map([[partitionId(checkpoint), checkpoint]]);
   const loaded = await store.load(touchedKeys(definition, decoded));
-  const { commit } = foldBatches(definition, generation.storage, decoded, standings, loaded, (one) => parking.batch(one, 0));
+  const { commit } = foldBatches(definition, generation.storage, decoded, standings, loaded, (one) => parking.batch(one, 0), rulings.folding);
   return (await store.commit(commit)).status === 'committed' ? commit.advances[0] : undefined;
 };

@@ -10,6 +10,8 @@ const SAMPLE = 64;
 /** How many layers there may be: a look-up asks each. */
 const LAYERS = 6;
 
+const sizeOf = (value: unknown): number => (typeof value === 'string' ? 2 * value.length : typeof value === 'object' && value !== null ? 256 : 16);
+
 /** What one or more commits wrote; `null`: there is no row any more. */
 interface Layer {
   readonly rows: Map<string, StampedRow | null>;
@@ -40,7 +42,7 @@ export class RowCache {
     private readonly options: { readonly maxBytes: number; readonly isComplete: boolean },
   ) {
     this.#key = columns.find(({ role }) => role === 'key')?.name ?? '';
-    this.#sized = columns.filter(({ type }) => type.kind === 'text' || type.kind === 'json').map(({ name }) => name);
+    this.#sized = columns.filter(({ type }) => type.kind === 'text' || type.kind === 'json' || type.kind === 'array').map(({ name }) => name);
     this.#fixedBytes = 250 + 16 * columns.length;
     this.#forgotten = options.isComplete ? new SeenKeys() : undefined;
   }
@@ -115,7 +117,7 @@ export class RowCache {
     let bytes = this.#fixedBytes;
     for (const name of this.#sized) {
       const value = row[name];
-      bytes += typeof value === 'string' ? 2 * value.length : 256;
+      bytes += Array.isArray(value) ? value.reduce<number>((sum, element) => sum + sizeOf(element), 64) : sizeOf(value);
     }
     return bytes;
   }

@@ -1,8 +1,11 @@
 import { RefoldError } from '../../kernel/errors';
 import type { DecodedEvent } from '../../events/event-serde';
 import type { ProjectionDefinition } from '../definition';
-import type { Deletion, StampedRow, Upsert } from '../read-model-store';
-import { canonicalRows, isKeyOf, keyText, typeLabel } from '../values';
+import type { TopicPartition } from '../../events/position';
+import type { Deletion, Stamp, StampedRow, Upsert } from '../read-model-store';
+import { typeLabel } from '../columns';
+import { mayHaveMoved, type FoldDecisions } from '../partition-decisions';
+import { canonicalRows, isKeyOf, keyText } from '../values';
 import type { DecodedRecord } from './decoded';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
 import { HandledEvent, errorAtEvent, handlerOf } from './handling';
@@ -25,15 +28,17 @@ interface Entry {
   topic: string;
   partition: number;
   offset: number;
-  /** Whether there was a row before. */
-  readonly isStored: boolean;
+  /** Of the row that there was before, if there was one. */
+  readonly stored: Stamp | undefined;
   isChanged: boolean;
 }
 
 const entryOf = (found: StampedRow | null | undefined): Entry =>
   found
-    ? { row: found.row, topic: found.stamp.topic, partition: found.stamp.partition, offset: found.stamp.offset, isStored: true, isChanged: false }
-    : { row: undefined, topic: '', partition: -1, offset: -1, isStored: false, isChanged: false };
+    ? { row: found.row, topic: found.stamp.topic, partition: found.stamp.partition, offset: found.stamp.offset, stored: found.stamp, isChanged: false }
+    : { row: undefined, topic: '', partition: -1, offset: -1, stored: undefined, isChanged: false };
+
+const isOf = (entry: Entry, { topic, partition }: TopicPartition): boolean => entry.partition === partition && entry.topic === topic;
 
 /** Folds events into the row of their key: any fold is allowed, because a key lives in one partition. */
 export class RowFold implements Fold {
@@ -43,7 +48,11 @@ export class RowFold implements Fold {
   readonly #keyColumn: string;
   readonly #canonical: (row: object) => Values;
 
-  constructor(definition: ProjectionDefinition, find: FindRow) {
+  constructor(
+    definition: ProjectionDefinition,
+    find: FindRow,
+    private readonly decided: FoldDecisions,
+  ) {
     this.#definition = definition;
     this.#find = find;
     this.#keyColumn = definition.model.keys[0]!.name;
@@ -68,11 +77,13 @@ export class RowFold implements Fold {
   writes(): FoldWrites {
     const upserts: Upsert[] = [];
     const deletes: Deletion[] = [];
-    for (const [key, { row, topic, partition, offset, isStored, isChanged }] of this.#entries) {
+    for (const [key, entry] of this.#entries) {
+      const { row, topic, partition, offset, stored, isChanged } = entry;
+      const stamp = { topic, partition, offset };
       if (isChanged && row !== undefined) {
-        upserts.push({ row, stamp: { topic, partition, offset }, isStored });
-      } else if (isChanged && isStored) {
-        deletes.push({ key, stamp: { topic, partition, offset } });
+        upserts.push({ row, stamp, isStored: stored !== undefined, movedFrom: stored && !isOf(entry, stored) ? stored : undefined });
+      } else if (isChanged && stored !== undefined) {
+        deletes.push({ key, stamp });
       }
     }
     return { upserts, deletes, merges: [], late: [] };
@@ -110,7 +121,7 @@ export class RowFold implements Fold {
     const entry = this.#entry(event.key);
     if (entry.offset < 0) {
       this.#requireKey(event.key);
-    } else if (entry.partition !== partition || entry.topic !== topic) {
+    } else if (!isOf(entry, place) && !mayHaveMoved(this.decided, { topic: entry.topic, partition: entry.partition, offset: entry.offset }, place)) {
       throw new RefoldError('key.moved', `the row of key ${event.key} was built from ${entry.topic}/${String(entry.partition)}`);
     }
     if (entry.row === undefined && missing === 'skip') {

@@ -6,18 +6,16 @@ import { generationFacts, generationLabel, type Generation } from '../generation
 import type { GenerationStore } from '../read-model-store';
 import { Ahead } from './ahead';
 import { figuresOf, type CommitTime } from './batch-figures';
-import { takeClaim, type Claim } from './claim';
-import type { Decoding, Failure } from './decoded';
+import { isPlain, takeClaim, type Claim } from './claim';
+import type { Failure } from './decoded';
 import { standingsAfter } from './fold';
 import type { ParkedEvent } from '../parking';
 import { assertSameDefinition } from './same-definition';
 import { GroupOffsets } from './group-offsets';
 import { decode, loadAndFold } from './load-and-fold';
+import { batchSizeOf, isSlowed, pauseMsAfter } from './pace';
 import { SmallSteps } from './small-steps';
 import { RUNNER_DEFAULTS, type MeasuredFold, type RunnerOptions, type RunnerParts } from './runner-parts';
-
-/** While a generation is slowed down it never sleeps longer than this after a batch, so that holds are obeyed in time. */
-const LONGEST_THROTTLE_MS = 200;
 
 /** Records that are decoded and folded at once; what was decoded is forgotten right afterwards. */
 const CHUNK = 1_000;
@@ -106,13 +104,14 @@ export class Runner {
     const { holdRetryMs, waitMs } = this.#options;
     const ahead = this.#ahead!;
     const started = clock.now();
+    await this.#passGate(subscription);
     const except = this.#claim?.pending.partitions() ?? new Set<PartitionId>(); // they wait at a hold: their queues hold what follows
     const wait = except.size > 0 ? holdRetryMs : (ahead.patience(started) ?? waitMs);
     const signal = ahead.landed === undefined ? this.#abort.signal : AbortSignal.any([this.#abort.signal, ahead.landed]);
-    const { assignment, batches } = await subscription.poll({ maxRecords: this.#chunk(), waitMs: wait, signal, except });
+    const { assignment, batches } = await subscription.poll({ maxRecords: Math.min(CHUNK, this.#batchSize()), waitMs: wait, signal, except });
     const claimed = this.#claim?.assignment === assignment.number ? this.#claim : undefined;
     const decodings = claimed === undefined ? [] : await decode(this.#parts, claimed, batches);
-    if (claimed !== undefined && this.#isPlain(claimed, decodings)) {
+    if (claimed !== undefined && isPlain(claimed, decodings) && !isSlowed(this.#options, this.#generation.status)) {
       await ahead.gather(claimed, batches, decodings, started);
     } else if (decodings.length === 0 && except.size === 0) {
       await ahead.proceed();
@@ -125,22 +124,23 @@ export class Runner {
     }
   }
 
-  /** Whether nothing waits or fails, and nobody slows it down. */
-  #isPlain({ pending }: Claim, decodings: readonly Decoding[]): boolean {
-    const isSlowed = this.#options.maxRate > 0 && this.#generation.status === 'candidate';
-    return decodings.length > 0 && pending.size === 0 && !isSlowed && decodings.every(({ failure }) => failure === undefined);
-  }
-
-  #chunk(): number {
-    return Math.min(CHUNK, this.#batchSize());
+  /** Claims anew what may be folded further now; tells once why nothing is read. */
+  async #passGate(subscription: Subscription): Promise<void> {
+    const claim = this.#claim;
+    if (claim === undefined) {
+      return;
+    }
+    for (const failure of claim.gate.unreadOnce()) {
+      await this.#stopPartition(subscription, claim, failure);
+    }
+    if (await claim.gate.opens(this.#store!, claim.pending.isAtLimit, this.#parts.clock.now())) {
+      await this.#ahead!.end(undefined, []);
+      subscription.restart();
+    }
   }
 
   #batchSize(): number {
-    const { replayBatch, liveBatch, maxRate } = this.#options;
-    if (this.#generation.status !== 'candidate') {
-      return liveBatch;
-    }
-    return maxRate === 0 ? replayBatch : Math.max(1, Math.min(replayBatch, Math.floor((maxRate * LONGEST_THROTTLE_MS) / 1_000)));
+    return batchSizeOf(this.#options, this.#generation.status);
   }
 
   async #foldPending(subscription: Subscription, offsets: GroupOffsets, claim: Claim, started: number): Promise<void> {
@@ -239,9 +239,8 @@ export class Runner {
   }
 
   async #throttle(records: number, started: number): Promise<void> {
-    const { maxRate } = this.#options;
-    if (maxRate > 0 && records > 0 && this.#generation.status === 'candidate') {
-      const due = started + (records * 1_000) / maxRate;
+    const due = started + pauseMsAfter(records, this.#options, this.#generation.status);
+    if (due > started) {
       await this.#parts.clock.sleep(Math.max(0, due - this.#parts.clock.now()), this.#abort.signal);
     }
   }

@@ -218,6 +218,8 @@ class Gate {
         return {
           claim: (partitions, owner) => opened.claim(partitions, owner),
           decisions: (checkpoints) => opened.decisions(checkpoints),
+          checkpoints: () => opened.checkpoints(),
+          begin: (positions) => opened.begin(positions),
           load: (keys) => opened.load(keys),
           parkedSequences: (partitions) => opened.parkedSequences(partitions),
           parkedEvents: (sequence, limit) => opened.parkedEvents(sequence, limit),

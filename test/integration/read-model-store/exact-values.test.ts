@@ -9,7 +9,7 @@ import { PostgresCatalog } from '../../../src/projections/adapters/postgres/cata
 import { PostgresCheckpointControl } from '../../../src/projections/adapters/postgres/checkpoint-control';
 import { readView } from '../../../src/projections/adapters/postgres/reader';
 import { PostgresReadModelStore } from '../../../src/projections/adapters/postgres/store';
-import { bigint, boolean, decimal, integer, json, text, timestamp } from '../../../src/projections/columns';
+import { array, bigint, boolean, decimal, integer, json, text, timestamp, uuid } from '../../../src/projections/columns';
 import { NO_COUNTS } from '../../../src/projections/generations';
 import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
@@ -29,6 +29,14 @@ const everything = readModel('everything', {
   wide: decimal(38, 18).nullable(),
   at: timestamp().nullable(),
   data: json().nullable(),
+  id: uuid().nullable(),
+  tags: array(text()),
+  smalls: array(integer()),
+  larges: array(bigint()),
+  flags: array(boolean()),
+  prices: array(decimal(38, 18)),
+  times: array(timestamp()),
+  ids: array(uuid()),
 });
 const definition = definitionOf(projection({ name: 'everything', version: 1, into: everything }).on(OrderPlaced, () => undefined));
 
@@ -82,6 +90,14 @@ const rowOf = (at: fc.Arbitrary<Date>) =>
     cents: fc.option(scaled(12, 2)),
     wide: fc.option(scaled(38, 18)),
     at: fc.option(at),
+    id: fc.option(fc.uuid()),
+    tags: fc.array(words),
+    smalls: fc.array(fc.integer()),
+    larges: fc.array(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })),
+    flags: fc.array(fc.boolean()),
+    prices: fc.array(scaled(38, 18)),
+    times: fc.array(at),
+    ids: fc.array(fc.uuid()),
     data: fc.option(fc.oneof(data, extremes<unknown>(5e-324, 1.7976931348623157e308, -0, 1e21, 0.1, [], {}, '', { b: 1, aa: 2, a: 3, '': 4, __proto: 5 }))),
   });
 const RUNS = 25;

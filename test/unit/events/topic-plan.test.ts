@@ -42,7 +42,7 @@ describe('the plan of topics', () => {
   it('refuses to move keys or copies, and says what to do', () => {
     const { differences } = planned([spec({ replication: 3 }, 8)], [state({ replication: 1 })], ALL);
     expect(differences.map(({ setting, refused }) => [setting, refused])).toEqual([
-      ['partitions', expect.stringContaining('lose their order')],
+      ['partitions', expect.stringContaining('add-partitions.md')],
       ['replication', expect.stringContaining('kafka-reassign-partitions')],
     ]);
   });

@@ -46,6 +46,19 @@ export class MemoryEventLog implements EventLog {
     }
   }
 
+  /** Adds partitions to a topic, as whoever runs a broker does. */
+  grow(topic: string, partitions: number): void {
+    const existing = this.#topics.get(topic)!;
+    const added = Array.from(
+      { length: partitions - existing.partitions.length },
+      (_, i) => new MemoryPartition({ topic, partition: existing.partitions.length + i }),
+    );
+    this.#topics.set(topic, { ...existing, partitions: [...existing.partitions, ...added] });
+    this.#groups.forEach((group) => {
+      group.deal();
+    });
+  }
+
   async partitions(topics: readonly string[]): Promise<readonly TopicPartition[]> {
     return this.#partitionsOf(topics).map(({ id }) => id);
   }

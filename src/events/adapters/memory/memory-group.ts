@@ -17,7 +17,7 @@ export class MemoryGroup {
     const member = new MemorySubscription(options, source, {
       leave: () => {
         if (this.#members.delete(id)) {
-          this.#deal();
+          this.deal();
         }
       },
       commit: (positions) => {
@@ -27,7 +27,7 @@ export class MemoryGroup {
       },
     });
     this.#members.set(id, member);
-    this.#deal();
+    this.deal();
     return member;
   }
 
@@ -52,7 +52,8 @@ export class MemoryGroup {
     await Promise.all(members.map((member) => member.close()));
   }
 
-  #deal(): void {
+  /** Who reads which partition of those there are now. */
+  deal(): void {
     const members = [...this.#members].map(([id, member]) => ({ id, topics: member.topics }));
     const owners = assignFairly(members, this.partitionsOf([...new Set(members.flatMap(({ topics }) => topics))]));
     for (const [id, member] of this.#members) {

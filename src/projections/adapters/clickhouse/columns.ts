@@ -2,7 +2,7 @@ import { Decimal } from '../../../kernel/decimal';
 import { RefoldError } from '../../../kernel/errors';
 import type { Cell } from '../../../platform/clickhouse/client';
 import { identifier } from '../../../platform/clickhouse/quote';
-import type { ColumnType } from '../../columns';
+import type { ColumnType, ScalarType } from '../../columns';
 import type { NamedColumn } from '../../read-model';
 import { canonicalJson } from '../../values';
 
@@ -27,7 +27,7 @@ const writeInstant = (value: unknown): string => {
   return instant.toISOString().replace('T', ' ').replace('Z', '');
 };
 
-const TYPES: Readonly<Record<Exclude<ColumnType['kind'], 'decimal'>, ClickHouseType>> = {
+const TYPES: Readonly<Record<Exclude<ScalarType['kind'], 'decimal'>, ClickHouseType>> = {
   text: { sql: 'String', write: String, read: (cell) => cell },
   integer: { sql: 'Int32', write: (value) => value as number, read: (cell) => cell },
   bigint: { sql: 'Int64', write: String, read: (cell) => BigInt(cell as string) },
@@ -38,6 +38,7 @@ const TYPES: Readonly<Record<Exclude<ColumnType['kind'], 'decimal'>, ClickHouseT
     read: (cell) => new Date(Number(cell)),
     select: (quoted) => `toUnixTimestamp64Milli(${quoted})`,
   },
+  uuid: { sql: 'UUID', write: String, read: (cell) => cell },
   // As text: ClickHouse's own JSON type gives numbers back as it likes
   json: { sql: 'String', write: (value) => JSON.stringify(value), read: (cell) => canonicalJson(JSON.parse(cell as string)) },
 };
@@ -49,7 +50,27 @@ const decimalType = (precision: number, scale: number): ClickHouseType => ({
   select: (quoted) => `toString(${quoted})`,
 });
 
-const typeOf = (type: ColumnType): ClickHouseType => (type.kind === 'decimal' ? decimalType(type.precision, type.scale) : TYPES[type.kind]);
+const arrayType = (of: ScalarType): ClickHouseType => {
+  const element = typeOf(of);
+  const shown = element.select?.('e');
+  return {
+    sql: `Array(${element.sql})`,
+    write: (value) => (value as readonly unknown[]).map(element.write),
+    read: (cell) => Object.freeze((cell as readonly Cell[]).map(element.read)),
+    ...(shown === undefined ? {} : { select: (quoted) => `arrayMap(e -> ${shown}, ${quoted})` }),
+  };
+};
+
+const typeOf = (type: ColumnType): ClickHouseType => {
+  switch (type.kind) {
+    case 'decimal':
+      return decimalType(type.precision, type.scale);
+    case 'array':
+      return arrayType(type.of);
+    default:
+      return TYPES[type.kind];
+  }
+};
 
 /** The type of a value that is there. */
 export const plainType = ({ type }: NamedColumn): string => typeOf(type).sql;
@@ -66,6 +87,9 @@ export const selectColumn = (column: NamedColumn): string => {
   const quoted = identifier(column.name);
   return typeOf(column.type).select?.(quoted) ?? quoted;
 };
+
+/** What values are ordered by: ClickHouse orders UUIDs by their second half first, others by their digits. */
+export const ordered = ({ type }: NamedColumn, expression: string): string => (type.kind === 'uuid' ? `toString(${expression})` : expression);
 
 /** Text that `CAST` turns into the column's type, for parameters. */
 export const parameterText = (column: NamedColumn, value: unknown): string => String(typeOf(column.type).write(value));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { RefoldError } from '../../../kernel/errors';
-import { partitionId, type PartitionId, type TopicPartition } from '../../../events/position';
+import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../../events/position';
 import type { CellRow } from '../../../platform/clickhouse/client';
 import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
@@ -65,6 +65,14 @@ export class ClickHouseGenerationStore implements GenerationStore {
 
   recordStop(partition: TopicPartition, epoch: number, stop: StoppedBy | undefined): Promise<void> {
     return this.#control.recordStop(this.#generation, { ...partition, epoch }, stop);
+  }
+
+  checkpoints(): Promise<readonly Checkpoint[]> {
+    return this.#control.checkpoints(this.#generation);
+  }
+
+  begin(positions: readonly Position[]): Promise<void> {
+    return this.#control.begin(this.#generation, positions);
   }
 
   /** @throws RefoldError `store.ahead-of-log` */

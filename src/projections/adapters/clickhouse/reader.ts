@@ -2,9 +2,9 @@ import { RefoldError } from '../../../kernel/errors';
 import type { ClickHouse } from '../../../platform/clickhouse/client';
 import { clickHouseErrorType } from '../../../platform/clickhouse/errors';
 import { identifier, qualified } from '../../../platform/clickhouse/quote';
-import type { ReadModelDefinition } from '../../read-model';
+import type { NamedColumn, ReadModelDefinition } from '../../read-model';
 import { rowSelection, selectionSql } from '../../row-query';
-import { parameterText, plainType, readCell, selectColumn } from './columns';
+import { ordered, parameterText, plainType, readCell, selectColumn } from './columns';
 
 /**
  * Rows of a read model as its active view shows them, in canonical values.
@@ -18,11 +18,12 @@ export const readModelRows = async (
   const { name } = model;
   const { columns } = selection;
   const values: Record<string, string> = {};
-  const rest = selectionSql(selection, identifier, (column, value) => {
+  const parameterOf = (column: NamedColumn, value: unknown): string => {
     const parameter = `v${String(Object.keys(values).length)}`;
     values[parameter] = parameterText(column, value);
     return `CAST({${parameter}:String}, '${plainType(column).replaceAll("'", "\\'")}')`;
-  });
+  };
+  const rest = selectionSql(selection, identifier, parameterOf, ordered);
   try {
     const rows = await clickhouse.rows(`SELECT ${columns.map(selectColumn).join(', ')} FROM ${qualified(clickhouse.database, name)} ${rest}`, values);
     return rows.map((cells) => Object.fromEntries(columns.map((column, i) => [column.name, readCell(column, cells[i]!)])));

@@ -4,6 +4,7 @@ import { onCluster, type Topology } from '../../../platform/clickhouse/topology'
 import type { CheckpointControl } from '../../checkpoint-control';
 import type { Generation } from '../../generations';
 import type { GenerationStore, ReadModelStore } from '../../read-model-store';
+import { cleanRows } from './clean';
 import { ClickHouseGenerationStore } from './generation-store';
 import { StoredRows } from './stored-rows';
 import { assertTable, provisionTable, readableSelect, rowsTable } from './table';
@@ -29,6 +30,11 @@ export class ClickHouseReadModelStore implements ReadModelStore {
   async open(generation: Generation): Promise<GenerationStore> {
     await assertTable(this.#clickhouse, generation);
     return new ClickHouseGenerationStore(this.#control, new StoredRows(this.#clickhouse, generation), generation);
+  }
+
+  /** Removes rows that were deleted; see {@link cleanRows}. */
+  clean(generation: Generation): Promise<number> {
+    return cleanRows(this.#clickhouse, this.#control, generation);
   }
 
   /** An exact copy of the rows as they are now, made of links to their files; answers the name of the view over it. */

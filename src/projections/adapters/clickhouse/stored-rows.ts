@@ -21,7 +21,11 @@ export interface StoredRow extends StampedRow {
  */
 const LARGEST_BLOCK = 32_000_000;
 
-const sizeOfCells = (cells: CellRow): number => cells.reduce<number>((sum, cell) => sum + (typeof cell === 'string' ? cell.length : 8), 0);
+const sizeOfCells = (cells: CellRow): number =>
+  cells.reduce<number>(
+    (sum, cell) => sum + (typeof cell === 'string' ? cell.length : typeof cell === 'object' && cell !== null ? 8 + sizeOfCells(cell) : 8),
+    0,
+  );
 
 /** Bytes of keys in one query: a server takes parameters of up to 128 KiB (`http_max_field_value_size`). */
 const KEYS_AT_ONCE = 120_000;

@@ -1,6 +1,6 @@
 import { RefoldError } from '../../../kernel/errors';
 import type { ErrataBook } from '../../../events/errata';
-import { partitionId, type PartitionId } from '../../../events/position';
+import { partitionId, type PartitionId, type Position } from '../../../events/position';
 import {
   generationNames,
   type Checkpoint,
@@ -50,12 +50,9 @@ export class MemoryCatalog implements GenerationCatalog {
       status: 'candidate',
       createdAt: Date.now(),
     };
-    const checkpoints = begin.map(({ topic, partition, offset }): Checkpoint => {
-      const nothing = { streamTime: undefined, fingerprint: undefined, holdAt: undefined, owner: undefined, stoppedBy: undefined };
-      return { topic, partition, next: offset, epoch: 0, counters: NO_COUNTS, ...nothing };
-    });
     this.#generations.set(generation.id, generation);
-    this.#checkpoints.set(generation.id, new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), checkpoint])));
+    this.#checkpoints.set(generation.id, new Map());
+    this.begin(generation.id, begin);
     return generation;
   }
 
@@ -75,6 +72,16 @@ export class MemoryCatalog implements GenerationCatalog {
   withdraw(worker: string): Promise<void> {
     this.#workers.delete(worker);
     return Promise.resolve();
+  }
+
+  /** Checkpoints for partitions that have none. */
+  begin(generationId: number, positions: readonly Position[]): void {
+    const rows = this.rows(generationId);
+    for (const { topic, partition, offset } of positions) {
+      const nothing = { streamTime: undefined, fingerprint: undefined, holdAt: undefined, owner: undefined, stoppedBy: undefined };
+      const id = partitionId({ topic, partition });
+      rows.set(id, rows.get(id) ?? { topic, partition, next: offset, epoch: 0, counters: NO_COUNTS, ...nothing });
+    }
   }
 
   /** For the store beside it and for tests: the checkpoints themselves. */

@@ -1,9 +1,10 @@
 import { RefoldError } from '../../../kernel/errors';
-import { comparePartitions, partitionId, type TopicPartition } from '../../../events/position';
+import { comparePartitions, partitionId, type Position, type TopicPartition } from '../../../events/position';
 import type { ProjectionDefinition } from '../../definition';
 import { generationLabel, type Checkpoint, type Counters, type Generation, type StoppedBy } from '../../generations';
 import { mergeMeasure } from '../../measures';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
+import { decidedStreamTime, foldDecisions } from '../../partition-decisions';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type {
   Advance,
@@ -138,16 +139,28 @@ class MemoryGenerationStore implements GenerationStore {
       throw new RefoldError('generation.not-running', `${generationLabel(this.#generation)} is not followed any more`);
     }
     const rows = this.#catalog.rows(this.#generation.id);
+    const epoch = Math.max(...[...rows.values()].map((row) => row.epoch));
     const claimed = partitions
       .flatMap((partition) => rows.get(partitionId(partition)) ?? [])
-      .map((row) => ({ ...row, epoch: row.epoch + 1, owner: owner ?? row.owner }));
+      .map((row) => ({ ...row, epoch: epoch + 1, owner: owner ?? row.owner, streamTime: this.#streamTimeAt(row) }));
     claimed.forEach((row) => rows.set(partitionId(row), row));
     return Promise.resolve(claimed);
   }
 
   decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {
     const next = new Map(checkpoints.map((checkpoint) => [partitionId(checkpoint), checkpoint.next]));
-    return Promise.resolve(this.#decisions.filter((decision) => decision.offset >= (next.get(partitionId(decision)) ?? Infinity)));
+    const topics = new Set(checkpoints.map(({ topic }) => topic));
+    const isAhead = (decision: Decision): boolean => decision.offset >= (next.get(partitionId(decision)) ?? Infinity);
+    return Promise.resolve(this.#decisions.filter((decision) => (decision.kind === 'partition-barrier' ? topics.has(decision.topic) : isAhead(decision))));
+  }
+
+  checkpoints(): Promise<readonly Checkpoint[]> {
+    return this.#catalog.checkpoints(this.#generation.id);
+  }
+
+  begin(positions: readonly Position[]): Promise<void> {
+    this.#catalog.begin(this.#generation.id, positions);
+    return Promise.resolve();
   }
 
   load(keys: readonly string[]): Promise<ReadonlyMap<string, StampedRow>> {
@@ -188,6 +201,12 @@ class MemoryGenerationStore implements GenerationStore {
       rows.set(partitionId(partition), { ...row, stoppedBy: stop });
     }
     return Promise.resolve();
+  }
+
+  #streamTimeAt(row: Checkpoint): number | undefined {
+    const times = foldDecisions(this.#decisions).streamTimes.get(partitionId(row)) ?? [];
+    const decided = decidedStreamTime(times, row.next);
+    return decided === undefined ? row.streamTime : Math.max(decided, row.streamTime ?? decided);
   }
 
   #judge(advances: readonly Advance[]): CommitResult | undefined {

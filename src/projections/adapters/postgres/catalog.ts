@@ -3,7 +3,7 @@ import { sqlState } from '../../../platform/postgres/errors';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { fromRow, msOf, type NullableRow } from '../../../platform/postgres/rows';
 import { generationNames, type Checkpoint, type Generation, type GenerationCatalog, type NewGeneration, type WorkerAnnouncement } from '../../generations';
-import { readCheckpoints } from './checkpoints';
+import { beginCheckpoints, readCheckpoints } from './checkpoints';
 
 /** Of `refold.generations`, named as the fields of a generation. */
 const COLUMNS = `generation_id AS id, app, projection, store, version, run, status, model, view_schema AS "viewSchema", table_name AS "table",
@@ -83,16 +83,7 @@ export class PostgresCatalog implements GenerationCatalog {
       );
       return fromRow<Generation>(rows[0]!);
     }
-    await sql.query(
-      `INSERT INTO refold.checkpoints (generation_id, topic, partition, next_offset)
-       SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[])`,
-      [
-        created.id,
-        generation.begin.map(({ topic }) => topic),
-        generation.begin.map(({ partition }) => partition),
-        generation.begin.map(({ offset }) => offset),
-      ],
-    );
+    await beginCheckpoints(sql, [created.id], generation.begin);
     return fromRow<Generation>(created);
   }
 

@@ -1,12 +1,12 @@
 import { RefoldError } from '../../../kernel/errors';
 import { isCommitInDoubt, type PostgresPool, type Sql, type SqlSession } from '../../../platform/postgres/pool';
-import type { TopicPartition } from '../../../events/position';
+import type { Position, TopicPartition } from '../../../events/position';
 import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent, SetAside } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
 import type { ParkedEvent, ParkedSequence, Redriven, SequenceName } from '../../parking';
 import type { Advance, CommitResult, Decision, LateContribution } from '../../read-model-store';
 import { repeated } from '../../repeated';
-import { claimCheckpoints, finishIntents, moveCheckpoints, readCheckpoints, recordIntents, whatLanded, type Landing } from './checkpoints';
+import { beginCheckpoints, claimCheckpoints, finishIntents, moveCheckpoints, readCheckpoints, recordIntents, whatLanded, type Landing } from './checkpoints';
 import { insertParked, readEvents, readSequences, recordRedriven } from './parking';
 import { shownJson } from './shown';
 
@@ -37,12 +37,20 @@ export class PostgresCheckpointControl implements CheckpointControl {
     return readCheckpoints(this.#pool, generation.id);
   }
 
+  async begin(generation: Generation, positions: readonly Position[]): Promise<void> {
+    if (positions.length > 0) {
+      await this.#pool.transaction((sql) => beginCheckpoints(sql, [generation.id], positions));
+    }
+  }
+
   async decisions(generation: Generation, checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {
     const { rows } = await this.#pool.query<Decision>(
       `SELECT d.kind, d.topic, d.partition, d.record_offset AS "offset", d.facts
-       FROM refold.decisions d JOIN unnest($3::text[], $4::int[], $5::bigint[]) AS w(topic, partition, next)
-         ON d.topic = w.topic AND d.partition = w.partition AND d.record_offset >= w.next
-       WHERE d.app = $1 AND (d.projection IS NULL OR d.projection = $2) ORDER BY d.topic, d.partition, d.record_offset`,
+       FROM refold.decisions d
+       WHERE d.app = $1 AND (d.projection IS NULL OR d.projection = $2) AND EXISTS (
+         SELECT FROM unnest($3::text[], $4::int[], $5::bigint[]) AS w(topic, partition, next)
+         WHERE d.topic = w.topic AND (d.kind = 'partition-barrier' OR d.partition = w.partition AND d.record_offset >= w.next))
+       ORDER BY d.topic, d.partition, d.record_offset, d.decision_id`,
       [
         generation.app,
         generation.projection,

@@ -1,6 +1,6 @@
 import type { Sql } from '../../../platform/postgres/pool';
 import { fromRow, type NullableRow } from '../../../platform/postgres/rows';
-import { comparePartitions, partitionId, type TopicPartition } from '../../../events/position';
+import { comparePartitions, partitionId, type Position, type TopicPartition } from '../../../events/position';
 import type { ClaimedCheckpoint, ClaimedPartition, Intent } from '../../checkpoint-control';
 import type { Checkpoint } from '../../generations';
 import type { Advance, CommitResult } from '../../read-model-store';
@@ -22,8 +22,19 @@ export const readCheckpoints = async (sql: Sql, generationId: number): Promise<r
   return rows.map(fromRow<Checkpoint>);
 };
 
+/** Checkpoints for partitions that have none, in generations that are followed. */
+export const beginCheckpoints = async (sql: Sql, generationIds: readonly number[], positions: readonly Position[]): Promise<void> => {
+  await sql.query(
+    `INSERT INTO refold.checkpoints (generation_id, topic, partition, next_offset)
+     SELECT g.generation_id, p.* FROM refold.generations g, unnest($2::text[], $3::int[], $4::bigint[]) AS p
+     WHERE g.generation_id = ANY($1) AND g.status IN ('candidate', 'active', 'standby') ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING`,
+    [generationIds, positions.map(({ topic }) => topic), positions.map(({ partition }) => partition), positions.map(({ offset }) => offset)],
+  );
+};
+
 /**
- * Raises the epochs of the partitions, if the generation is still followed; answers their checkpoints. The generation's
+ * Raises the epochs of the partitions beyond those of all partitions, if the generation is still followed, with the stream times
+ * that were decided up to their positions; answers their checkpoints. The generation's
  * row is locked too: a claim that waited for a retirement has to see the status it left. All rows are counted because
  * EXISTS would stop at the first one and leave the others to be locked in the order in which they lie.
  */
@@ -39,7 +50,10 @@ export const claimCheckpoints = async (
             SELECT c.ctid AS at FROM refold.checkpoints c JOIN refold.generations g USING (generation_id)
             WHERE c.generation_id = $1 AND g.status IN ('candidate', 'active', 'standby') AND (c.topic, c.partition) IN (SELECT topic, partition FROM wanted)
             ORDER BY c.topic, c.partition FOR UPDATE OF c FOR SHARE OF g)
-     UPDATE refold.checkpoints c SET epoch = epoch + 1, owner = coalesce($4, c.owner), updated_at = now()
+     UPDATE refold.checkpoints c SET epoch = greatest(c.epoch, (SELECT max(epoch) FROM refold.checkpoints WHERE generation_id = $1)) + 1, owner = coalesce($4, c.owner), updated_at = now(),
+       stream_time = greatest(c.stream_time, (
+         SELECT max((d.facts->>'streamTime')::bigint) FROM refold.decisions d JOIN refold.generations g USING (app)
+         WHERE g.generation_id = $1 AND d.kind = 'idle-advance' AND d.topic = c.topic AND d.partition = c.partition AND d.record_offset <= c.next_offset))
      WHERE generation_id = $1 AND (topic, partition) IN (SELECT topic, partition FROM wanted) AND (SELECT count(*) FROM locked) > 0
      RETURNING ${COLUMNS}, c.intent`,
     [generationId, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition), owner ?? null],

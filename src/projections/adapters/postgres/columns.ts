@@ -1,6 +1,6 @@
 import { Decimal } from '../../../kernel/decimal';
 import { identifier } from '../../../platform/postgres/quote';
-import type { ColumnType } from '../../columns';
+import type { ColumnType, ScalarType } from '../../columns';
 import type { NamedColumn } from '../../read-model';
 import { canonicalJson } from '../../values';
 
@@ -19,7 +19,7 @@ interface PostgresType {
 
 const asText = (value: unknown): string => String(value);
 
-const TYPES: Readonly<Record<Exclude<ColumnType['kind'], 'decimal'>, PostgresType>> = {
+const TYPES: Readonly<Record<Exclude<ScalarType['kind'], 'decimal'>, PostgresType>> = {
   // "C": order by code point, equal on every server, and cheap to compare
   text: { sql: 'text COLLATE "C"', write: asText, quoted: true, read: (text) => text },
   integer: { sql: 'integer', write: asText, read: Number },
@@ -31,6 +31,7 @@ const TYPES: Readonly<Record<Exclude<ColumnType['kind'], 'decimal'>, PostgresTyp
     read: (text) => new Date(Number(text)),
     select: (quoted) => `floor(extract(epoch FROM ${quoted}) * 1000)::bigint`,
   },
+  uuid: { sql: 'uuid', write: asText, read: (text) => text },
   json: { sql: 'jsonb', write: (value) => JSON.stringify(value), quoted: true, read: (text) => canonicalJson(JSON.parse(text)) },
 };
 
@@ -40,11 +41,38 @@ const decimalType = (precision: number, scale: number): PostgresType => ({
   read: Decimal.parse,
 });
 
-export const postgresType = (type: ColumnType): PostgresType => (type.kind === 'decimal' ? decimalType(type.precision, type.scale) : TYPES[type.kind]);
+/** Read as JSON of the texts of its elements, which keeps every digit. */
+const arrayType = (of: ScalarType): PostgresType => {
+  const element = postgresType(of);
+  const shown = element.select?.('e') ?? 'e';
+  return {
+    sql: element.sql.includes(' COLLATE ') ? element.sql.replace(' COLLATE ', '[] COLLATE ') : `${element.sql}[]`,
+    write: (value) => arrayText(of, value as readonly unknown[]),
+    quoted: true,
+    read: (text) => Object.freeze((JSON.parse(text) as readonly string[]).map(element.read)),
+    select: (quoted) => `array_to_json(ARRAY(SELECT (${shown})::text FROM unnest(${quoted}) WITH ORDINALITY AS u (e, n) ORDER BY n))::text`,
+  };
+};
+
+export const postgresType = (type: ColumnType): PostgresType => {
+  switch (type.kind) {
+    case 'decimal':
+      return decimalType(type.precision, type.scale);
+    case 'array':
+      return arrayType(type.of);
+    default:
+      return TYPES[type.kind];
+  }
+};
 
 /** The type's name without its collation, for casts. */
 export const castType = (type: ColumnType): string => postgresType(type).sql.replace(' COLLATE "C"', '');
 
+/** The type of a column's elements in a parameter of many rows: an array of arrays would be flattened, so theirs are texts, cast row by row. */
+export const elementType = (type: ColumnType): string => (type.kind === 'array' ? 'text' : castType(type));
+
+/** What a value of such a parameter is turned into. */
+export const cast = (type: ColumnType, value: string): string => (type.kind === 'array' ? `${value}::${castType(type)}` : value);
 /** For many values, of which some come often: the bounds of windows cost much to write. */
 const writerOf = (type: ColumnType): ((value: unknown) => string) => {
   const { write } = postgresType(type);

@@ -98,10 +98,20 @@ export class PostgresParkingLot implements ParkingLot {
            WHERE generation_id = $1 AND topic = $2 AND partition = $3`,
           [generation_id, topic, partition, parked.length],
         );
+        await this.#raiseOthers(sql, generation_id, request);
         if (parked.length > 0) {
           await removeParked(sql, generation_id, request, parked);
         }
       }
     });
+  }
+
+  /** The key may have moved to another partition, where it follows what is parked here. */
+  async #raiseOthers(sql: Sql, generationId: number, { topic, partition }: DiscardRequest): Promise<void> {
+    await sql.query(
+      `UPDATE refold.checkpoints SET epoch = epoch + 1 WHERE generation_id = $1 AND topic = $2 AND partition <> $3
+         AND EXISTS (SELECT FROM refold.decisions d WHERE d.app = $4 AND d.kind = 'partition-barrier' AND d.topic = $2)`,
+      [generationId, topic, partition, this.#app],
+    );
   }
 }

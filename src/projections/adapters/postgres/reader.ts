@@ -19,10 +19,28 @@ export type Database<P extends readonly AnyProjection[]> = {
 /** Kysely cut down to reading: rows are written by projections only. */
 export type ReadOnly<DB> = Pick<Kysely<DB>, 'selectFrom' | 'with' | 'withRecursive' | 'fn' | 'dynamic'>;
 
-const { NUMERIC, INT8 } = types.builtins;
-const exact: Readonly<Record<number, (text: string) => unknown>> = { [NUMERIC]: Decimal.parse, [INT8]: BigInt };
+const { NUMERIC, INT8, TIMESTAMPTZ } = types.builtins;
+/** OIDs of arrays, which the driver has no names for. */
+const ARRAYS = { text: 1009, int8: 1016, timestamptz: 1185, numeric: 1231, uuid: 2951 } as const;
 
-/** Parsers that keep digits: numeric as Decimal, int8 as bigint. */
+const parserOf = types.getTypeParser as (oid: number) => (text: string) => unknown;
+
+/** An array by the parser of its elements: that of texts splits any. */
+const each =
+  (parse: (text: string) => unknown) =>
+  (text: string): unknown =>
+    (parserOf(ARRAYS.text)(text) as readonly string[]).map((element) => parse(element));
+
+const exact: Readonly<Record<number, (text: string) => unknown>> = {
+  [NUMERIC]: Decimal.parse,
+  [INT8]: BigInt,
+  [ARRAYS.numeric]: each(Decimal.parse),
+  [ARRAYS.int8]: each(BigInt),
+  [ARRAYS.timestamptz]: each(parserOf(TIMESTAMPTZ)),
+  [ARRAYS.uuid]: each(String),
+};
+
+/** Parsers that keep digits: numeric as Decimal, int8 as bigint, alone and in arrays. */
 const getTypeParser = ((oid: number, format?: 'text' | 'binary'): unknown =>
   (format === 'binary' ? undefined : exact[oid]) ?? types.getTypeParser(oid, format)) as typeof types.getTypeParser;
 

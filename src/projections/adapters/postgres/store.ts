@@ -1,7 +1,7 @@
 import { isKeyTaken } from '../../../platform/postgres/errors';
 import type { PostgresPool, SqlSession } from '../../../platform/postgres/pool';
 import { ensureSchema } from '../../../platform/postgres/schemas';
-import type { TopicPartition } from '../../../events/position';
+import type { Position, TopicPartition } from '../../../events/position';
 import type { ProjectionDefinition } from '../../definition';
 import type { Checkpoint, Generation, StoppedBy } from '../../generations';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
@@ -78,6 +78,14 @@ class PostgresGenerationStore implements GenerationStore {
     return this.#control.decisions(this.#generation, checkpoints);
   }
 
+  checkpoints(): Promise<readonly Checkpoint[]> {
+    return this.#control.checkpoints(this.#generation);
+  }
+
+  begin(positions: readonly Position[]): Promise<void> {
+    return this.#control.begin(this.#generation, positions);
+  }
+
   async load(keys: readonly string[]): Promise<ReadonlyMap<string, StampedRow>> {
     if (keys.length === 0) {
       return new Map();
@@ -115,7 +123,15 @@ class PostgresGenerationStore implements GenerationStore {
       await sql.query(this.#writes.delete, [deletes.map(({ key }) => key)]);
     }
     const key = this.#definition.model.keys[0]!.name;
-    return (await this.#bulk(sql, this.#writes.rows, inOrder(upserts, key))) && this.#bulk(sql, this.#writes.merges, merges);
+    const ordered = inOrder(upserts, key);
+    const moved = ordered.filter(({ movedFrom }) => movedFrom !== undefined);
+    const others = moved.length === 0 ? ordered : ordered.filter(({ movedFrom }) => movedFrom === undefined);
+    return (await this.#bulk(sql, this.#writes.rows, others)) && (await this.#moved(sql, moved)) && this.#bulk(sql, this.#writes.merges, merges);
+  }
+
+  async #moved(sql: SqlSession, rows: readonly StampedRow[]): Promise<boolean> {
+    const { update, values } = this.#writes.moved;
+    return rows.length === 0 || (await sql.query(update, values(rows))).rowCount === rows.length;
   }
 
   async #bulk<T extends { readonly isStored: boolean }>(sql: SqlSession, bulk: Bulk<T>, rows: readonly T[]): Promise<boolean> {

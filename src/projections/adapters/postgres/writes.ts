@@ -4,7 +4,7 @@ import type { ProjectionDefinition } from '../../definition';
 import type { Generation } from '../../generations';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type { Merge, Stamp, StampedRow } from '../../read-model-store';
-import { arrayText, castType, copyLines, selectColumn } from './columns';
+import { arrayText, cast, castType, copyLines, elementType, selectColumn } from './columns';
 import { LAWS } from './merging';
 import { primaryKey, writtenTable } from './table';
 
@@ -31,13 +31,15 @@ export interface Writes {
   readonly delete: string;
   /** Leaves out a row that another partition wrote since it was loaded. */
   readonly rows: Bulk<StampedRow>;
+  /** Of rows whose keys have moved: leaves out those that were changed since they were loaded. */
+  readonly moved: { readonly update: string; readonly values: (rows: readonly StampedRow[]) => readonly string[] };
   readonly merges: Bulk<Merge>;
 }
 
-const stampFields = <T extends { readonly stamp: Stamp | undefined }>(): readonly Field<T>[] => [
-  { name: '_topic', type: { kind: 'text' }, of: ({ stamp }) => stamp!.topic },
-  { name: '_partition', type: { kind: 'integer' }, of: ({ stamp }) => stamp!.partition },
-  { name: '_offset', type: { kind: 'bigint' }, of: ({ stamp }) => stamp!.offset },
+const stampFields = <T>(stampOf: (row: T) => Stamp): readonly Field<T>[] => [
+  { name: '_topic', type: { kind: 'text' }, of: (row) => stampOf(row).topic },
+  { name: '_partition', type: { kind: 'integer' }, of: (row) => stampOf(row).partition },
+  { name: '_offset', type: { kind: 'bigint' }, of: (row) => stampOf(row).offset },
 ];
 
 const mergedValue = (column: NamedColumn): ((merge: Merge) => unknown) => {
@@ -49,21 +51,48 @@ const mergedValue = (column: NamedColumn): ((merge: Merge) => unknown) => {
 };
 
 /** Arrays of the columns' own types: Postgres reads each element once. */
+const unnest = <T>(fields: readonly Field<T>[], as: readonly string[]): string =>
+  `unnest(${fields.map(({ type }, i) => `$${String(i + 1)}::${elementType(type)}[]`).join(', ')}) AS w(${as.join(', ')})`;
+
+const valuesOf =
+  <T>(fields: readonly Field<T>[]) =>
+  (rows: readonly T[]): readonly string[] =>
+    fields.map(({ type, of }) => arrayText(type, rows.map(of)));
+
 const bulkOf = <T>(table: string, fields: readonly Field<T>[], onConflict: string): Bulk<T> => {
-  const into = `${table} AS t (${fields.map(({ name }) => name).join(', ')})`;
-  const arrays = fields.map(({ type }, i) => `$${String(i + 1)}::${castType(type)}[]`);
+  const names = fields.map(({ name }) => name);
+  const given = fields.map(({ name, type }) => cast(type, `w.${name}`)).join(', ');
   return {
-    upsert: `INSERT INTO ${into} SELECT * FROM unnest(${arrays.join(', ')}) ON CONFLICT ${onConflict}`,
-    values: (rows) => fields.map(({ type, of }) => arrayText(type, rows.map(of))),
-    copy: `COPY ${table} (${fields.map(({ name }) => name).join(', ')}) FROM STDIN`,
+    upsert: `INSERT INTO ${table} AS t (${names.join(', ')}) SELECT ${given} FROM ${unnest(fields, names)} ON CONFLICT ${onConflict}`,
+    values: valuesOf(fields),
+    copy: `COPY ${table} (${names.join(', ')}) FROM STDIN`,
     lines: (rows) => copyLines(fields, rows),
+  };
+};
+
+const rowFields = (columns: readonly NamedColumn[]): readonly Field<StampedRow>[] => [
+  ...columns.map(({ name, type }) => ({ name: identifier(name), type, of: ({ row }: StampedRow) => row[name] })),
+  ...stampFields<StampedRow>(({ stamp }) => stamp),
+];
+
+/** Rows that another partition wrote before: only where they are still as they were loaded. */
+const movedRows = (table: string, { model: { columns, keys } }: ProjectionDefinition): Writes['moved'] => {
+  const key = identifier(keys[0]!.name);
+  const fields = rowFields(columns);
+  const before = stampFields<StampedRow>(({ movedFrom }) => movedFrom!);
+  const names = [...fields.map(({ name }) => name), ...before.map(({ name }) => `from${name}`)];
+  const sets = fields.map(({ name, type }) => `${name} = ${cast(type, `w.${name}`)}`);
+  return {
+    update: `UPDATE ${table} AS t SET ${sets.join(', ')} FROM ${unnest([...fields, ...before], names)}
+      WHERE t.${key} = w.${key} AND ${before.map(({ name }) => `t.${name} = w.from${name}`).join(' AND ')}`,
+    values: valuesOf([...fields, ...before]),
   };
 };
 
 const rowsBulk = (table: string, { model: { columns } }: ProjectionDefinition): Bulk<StampedRow> => {
   const identity = new Set(identityOf(columns));
-  const stamps = stampFields<StampedRow>();
-  const fields = [...columns.map(({ name, type }) => ({ name: identifier(name), type, of: ({ row }: StampedRow) => row[name] })), ...stamps];
+  const stamps = stampFields<StampedRow>(({ stamp }) => stamp);
+  const fields = rowFields(columns);
   const changed = [...columns.filter((column) => !identity.has(column)).map(({ name }) => identifier(name)), ...stamps.map(({ name }) => name)];
   const key = [...identity].map(({ name }) => identifier(name)).join(', ');
   const sets = changed.map((name) => `${name} = excluded.${name}`).join(', ');
@@ -75,7 +104,7 @@ const mergesBulk = (generation: Generation, definition: ProjectionDefinition): B
   const stamped = generation.storage === 'partials';
   const fields = [
     ...columns.map((column) => ({ name: identifier(column.name), type: column.type, of: mergedValue(column) })),
-    ...(stamped ? stampFields<Merge>() : []),
+    ...(stamped ? stampFields<Merge>(({ stamp }) => stamp!) : []),
   ];
   const sets = [
     ...measures.map(({ name, law }) => `${identifier(name)} = ${LAWS[law!].add(identifier(name))}`),
@@ -89,11 +118,12 @@ export const writesFor = (generation: Generation, definition: ProjectionDefiniti
   const { columns, keys } = definition.model;
   const key = identifier(keys[0]!.name);
   const keyType = castType(keys[0]!.type);
-  const stamps = stampFields<StampedRow>().map(({ name }) => name);
+  const stamps = stampFields<StampedRow>(({ stamp }) => stamp).map(({ name }) => name);
   return {
     load: `SELECT ${[...columns.map(selectColumn), ...stamps].join(', ')} FROM ${table} WHERE ${key} = ANY($1::text[]::${keyType}[])`,
     delete: `DELETE FROM ${table} WHERE ${key} = ANY($1::text[]::${keyType}[])`,
     rows: rowsBulk(table, definition),
+    moved: movedRows(table, definition),
     merges: mergesBulk(generation, definition),
   };
 };

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { CellRow, ClickHouse } from '../../../platform/clickhouse/client';
 import { identifier, literal, qualified } from '../../../platform/clickhouse/quote';
 import type { NamedColumn } from '../../../projections/read-model';
@@ -18,7 +19,9 @@ const wide = (scale: number, nullable: boolean): string => (nullable ? `Nullable
 /** Both sides of a comparison, as text where the types have no common equality. */
 const sides = (before: NamedColumn, after: NamedColumn): Compared => {
   const quoted = identifier(before.name);
-  const comparable = before.type.kind === after.type.kind || (NUMERIC.has(before.type.kind) && NUMERIC.has(after.type.kind));
+  const isArray = before.type.kind === 'array' || after.type.kind === 'array';
+  const isSame = isArray ? isDeepStrictEqual(before.type, after.type) : before.type.kind === after.type.kind;
+  const comparable = isSame || (NUMERIC.has(before.type.kind) && NUMERIC.has(after.type.kind));
   const side = (alias: string, own: NamedColumn, other: NamedColumn): string => {
     const value = `${alias}.${quoted}`;
     if (!comparable) {

@@ -4,6 +4,7 @@ import { Decimal } from '../../../../src/kernel/decimal';
 import { overlayOf } from '../../../../src/events/errata';
 import { MemoryCatalog } from '../../../../src/projections/adapters/memory/control';
 import { MemoryReadModelStore } from '../../../../src/projections/adapters/memory/store';
+import { NOTHING_DECIDED } from '../../../../src/projections/partition-decisions';
 import { PARK_ALL, Parking } from '../../../../src/projections/engine/parking';
 import { repeatBatch } from '../../../../src/projections/engine/repeat';
 import type { Generation } from '../../../../src/projections/generations';
@@ -135,7 +136,7 @@ describe('a generation and the errata', () => {
     const opened = await store.open(generation, summary);
     const [checkpoint] = await opened.claim([{ topic: 'orders', partition: 0 }], 'worker');
     const parts = { definition: summary, log: bench.log, decoder: bench.serde.decoder(summary.events), generation };
-    const rulings = { decisions: [], errata: overlayOf(await book.list(generation.errataVersion)) };
+    const rulings = { decisions: [], errata: overlayOf(await book.list(generation.errataVersion)), folding: NOTHING_DECIDED };
     const advance = await repeatBatch(parts, opened, { ...checkpoint!, repeatTo: 2 }, rulings, new Parking(PARK_ALL));
     expect(advance?.counters).toMatchObject({ read: 2, applied: 1, errata: 1 });
     expect(amounts(generation)).toEqual({ a: '2.00' });

@@ -75,6 +75,8 @@ class Troubled implements ReadModelStore {
       parkedSequences: (...args) => opened.parkedSequences(...args),
       parkedEvents: (...args) => opened.parkedEvents(...args),
       decisions: (...args) => opened.decisions(...args),
+      checkpoints: () => opened.checkpoints(),
+      begin: (...args) => opened.begin(...args),
       recordStop: (...args) => opened.recordStop(...args),
       load: async (keys) => {
         this.loads += 1;

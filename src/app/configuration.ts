@@ -4,6 +4,7 @@ import { resolveOptions } from '../kernel/options';
 import { ONE_SERVER, type Topology } from '../platform/clickhouse/topology';
 import { checkedKafka, kafkaFromEnvironment, type KafkaSettings } from './kafka-settings';
 import { RELAY_DEFAULTS, type RelayOptions } from '../commands/relay';
+import { choiceFaults, failureFaults, type Failures } from '../projections/failure-rules';
 import { RUNNER_DEFAULTS, type RunnerOptions } from '../projections/engine/runner-parts';
 import { requireDelay } from '../replay/retire';
 
@@ -58,6 +59,8 @@ export interface Configuration {
   /** How long the tables of a retired generation stay, e.g. `'1 day'` or milliseconds. */
   readonly retireDelay: Duration;
   readonly worker: Partial<WorkerOptions>;
+  /** What becomes of events that cannot be folded, by name of a projection; counts more than what projection and worker say. */
+  readonly failures: Readonly<Record<string, Failures>>;
   /** Settings of relays; `false`: workers host none. */
   readonly relay: Partial<RelayOptions> | false;
 }
@@ -78,6 +81,7 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
   servicesFolder: '.refold',
   retireDelay: '1 day',
   worker: {},
+  failures: {},
   relay: {},
 };
 
@@ -122,12 +126,22 @@ const checkedNumbers = <T extends object>(what: string, defaults: T, given: Part
   return settings;
 };
 
-const checkedWorker = ({ failures = WORKER_DEFAULTS.failures, ...given }: Partial<WorkerOptions>): WorkerOptions => {
-  if (!['park', 'stop'].includes(failures)) {
-    throw new RefoldError('config.invalid', `worker: failures is ${JSON.stringify(failures)}; it can be park, stop`);
+const checkedWorker = ({ failures = WORKER_DEFAULTS.failures, overflow = WORKER_DEFAULTS.overflow, ...given }: Partial<WorkerOptions>): WorkerOptions => {
+  const [wrong] = choiceFaults({ failures, overflow });
+  if (wrong !== undefined) {
+    throw new RefoldError('config.invalid', `worker: ${wrong}`);
   }
-  const { failures: _, ...numbers } = WORKER_DEFAULTS;
-  return { ...checkedNumbers<Omit<WorkerOptions, 'failures'>>('worker', numbers, given), failures };
+  const { failures: _, overflow: __, ...numbers } = WORKER_DEFAULTS;
+  return { ...checkedNumbers<Omit<WorkerOptions, 'failures' | 'overflow'>>('worker', numbers, given), failures, overflow };
+};
+
+const requireFailures = (failures: Configuration['failures']): void => {
+  for (const [name, given] of Object.entries(failures)) {
+    const [wrong] = failureFaults(given);
+    if (wrong !== undefined) {
+      throw new RefoldError('config.invalid', `failures of ${name}: ${wrong}`);
+    }
+  }
 };
 
 const requireRetireDelay = (delay: Duration): void => {
@@ -175,6 +189,7 @@ const checked = (configuration: Configuration): ResolvedConfiguration => {
   }
   const clickhouse = checkedTopology(configuration);
   requireRetireDelay(configuration.retireDelay);
+  requireFailures(configuration.failures);
   if (configuration.registryToken !== '' && (configuration.registryUser !== '' || configuration.registryPassword !== '')) {
     throw new RefoldError('config.invalid', 'the schema registry is given a token and a user or password; it can be one of both');
   }

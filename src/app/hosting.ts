@@ -8,6 +8,7 @@ import type { ReactorEvent } from '../reactors/runner';
 import { WORKER_DEFAULTS, type ResolvedConfiguration, type WorkerOptions } from './configuration';
 import { TOKENS } from './container';
 import type { App } from './define-app';
+import { withFailures } from './failure-settings';
 import { selecting } from './selection';
 import { appTopics, warnOfLoss } from './topics';
 import { Worker } from './worker';
@@ -42,7 +43,7 @@ export const workerOf = (
       await assertMigrated(container.resolve(TOKENS.pool));
       await warnOfLoss(container.resolve(TOKENS.log), app.events.topics(), container.resolve(TOKENS.logger));
     },
-    definitions: app.projections.filter(chosen),
+    definitions: withFailures(app.projections.filter(chosen), configuration),
     catalog: container.resolve(TOKENS.catalog),
     stores: container.resolve(TOKENS.stores),
     log: container.resolve(TOKENS.log),

@@ -393,6 +393,16 @@ export const parkingSuite = (make: () => Promise<ParkingUnderTest>): void => {
     expect(await customers(generation, definition)).toEqual({ a: 'X12', b: '1', c: '1', d: '1', e: '1' });
   });
 
+  it('what a projection says of its failures counts more than what its worker does', async () => {
+    await bench.append([order('a', 'X'), order('a', '1')]);
+    const definition = { ...chained(mistake), failures: { parkedEvents: 1 } };
+    const generation = await build(definition);
+    const running = followed(generation, definition, { parkedEvents: 1_000 });
+    await until(() => running.events.some(({ kind }) => kind === 'stopped'), 'a partition stopped');
+    await running.stop();
+    expect(await only(generation)).toMatchObject({ events: 1 });
+  });
+
   it('tries an error that is marked as retryable again, so often, and parks all others at once', async () => {
     await bench.append([order('a', 'X'), order('b', '1')]);
     let tried = 0;

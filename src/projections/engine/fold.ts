@@ -4,9 +4,10 @@ import { NO_COUNTS, type Counters, type Storage } from '../generations';
 import type { Advance, BatchCommit, StampedRow } from '../read-model-store';
 import type { DecodedBatch, DecodedRecord, Failure } from './decoded';
 import type { Fold } from './fold-step';
+import { PARK_ALL } from '../failure-rules';
 import { isKeyOf } from '../values';
 import { MergeFold } from './merge-fold';
-import { Parking, PARK_ALL, type BatchParking } from './parking';
+import { Parking, type BatchParking } from './parking';
 import { RowFold } from './row-fold';
 
 /** Where a partition stands before the batch. */

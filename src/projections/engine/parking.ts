@@ -2,36 +2,11 @@ import { RefoldError } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/retry';
 import { CE } from '../../events/cloudevents';
 import { partitionId, type PartitionId, type TopicPartition } from '../../events/position';
+import type { ParkingRules } from '../failure-rules';
 import { sequenceOf, type ParkedEvent, type ParkedSequence } from '../parking';
 import type { DecodedRecord, Failure } from './decoded';
 import { causeOf, isRetryable, stopsPartition } from './failures';
 import type { Fate } from './fold-step';
-
-/** What becomes of an event that cannot be folded. */
-export interface ParkingRules {
-  /** `park`: it and all later ones of its key are set aside, the others go on. `stop`: its partition stops there. */
-  readonly failures: 'park' | 'stop';
-  /** Most parked sequences per partition; one more stops the partition. */
-  readonly parkedSequences: number;
-  /** Most events per parked sequence; one more stops the partition. */
-  readonly parkedEvents: number;
-  /** A sequence parked for longer takes no more events, in milliseconds: the next one stops the partition. 0: no limit. */
-  readonly parkedAgeMs: number;
-  /** How often an error marked as retryable is tried again. */
-  readonly retries: number;
-  /** First pause before that, in milliseconds; doubled each time, with jitter. */
-  readonly retryMs: number;
-}
-
-/** For what was read before: it is taken as it was, however much that is. */
-export const PARK_ALL: ParkingRules = {
-  failures: 'park',
-  parkedSequences: Infinity,
-  parkedEvents: Infinity,
-  parkedAgeMs: 0,
-  retries: 0,
-  retryMs: 0,
-};
 
 const LONGEST_PAUSE_MS = 5_000;
 

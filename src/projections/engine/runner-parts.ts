@@ -4,11 +4,11 @@ import type { ErrataBook } from '../../events/errata';
 import type { Assignment, EventLog } from '../../events/event-log';
 import type { EventDecoder } from '../../events/event-serde';
 import type { ProjectionDefinition } from '../definition';
+import { PARKING_DEFAULTS, type ParkingRules } from '../failure-rules';
 import type { Generation } from '../generations';
 import type { Advance, ReadModelStore } from '../read-model-store';
 import type { ParkedEvent } from '../parking';
 import type { Failure } from './decoded';
-import type { ParkingRules } from './parking';
 
 /** What a runner tells its observer; the hook for metrics and tests. */
 export type RunnerEvent =
@@ -43,12 +43,7 @@ export const RUNNER_DEFAULTS: RunnerOptions = {
   waitMs: 250,
   holdRetryMs: 15,
   rowCacheBytes: 16 * 1024 * 1024,
-  failures: 'park',
-  parkedSequences: 1_000,
-  parkedEvents: 1_000,
-  parkedAgeMs: 0,
-  retries: 5,
-  retryMs: 100,
+  ...PARKING_DEFAULTS,
 };
 
 export interface RunnerParts {

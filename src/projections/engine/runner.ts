@@ -46,7 +46,7 @@ export class Runner {
   constructor(parts: RunnerParts) {
     this.#parts = parts;
     this.#generation = parts.generation;
-    this.#options = { ...RUNNER_DEFAULTS, ...parts.options };
+    this.#options = { ...RUNNER_DEFAULTS, ...parts.options, ...parts.definition.failures };
   }
 
   /**

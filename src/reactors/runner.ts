@@ -252,10 +252,13 @@ export class ReactorRunner {
 
   /** Somebody else claimed a partition: begin again from the positions, the later the more often it happens. */
   async #fenced(subscription: Subscription): Promise<void> {
+    const claim = this.#claim;
     this.#isFenced = false;
     this.#fences += 1;
     this.#parts.observe?.({ kind: 'fenced' });
     await this.#parts.clock.sleep(backoffMs(this.#fences, 50, 2_000, Math.random), this.#abort.signal);
-    subscription.restart();
+    if (claim !== undefined) {
+      subscription.restart(claim.assignment);
+    }
   }
 }

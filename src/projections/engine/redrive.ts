@@ -8,6 +8,7 @@ import { rulingsOf, settle } from './claim';
 import { decodeRecord, type DecodedRecord } from './decoded';
 import { foldOf, touchedKeys } from './fold';
 import { causeOf } from './failures';
+import { withKept, type Restored } from './overflow';
 import type { RunnerParts } from './runner-parts';
 
 export type RedriveParts = Pick<RunnerParts, 'generation' | 'definition' | 'log' | 'decoder' | 'store' | 'errata' | 'clock'>;
@@ -73,7 +74,7 @@ const tryEvents = async (
   store: GenerationStore,
   checkpoint: Checkpoint,
   name: SequenceName,
-  events: readonly ParkedEvent[],
+  { events, lost }: Restored,
 ): Promise<Tried> => {
   const { definition, generation } = parts;
   const { topic, partition } = checkpoint;
@@ -82,7 +83,7 @@ const tryEvents = async (
   const fold = foldOf(definition, generation.storage, loaded);
   const counts: Record<keyof Counters, number> = { ...NO_COUNTS };
   const folded: number[] = [];
-  let cause = undecoded;
+  let cause = undecoded ?? (lost && causeOf(lost));
   for (const [i, record] of records.entries()) {
     try {
       counts[fold.record(record, { topic, partition, offset: record.offset, streamTime: events[i]!.streamTime ?? Number.NEGATIVE_INFINITY })] += 1;
@@ -109,9 +110,9 @@ const commitFirst = async (
   store: GenerationStore,
   checkpoint: Checkpoint,
   name: SequenceName,
-  events: readonly ParkedEvent[],
+  restored: Restored,
 ): Promise<Tried & { readonly result: CommitResult }> => {
-  const tried = await tryEvents(parts, store, checkpoint, name, events);
+  const tried = await tryEvents(parts, store, checkpoint, name, restored);
   try {
     return { ...tried, result: await store.commit(tried.commit) };
   } catch (error) {
@@ -119,7 +120,8 @@ const commitFirst = async (
       throw error;
     }
     if (tried.folded > 1) {
-      return commitFirst(parts, store, checkpoint, name, events.slice(0, Math.ceil(tried.folded / 2)));
+      const fewer = { events: restored.events.slice(0, Math.ceil(tried.folded / 2)), lost: undefined };
+      return commitFirst(parts, store, checkpoint, name, fewer);
     }
     const failure = refused(checkpoint, name, error);
     return { ...failure, result: await store.commit(failure.commit) };
@@ -138,15 +140,16 @@ const step = async (parts: RedriveParts, name: SequenceName): Promise<Step> => {
   if (claimed === undefined) {
     return { status: 'nothing' };
   }
-  const checkpoint = await settle(parts, store, claimed, await rulingsOf(parts, generation, store, [claimed]));
-  const events = await store.parkedEvents(name, CHUNK);
-  if (events.length === 0) {
+  const rulings = await rulingsOf(parts, generation, store, [claimed]);
+  const checkpoint = await settle(parts, store, claimed, rulings);
+  const parked = await store.parkedEvents(name, CHUNK);
+  if (parked.length === 0) {
     return { status: 'nothing' };
   }
   if (checkpoint.holdAt !== undefined) {
     return { status: 'again' }; // both sides are being compared or switched at this position
   }
-  const { result, folded, cause } = await commitFirst(parts, store, checkpoint, name, events);
+  const { result, folded, cause } = await commitFirst(parts, store, checkpoint, name, await withKept(parts.log, rulings.errata, parked));
   return result.status === 'committed' ? { status: 'done', folded, cause } : { status: 'again' };
 };
 

@@ -53,6 +53,8 @@ export interface RunnerParts {
   readonly decoder: EventDecoder;
   readonly store: ReadModelStore;
   readonly errata: Pick<ErrataBook, 'list'>;
+  /** Where parked events go that are beyond the limits, if the rules say `topic`. @defaultValue `<app>.overflow` */
+  readonly overflowTopic?: string | undefined;
   /** Name of this worker; becomes the owner of the checkpoints. */
   readonly worker: string;
   readonly clock: Clock;

@@ -9,6 +9,7 @@ import { takeClaim, type Claim } from './claim';
 import { decodeBatches, type DecodedBatch, type Decoding, type Failure } from './decoded';
 import { foldBatches, standingsAfter, touchedKeys, type FoldResult, type Standing } from './fold';
 import type { ParkedEvent } from '../parking';
+import { Overflow, overflowTopicOf } from './overflow';
 import { assertSameDefinition } from './same-definition';
 import { GroupOffsets } from './group-offsets';
 import type { RowCache } from './row-cache';
@@ -35,6 +36,7 @@ export class Runner {
   readonly #parts: RunnerParts;
   readonly #options: RunnerOptions;
   #generation: Generation;
+  readonly #overflow: Overflow;
   readonly #abort = new AbortController();
   /** The newest; batches in work keep theirs, because positions are asked for meanwhile. */
   #claim: Claim | undefined;
@@ -46,6 +48,7 @@ export class Runner {
   constructor(parts: RunnerParts) {
     this.#parts = parts;
     this.#generation = parts.generation;
+    this.#overflow = new Overflow(parts.log, parts.overflowTopic ?? overflowTopicOf(parts.generation.app), parts.generation.id);
     this.#options = { ...RUNNER_DEFAULTS, ...parts.options, ...parts.definition.failures };
   }
 
@@ -200,6 +203,7 @@ export class Runner {
     const steps = new SmallSteps({
       store: this.#store!,
       fold: (own, batches) => this.#fold(own, batches, own.standings),
+      keep: (parked) => this.#overflow.keep(parked),
       committed: (own, commit) => {
         this.#committed(offsets, own, commit);
       },
@@ -249,7 +253,7 @@ export class Runner {
       return; // we claimed anew ourselves, and what comes next belongs to that
     }
     await this.#parts.clock.sleep(backoffMs(this.#fences, 50, 2_000, Math.random), this.#abort.signal);
-    subscription.restart();
+    subscription.restart(claim.assignment);
   }
 
   #parked(events: readonly ParkedEvent[]): void {

@@ -1,5 +1,6 @@
 import { RefoldError, isRefoldError } from '../../kernel/errors';
 import type { Clock } from '../../kernel/clock';
+import type { ParkedEvent } from '../parking';
 import type { BatchCommit, CommitResult, GenerationStore } from '../read-model-store';
 import type { Claim } from './claim';
 import type { DecodedBatch, Failure } from './decoded';
@@ -10,6 +11,8 @@ import type { RunnerParts } from './runner-parts';
 export interface SmallStepsParts {
   readonly store: GenerationStore;
   readonly fold: (claim: Claim, batches: readonly DecodedBatch[]) => Promise<FoldResult>;
+  /** Puts what is beyond the limits of parking where it is to be kept. */
+  readonly keep: (parked: readonly ParkedEvent[]) => Promise<readonly ParkedEvent[]>;
   readonly committed: (claim: Claim, commit: BatchCommit) => void;
   /** Names the generation in errors. */
   readonly generation: string;
@@ -65,9 +68,11 @@ export class SmallSteps {
       return { status: 'committed' };
     }
     let folded: FoldResult;
+    let commit: BatchCommit;
     try {
       folded = await this.parts.fold(claim, batches);
-      const result = await this.parts.store.commit(folded.commit);
+      commit = { ...folded.commit, parked: await this.parts.keep(folded.commit.parked) };
+      const result = await this.parts.store.commit(commit);
       if (result.status !== 'committed') {
         return result;
       }
@@ -77,7 +82,7 @@ export class SmallSteps {
       }
       return this.#findRefused(claim, batches, error);
     }
-    this.parts.committed(claim, folded.commit);
+    this.parts.committed(claim, commit);
     for (const failure of folded.failures) {
       if (!claim.parking.retries(failure, now)) {
         claim.pending.failed(failure);

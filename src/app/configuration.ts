@@ -61,6 +61,10 @@ export interface Configuration {
   readonly worker: Partial<WorkerOptions>;
   /** What becomes of events that cannot be folded, by name of a projection; counts more than what projection and worker say. */
   readonly failures: Readonly<Record<string, Failures>>;
+  /** Topic for parked events beyond the limits where they overflow to a topic; empty: `<app>.overflow`. It is made when it is needed first. */
+  readonly overflowTopic: string;
+  /** Topic to which workers write what is parked, for tools that read such topics; empty: none. It is made when it is needed first. */
+  readonly deadLetterTopic: string;
   /** Settings of relays; `false`: workers host none. */
   readonly relay: Partial<RelayOptions> | false;
 }
@@ -82,6 +86,8 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
   retireDelay: '1 day',
   worker: {},
   failures: {},
+  overflowTopic: '',
+  deadLetterTopic: '',
   relay: {},
 };
 

@@ -29,9 +29,11 @@ import { ClickHouseReadModelStore } from '../projections/adapters/clickhouse/sto
 import { PostgresCatalog } from '../projections/adapters/postgres/catalog';
 import { PostgresModelIndexes } from '../projections/adapters/postgres/indexes';
 import { PostgresCheckpointControl } from '../projections/adapters/postgres/checkpoint-control';
+import { PostgresDeadLetters } from '../projections/adapters/postgres/dead-letters';
 import { PostgresParkingLot } from '../projections/adapters/postgres/parking-lot';
 import { PostgresPauses } from '../projections/adapters/postgres/pauses';
 import { PostgresReadModelStore } from '../projections/adapters/postgres/store';
+import type { DeadLetters } from '../projections/dead-letters';
 import type { GenerationCatalog, StoreKind } from '../projections/generations';
 import type { ParkingLot } from '../projections/parking';
 import type { Pauses } from '../projections/pauses';
@@ -79,6 +81,7 @@ export const TOKENS = {
   middleware: token<readonly CommandMiddleware[]>('middleware'),
   catalog: token<GenerationCatalog>('catalog'),
   parking: token<ParkingLot>('parking'),
+  deadLetters: token<DeadLetters>('dead-letters'),
   pauses: token<Pauses>('pauses'),
   reactorPositions: token<ReactorPositions>('reactor-positions'),
   parkedBook: token<ParkedBook>('parked-book'),
@@ -122,6 +125,7 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.middleware, () => []);
   part(TOKENS.catalog, (c) => new PostgresCatalog({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.parking, (c) => new PostgresParkingLot({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.deadLetters, (c) => new PostgresDeadLetters({ pool: c.resolve(TOKENS.pool), app: app.name, catalog: c.resolve(TOKENS.catalog) }));
   part(TOKENS.pauses, (c) => new PostgresPauses({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.reactorPositions, (c) => new PostgresReactorPositions({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.parkedBook, (c) => new PostgresParkedBook({ pool: c.resolve(TOKENS.pool), app: app.name }));

@@ -77,7 +77,7 @@ export class HostedRunners {
   }
 
   #start(generation: Generation, definition: ProjectionDefinition): void {
-    const { log, serde, errata, stores, clock, logger, options, observe } = this.parts;
+    const { log, serde, errata, stores, overflowTopic, clock, logger, options, observe } = this.parts;
     const runner = new Runner({
       generation,
       definition,
@@ -85,6 +85,7 @@ export class HostedRunners {
       decoder: serde.decoder(definition.events, definition.reading),
       store: stores.get(generation.store)!,
       errata,
+      overflowTopic,
       worker: this.worker,
       clock,
       logger,

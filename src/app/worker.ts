@@ -62,6 +62,7 @@ export class Worker {
         repeatedly(this.#parts, announceMs, signal, 'the worker could not announce itself; trying again', () => this.#announce()),
         repeatedly(this.#parts, announceMs, signal, 'retired tables could not be looked for; trying again', () => this.#dropRetired()),
         repeatedly(this.#parts, retainEveryMs, signal, 'old records could not be deleted; trying again', () => deleteOld(this.#parts)),
+        repeatedly(this.#parts, announceMs, signal, 'parked events could not be mirrored; trying again', async () => void (await this.#parts.mirror())),
         this.#relay(),
       ]);
       let failures = 0;

@@ -23,6 +23,8 @@ export interface NewRecord {
   readonly key: Buffer;
   readonly value: Buffer | null;
   readonly headers: Headers;
+  /** Headers whose values are bytes, for readers of other frameworks; a log that keeps headers as text keeps them as Base64. */
+  readonly binaryHeaders?: Readonly<Record<string, Buffer>>;
   /** Milliseconds since the epoch; default: the log's clock. */
   readonly timestamp?: number;
 }

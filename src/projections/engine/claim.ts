@@ -11,6 +11,7 @@ import type { Standing } from './fold';
 import { Parking } from './parking';
 import { Pending } from './pending';
 import { repeatBatch } from './repeat';
+import { Room } from './room';
 import { RowCache } from './row-cache';
 import type { RunnerOptions, RunnerParts } from './runner-parts';
 
@@ -22,6 +23,7 @@ export interface Claim {
   readonly parking: Parking;
   readonly pending: Pending;
   readonly rows: RowCache;
+  readonly room: Room;
 }
 
 /** What is decided about the records that a generation reads from its checkpoints on. */
@@ -71,7 +73,7 @@ export const takeClaim = async (
   generation: Generation,
   store: GenerationStore,
   assignment: Assignment,
-  options: ParkingRules & Pick<RunnerOptions, 'rowCacheBytes'>,
+  options: ParkingRules & Pick<RunnerOptions, 'rowCacheBytes' | 'roomMs'>,
 ): Promise<{ readonly claim: Claim; readonly next: ReadonlyMap<PartitionId, number> }> => {
   const checkpoints = await store.claim(assignment.partitions, parts.worker);
   requireAll(generation, assignment, checkpoints);
@@ -81,7 +83,15 @@ export const takeClaim = async (
   const standings = new Map(settled.map((checkpoint) => [partitionId(checkpoint), { epoch: checkpoint.epoch, streamTime: checkpoint.streamTime }]));
   const parking = new Parking(options, await store.parkedSequences(assignment.partitions));
   return {
-    claim: { assignment: assignment.number, standings, rulings, parking, pending: new Pending(), rows: new RowCache(options.rowCacheBytes) },
+    claim: {
+      assignment: assignment.number,
+      standings,
+      rulings,
+      parking,
+      pending: new Pending(),
+      rows: new RowCache(options.rowCacheBytes),
+      room: new Room(store, parts.clock, options.roomMs),
+    },
     next: new Map(settled.map((checkpoint) => [partitionId(checkpoint), checkpoint.next])),
   };
 };

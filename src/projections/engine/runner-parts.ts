@@ -31,6 +31,8 @@ export interface RunnerOptions extends ParkingRules {
   readonly waitMs: number;
   /** How long to wait before a batch refused by a hold is tried again, in milliseconds. */
   readonly holdRetryMs: number;
+  /** How often it is looked whether there is room again in a partition that stopped because nothing more could be parked, in milliseconds. */
+  readonly roomMs: number;
   /** Rows kept in memory per generation, so that they need not be loaded again: about so many bytes. */
   readonly rowCacheBytes: number;
 }
@@ -42,6 +44,7 @@ export const RUNNER_DEFAULTS: RunnerOptions = {
   sessionTimeoutMs: 10_000,
   waitMs: 250,
   holdRetryMs: 15,
+  roomMs: 1_000,
   rowCacheBytes: 16 * 1024 * 1024,
   ...PARKING_DEFAULTS,
 };

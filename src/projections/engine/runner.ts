@@ -8,12 +8,12 @@ import { keyText } from '../values';
 import { takeClaim, type Claim } from './claim';
 import { decodeBatches, type DecodedBatch, type Decoding, type Failure } from './decoded';
 import { foldBatches, standingsAfter, touchedKeys, type FoldResult, type Standing } from './fold';
-import type { ParkedEvent } from '../parking';
 import { Overflow, overflowTopicOf } from './overflow';
 import { assertSameDefinition } from './same-definition';
 import { GroupOffsets } from './group-offsets';
 import type { RowCache } from './row-cache';
 import { SmallSteps } from './small-steps';
+import { tellParked } from './tell-parked';
 import { RUNNER_DEFAULTS, type RunnerOptions, type RunnerParts } from './runner-parts';
 
 /** While a generation is slowed down it never sleeps longer than this after a batch, so that holds are obeyed in time. */
@@ -124,6 +124,9 @@ export class Runner {
     const claim = this.#claim;
     if (claim !== undefined && claim.pending.size > 0) {
       await this.#foldPending(subscription, offsets, claim, started);
+    }
+    if (await claim?.room.wasMade()) {
+      subscription.restart(claim!.assignment); // the partition that stopped is claimed with the others
     }
   }
 
@@ -239,9 +242,7 @@ export class Runner {
     }
     claim.parking.committed(parked, this.#parts.clock.now());
     this.#parts.observe?.({ kind: 'committed', advances });
-    if (parked.length > 0) {
-      this.#parked(parked);
-    }
+    tellParked(this.#parts, this.#generation, parked);
     offsets.tell(advances.map(({ topic, partition, next }) => ({ topic, partition, offset: next })));
   }
 
@@ -256,17 +257,6 @@ export class Runner {
     subscription.restart(claim.assignment);
   }
 
-  #parked(events: readonly ParkedEvent[]): void {
-    const { generation, logger, observe } = this.#parts;
-    for (const { record, sequence, cause } of events) {
-      if (cause !== undefined) {
-        const { topic, partition, offset } = record;
-        logger.log('error', 'an event was parked', { generation: generationLabel(generation), topic, partition, offset, key: sequence, ...cause });
-      }
-    }
-    observe?.({ kind: 'parked', events });
-  }
-
   async #stopPartition(subscription: Subscription, claim: Claim, failure: Failure): Promise<void> {
     const { generation, logger, observe } = this.#parts;
     const { topic, partition, offset, error } = failure;
@@ -277,6 +267,7 @@ export class Runner {
     logger.log('error', 'a partition stopped', { generation: generationLabel(generation), ...stop });
     await this.#store!.recordStop(failure, standing?.epoch ?? -1, stop);
     subscription.drop([failure]);
+    await claim.room.stopped(failure);
     observe?.({ kind: 'stopped', failure });
   }
 

@@ -44,6 +44,8 @@ describe('configuration', () => {
       retireDelay: '1 day',
       worker: WORKER_DEFAULTS,
       failures: {},
+      overflowTopic: '',
+      deadLetterTopic: '',
       relay: RELAY_DEFAULTS,
     });
     expect(resolveConfiguration(file)).toMatchObject(file);

@@ -114,9 +114,13 @@ export const readSequences = async (sql: Sql, generationId: number, partitions: 
   return rows;
 };
 
-const KEPT = `CASE WHEN kept_topic IS NOT NULL THEN json_build_object('topic', kept_topic, 'partition', kept_partition, 'offset', kept_offset) END`;
+const KEPT = `CASE WHEN e.kept_topic IS NOT NULL THEN json_build_object('topic', e.kept_topic, 'partition', e.kept_partition, 'offset', e.kept_offset) END`;
 
-interface EventRow {
+/** Of `refold.parked_events e`. */
+export const EVENT_COLUMNS = `e.record_offset AS "offset", e.event_type AS type, e.record_key AS key, e.value, e.headers,
+  e.record_timestamp AS "timestamp", e.erratum, e.stream_time, ${KEPT} AS kept`;
+
+export interface EventRow {
   readonly offset: number;
   readonly type: string;
   readonly key: Buffer | null;
@@ -128,24 +132,25 @@ interface EventRow {
   readonly kept: Position | null;
 }
 
-export const readEvents = async (
-  sql: Sql,
-  generationId: number,
+export const eventOf = (
   { topic, partition, sequence }: SequenceName,
-  limit: number,
-): Promise<readonly ParkedEvent[]> => {
+  { offset, type, key, value, headers, timestamp, erratum, stream_time, kept }: EventRow,
+): ParkedEvent => ({
+  record: { topic, partition, offset, key, value, headers, timestamp, ...(erratum === null ? {} : { erratum }) },
+  sequence,
+  type,
+  streamTime: stream_time ?? undefined,
+  attempts: 0,
+  cause: undefined,
+  kept: kept ?? undefined,
+});
+
+export const readEvents = async (sql: Sql, generationId: number, name: SequenceName, limit: number): Promise<readonly ParkedEvent[]> => {
+  const { topic, partition, sequence } = name;
   const { rows } = await sql.query<EventRow>(
-    `SELECT record_offset AS "offset", event_type AS type, record_key AS key, value, headers, record_timestamp AS "timestamp", erratum, stream_time, ${KEPT} AS kept
-     FROM refold.parked_events WHERE generation_id = $1 AND topic = $2 AND partition = $3 AND sequence = $4 ORDER BY record_offset LIMIT $5`,
+    `SELECT ${EVENT_COLUMNS} FROM refold.parked_events e
+     WHERE e.generation_id = $1 AND e.topic = $2 AND e.partition = $3 AND e.sequence = $4 ORDER BY e.record_offset LIMIT $5`,
     [generationId, topic, partition, sequence, limit],
   );
-  return rows.map(({ offset, type, key, value, headers, timestamp, erratum, stream_time, kept }) => ({
-    record: { topic, partition, offset, key, value, headers, timestamp, ...(erratum === null ? {} : { erratum }) },
-    sequence,
-    type,
-    streamTime: stream_time ?? undefined,
-    attempts: 0,
-    cause: undefined,
-    kept: kept ?? undefined,
-  }));
+  return rows.map((row) => eventOf(name, row));
 };

@@ -13,6 +13,8 @@ export interface WorkerOptions extends RunnerOptions {
   readonly pollMs: number;
   /** How often the worker says that it lives, in milliseconds. */
   readonly announceMs: number;
+  /** How long a worker that starts waits for a database that cannot be reached or is starting up, in milliseconds. */
+  readonly startMs: number;
   /** How often records older than the retention of their topic are deleted, in milliseconds; Kafka does so by itself. */
   readonly retainEveryMs: number;
   /** How often in a row a failed runner is started again before the worker gives up. */
@@ -25,6 +27,7 @@ export const WORKER_DEFAULTS: WorkerOptions = {
   ...RUNNER_DEFAULTS,
   pollMs: 250,
   announceMs: 1_000,
+  startMs: 60_000,
   retainEveryMs: 60_000,
   restarts: 8,
   silenceMs: 120_000,

@@ -8,6 +8,7 @@ import { FOLLOWING, generationLabel, type Generation } from '../projections/gene
 import { HostedReactors } from './hosted-reactors';
 import { HostedRunners } from './hosted-runners';
 import { livenessOf, type Liveness } from './liveness';
+import { whileAway } from './startup';
 import { deleteOld, repeatedly, type WorkerParts } from './worker-parts';
 
 /**
@@ -49,13 +50,11 @@ export class Worker {
   }
 
   async #run(): Promise<void> {
-    await this.#parts.ready();
+    if (!(await this.#begun())) {
+      return;
+    }
     let aside: Promise<unknown> | undefined;
     try {
-      (await this.#following()).forEach(({ generation, definition }) => {
-        assertSameDefinition(generation, definition);
-      });
-      await this.#announce();
       const { signal } = this.#abort;
       const { announceMs, retainEveryMs } = this.#parts.options;
       aside = Promise.all([
@@ -87,6 +86,27 @@ export class Worker {
     }
     if (this.#fatal !== undefined) {
       throw this.#fatal as Error;
+    }
+  }
+
+  /** Answers false where it was stopped before. */
+  async #begun(): Promise<boolean> {
+    const { clock, logger, options } = this.#parts;
+    const { signal } = this.#abort;
+    try {
+      await whileAway({ clock, logger, startMs: options.startMs, signal }, async () => {
+        await this.#parts.ready();
+        (await this.#following()).forEach(({ generation, definition }) => {
+          assertSameDefinition(generation, definition);
+        });
+        await this.#announce();
+      });
+      return true;
+    } catch (error) {
+      if (signal.aborted && isRefoldError(error) && error.retryable) {
+        return false;
+      }
+      throw error;
     }
   }
 

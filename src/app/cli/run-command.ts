@@ -42,6 +42,7 @@ const observer =
 /** `refold run`: a worker until the signal aborts. */
 export const runAction = (flags: RunFlags): Action => ({
   logs: 'info',
+  needsSchema: false, // the worker asks for it, and waits for a database that is starting up
   work: async ({ connected, terminal, logger }) => {
     const { name, replayRate, relay, only, tag: tags } = flags;
     const worker = connected.worker({

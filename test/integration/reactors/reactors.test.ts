@@ -140,6 +140,7 @@ describeWithPostgres('reactors', () => {
           begin: (...given: Parameters<PostgresReactorPositions['begin']>) => real.begin(...given),
           claim: (...given: Parameters<PostgresReactorPositions['claim']>) => real.claim(...given),
           parkedKeys: (...given: Parameters<PostgresReactorPositions['parkedKeys']>) => real.parkedKeys(...given),
+          parkedCount: (...given: Parameters<PostgresReactorPositions['parkedCount']>) => real.parkedCount(...given),
           redrivable: (name: string) => real.redrivable(name),
           move: (name: string, move: Move) => {
             if (isDying && move.counts.handled > 0 && effects.length >= 2) {
@@ -304,6 +305,32 @@ describeWithPostgres('reactors', () => {
     await atHead(connection);
     expect(effects.map(({ id }) => id)).toEqual(['o1 shipped']);
     expect(await book.list('mails')).toMatchObject([{ state: 'discarded' }]);
+  });
+
+  it('a partition stops where no more may be parked, and goes on by itself when there is room', async () => {
+    const broken = new Set(['o1']);
+    const done: string[] = [];
+    const mails = reactor({ name: 'mails', from: 'beginning', retry: FAST, parkedRecords: 2 }).on(OrderPlaced, (e) => {
+      if (broken.has(e.orderId)) {
+        throw Object.assign(new Error('never'), { retryable: false });
+      }
+      done.push(e.orderId);
+    });
+    const app = defineApp({ name: 'shop', events: [...shopEvents], projections: [], reactors: [mails], topics: { orders: { partitions: 1 } } });
+    const connection = await start(app, ['o1', 'o1', 'o1', 'o2'].map(placed));
+    const book = connection.container.resolve(TOKENS.parkedBook);
+    world.work(connection);
+    await until(async () => (await positions(connection))[0]?.stoppedBy?.code === 'parking.full', 'the partition stopped');
+    expect((await positions(connection))[0]!.next).toBe(2);
+    expect(done).toEqual([]);
+    await book.discard('mails', { at: (await book.list('mails'))[0]! }, { by: 'ann', reason: 'a test' });
+    await atHead(connection);
+    expect(done).toEqual(['o2']);
+    expect((await positions(connection))[0]!.stoppedBy).toBeUndefined();
+    broken.clear();
+    await book.redrive('mails', {}, 'ann');
+    await until(() => done.length === 3, 'the others were redriven');
+    expect(done).toEqual(['o2', 'o1', 'o1']);
   });
 
   it('a handler that does not end fails, with its signal aborted', async () => {

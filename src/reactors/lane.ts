@@ -152,13 +152,14 @@ export class Lane {
     }
     const parked: ParkedRecord = { topic, partition, offset, value, headers, timestamp, key: record.key ?? Buffer.alloc(0), index, failure };
     const counts = { ...this.#unmoved, parked: this.#unmoved.parked + 1 };
+    const asked = this.#parts.clock.now();
     const result = await positions.park(definition.name, this.#moveOf(offset + 1, counts, fingerprintOf(record)), parked);
     if (result === 'moved') {
       this.#parked.add(keyOf(record));
       this.#parkedCount += 1;
       this.#cursor = offset + 1;
       this.#last = fingerprintOf(record);
-      this.#moved();
+      this.#moved(asked);
     }
     this.#isFenced ||= result === 'fenced';
     return result === 'free' ? 'free' : result === 'moved' ? DONE : FENCED;
@@ -219,10 +220,11 @@ export class Lane {
   }
 
   async #move(): Promise<LaneEnd> {
-    const { positions, definition } = this.#parts;
+    const { positions, definition, clock } = this.#parts;
+    const asked = clock.now();
     const result = await positions.move(definition.name, this.#moveOf(this.#cursor, this.#unmoved, this.#last));
     if (result === 'moved') {
-      this.#moved();
+      this.#moved(asked);
     }
     this.#isFenced ||= result === 'fenced';
     return result === 'moved' ? DONE : FENCED;
@@ -232,10 +234,11 @@ export class Lane {
     return { ...this.#at, from: this.#next, next, epoch: this.epoch, counts, streamTime: this.#streamTime, fingerprint };
   }
 
-  #moved(): void {
+  /** @param asked when: the answer may have waited while this process was suspended */
+  #moved(asked: number): void {
     this.#next = this.#cursor;
     this.#unmoved = { ...NOTHING };
-    this.#confirmedAt = this.#parts.clock.now();
+    this.#confirmedAt = asked;
   }
 
   /** The next offset, for outside tools. */

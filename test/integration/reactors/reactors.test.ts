@@ -242,6 +242,50 @@ describeWithPostgres('reactors', () => {
     await pool.close();
   });
 
+  it('an owner that was suspended between a move and its answer asks before the next effect', async () => {
+    const { app, effects } = mailing('beginning');
+    const connection = await start(app);
+    const real = connection.container.resolve(TOKENS.reactorPositions);
+    const at = { topic: 'orders', partition: 0 };
+    await real.begin('mails', [{ ...at, offset: 0 }]);
+    const [claimed] = await real.claim('mails', [at], 'zombie');
+    const clock = new FakeClock();
+    const serde = connection.container.resolve(TOKENS.serde);
+    const [definition] = app.reactors;
+    const never = new AbortController().signal;
+    const move = async (name: string, given: Move): Promise<'moved' | 'fenced'> => {
+      const result = await real.move(name, given);
+      if (given.counts.handled === 1) {
+        await clock.advance(1_001); // suspended; meanwhile somebody takes over
+        await real.claim('mails', [at], 'owner');
+      }
+      return result;
+    };
+    const positionsOf = new Proxy(real, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name, target);
+        return name === 'move' ? move : typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+    const effectsOf = { emit: () => Promise.resolve(), execute: () => Promise.resolve() };
+    const decoder = serde.decoder(definition!.events, definition!.reading);
+    const parts = {
+      app: 'shop',
+      definition: definition!,
+      effects: effectsOf,
+      clock,
+      stop: never,
+      giveUp: never,
+      positions: positionsOf,
+      decoder,
+      errata: new Map(),
+    };
+    const lane = new Lane({ ...parts, confirmAfterMs: 1_000 }, claimed!, []);
+    const records = ['a', 'b'].map((id, offset) => ({ ...serde.encode(placed(id)), ...at, offset, timestamp: 1 }));
+    expect(await lane.take({ ...at, from: 0, next: 2, records })).toEqual({ kind: 'fenced' });
+    expect(effects.map(({ id }) => id)).toEqual(['a']);
+  });
+
   it('a poison event parks its key, others flow; a redrive handles the key in order, once; a discard leaves the rest', async () => {
     const broken = new Set(['o1']);
     const { app, effects } = mailing('beginning', (id) => {

@@ -95,19 +95,36 @@ export const parkingSuite = (make: () => Promise<ParkingUnderTest>): void => {
     Object.fromEntries((await subject.rows(generation, definition)).map((row) => [row['order_id'], row['customer_id']]));
   const sequences = async (generation: Generation): Promise<readonly ParkedSequence[]> =>
     (await subject.lot.list({ generationIds: [generation.id] })).map(({ parked }) => parked);
-  const again = (generation: Generation, definition: ProjectionDefinition, { topic, partition, sequence }: ParkedSequence): Promise<RedriveResult> =>
+  const again = (
+    generation: Generation,
+    definition: ProjectionDefinition,
+    { topic, partition, sequence }: ParkedSequence,
+    store = subject.store,
+  ): Promise<RedriveResult> =>
     redrive(
       {
         generation,
         definition,
         log: bench.log,
         decoder: bench.serde.decoder(definition.events, definition.reading),
-        store: subject.store,
+        store,
         errata: new MemoryErrata(),
         clock: systemClock,
       },
       { topic, partition, sequence },
     );
+  /** Dies in turn before its commit, after it, and not at all. */
+  const dyingInTurn = (): ReadModelStore => {
+    let commits = 0;
+    return around(subject.store, async (opened, batch) => {
+      commits += 1;
+      const result = commits % 3 === 1 ? undefined : await opened.commit(batch);
+      if (result === undefined || (commits % 3 === 2 && result.status === 'committed')) {
+        throw new Error('this process is dead');
+      }
+      return result;
+    });
+  };
   const only = async (generation: Generation): Promise<ParkedSequence> => {
     const found = await sequences(generation);
     expect(found).toHaveLength(1);
@@ -209,6 +226,43 @@ export const parkingSuite = (make: () => Promise<ParkingUnderTest>): void => {
     expect(await sequences(generation)).toEqual([]);
     await accountedFor(generation);
   });
+
+  it.each(['rows', 'windows'] as const)(
+    'redrives that die while the live worker goes on fold every event once, in order, as it was judged then: %s',
+    async (kind) => {
+      const of = kind === 'rows' ? chained : dailyWith;
+      const good = of({ present: false });
+      const definition = of(mistake);
+      const begun = [order('a', '1', 2), order('a', 'X', 9), order('a', '2', 3), order('a', '3', 30), order('b', '0', 5)];
+      await bench.append(begun);
+      const generation = await build(definition, 2);
+      const running = followed(generation, definition, { parkedEvents: 3, overflow: 'log' });
+      await running.done();
+      mistake.present = false;
+      const mortal = dyingInTurn();
+      let day = 1;
+      let deaths = 0;
+      while ((await sequences(generation)).length > 0) {
+        day += 1;
+        await bench.append(['a', 'b'].flatMap((key) => [order(key, `${String(day)}.`, day), order(key, `${String(day)}:`, 10 - (day % 10))]));
+        const [parked] = await sequences(generation);
+        deaths += await again(generation, definition, parked!, mortal).then(
+          () => 0,
+          (error: Error) => (error.message === 'this process is dead' ? 1 : 0),
+        );
+      }
+      expect(deaths).toBeGreaterThan(0);
+      await running.done();
+      await running.stop();
+      const rows = [await subject.rows(generation, definition), await subject.lateCount(generation)];
+      const { read, applied, filtered, late, parked } = (await accountedFor(generation)) as Record<string, number>;
+      expect([read, parked]).toEqual([applied! + filtered! + late!, 0]);
+      await subject.retire(generation);
+      const single = await build(good, 3);
+      await folded(single, good);
+      expect(rows).toEqual([await subject.rows(single, good), await subject.lateCount(single)]);
+    },
+  );
 
   it('a redrive that fails again leaves the sequence as it was, with the new cause', async () => {
     await bench.append([order('a', 'X'), order('a', '1'), order('a', 'X2'), order('a', '3')]);

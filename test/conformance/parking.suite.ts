@@ -255,7 +255,7 @@ export const parkingSuite = (make: () => Promise<ParkingUnderTest>): void => {
       await running.done();
       await running.stop();
       const rows = [await subject.rows(generation, definition), await subject.lateCount(generation)];
-      const { read, applied, filtered, late, parked } = (await accountedFor(generation)) as Record<string, number>;
+      const { read, applied, filtered, late, parked } = await accountedFor(generation);
       expect([read, parked]).toEqual([applied! + filtered! + late!, 0]);
       await subject.retire(generation);
       const single = await build(good, 3);

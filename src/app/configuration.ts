@@ -5,6 +5,7 @@ import { ONE_SERVER, type Topology } from '../platform/clickhouse/topology';
 import { checkedKafka, kafkaFromEnvironment, type KafkaSettings } from './kafka-settings';
 import { RELAY_DEFAULTS, type RelayOptions } from '../commands/relay';
 import type { HandlerChecks } from '../projections/engine/watched-handlers';
+import { choiceFaults, failureFaults, type Failures } from '../projections/failure-rules';
 import { RUNNER_DEFAULTS, type RunnerOptions } from '../projections/engine/runner-parts';
 import { requireDelay } from '../replay/retire';
 
@@ -15,6 +16,8 @@ export interface WorkerOptions extends RunnerOptions {
   readonly pollMs: number;
   /** How often the worker says that it lives, in milliseconds. */
   readonly announceMs: number;
+  /** How long a worker that starts waits for a database that cannot be reached or is starting up, in milliseconds. */
+  readonly startMs: number;
   /** How often records older than the retention of their topic are deleted, in milliseconds; Kafka does so by itself. */
   readonly retainEveryMs: number;
   /** How often in a row a failed runner is started again before the worker gives up. */
@@ -32,6 +35,7 @@ export const WORKER_DEFAULTS: WorkerOptions = {
   checkHandlers: 'off',
   pollMs: 250,
   announceMs: 1_000,
+  startMs: 60_000,
   retainEveryMs: 60_000,
   restarts: 8,
   silenceMs: 120_000,
@@ -68,6 +72,12 @@ export interface Configuration {
   /** How long the tables of a retired generation stay, e.g. `'1 day'` or milliseconds. */
   readonly retireDelay: Duration;
   readonly worker: Partial<WorkerOptions>;
+  /** What becomes of events that cannot be folded, by name of a projection; counts more than what projection and worker say. */
+  readonly failures: Readonly<Record<string, Failures>>;
+  /** Topic for parked events beyond the limits where they overflow to a topic; empty: `<app>.overflow`. It is made when it is needed first. */
+  readonly overflowTopic: string;
+  /** Topic to which workers write what is parked, for tools that read such topics; empty: none. It is made when it is needed first. */
+  readonly deadLetterTopic: string;
   /** Settings of relays; `false`: workers host none. */
   readonly relay: Partial<RelayOptions> | false;
 }
@@ -88,6 +98,9 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
   servicesFolder: '.refold',
   retireDelay: '1 day',
   worker: {},
+  failures: {},
+  overflowTopic: '',
+  deadLetterTopic: '',
   relay: {},
 };
 
@@ -138,21 +151,29 @@ const checkedNumbers = <T extends object>(what: string, defaults: T, given: Part
   return settings;
 };
 
-const requireOneOf = (name: string, value: string, allowed: readonly string[]): void => {
-  if (!allowed.includes(value)) {
-    throw new RefoldError('config.invalid', `worker: ${name} is ${JSON.stringify(value)}; it can be ${allowed.join(', ')}`);
-  }
-};
-
 /** Whoever writes handlers hears of it; whoever runs them pays nothing. */
 const checksFor = ({ NODE_ENV }: Environment): HandlerChecks => (NODE_ENV === 'development' || NODE_ENV === 'test' ? 'warn' : WORKER_DEFAULTS.checkHandlers);
 
+const HANDLER_CHECKS: readonly string[] = ['off', 'warn', 'refuse'];
+
 const checkedWorker = (worker: Partial<WorkerOptions>, environment: Environment): WorkerOptions => {
-  const { failures = WORKER_DEFAULTS.failures, checkHandlers = checksFor(environment), ...given } = worker;
-  requireOneOf('failures', failures, ['park', 'stop']);
-  requireOneOf('checkHandlers', checkHandlers, ['off', 'warn', 'refuse']);
-  const { failures: _, checkHandlers: __, ...numbers } = WORKER_DEFAULTS;
-  return { ...checkedNumbers<Omit<WorkerOptions, 'failures' | 'checkHandlers'>>('worker', numbers, given), failures, checkHandlers };
+  const { failures = WORKER_DEFAULTS.failures, overflow = WORKER_DEFAULTS.overflow, checkHandlers = checksFor(environment), ...given } = worker;
+  const checks = HANDLER_CHECKS.includes(checkHandlers) ? [] : [`checkHandlers is ${JSON.stringify(checkHandlers)}; it can be ${HANDLER_CHECKS.join(', ')}`];
+  const [wrong] = [...choiceFaults({ failures, overflow }), ...checks];
+  if (wrong !== undefined) {
+    throw new RefoldError('config.invalid', `worker: ${wrong}`);
+  }
+  const { failures: _, overflow: __, checkHandlers: ___, ...numbers } = WORKER_DEFAULTS;
+  return { ...checkedNumbers<Omit<WorkerOptions, 'failures' | 'overflow' | 'checkHandlers'>>('worker', numbers, given), failures, overflow, checkHandlers };
+};
+
+const requireFailures = (failures: Configuration['failures']): void => {
+  for (const [name, given] of Object.entries(failures)) {
+    const [wrong] = failureFaults(given);
+    if (wrong !== undefined) {
+      throw new RefoldError('config.invalid', `failures of ${name}: ${wrong}`);
+    }
+  }
 };
 
 const requireRetireDelay = (delay: Duration): void => {
@@ -200,6 +221,7 @@ const checked = (configuration: Configuration, environment: Environment): Resolv
   }
   const clickhouse = checkedTopology(configuration);
   requireRetireDelay(configuration.retireDelay);
+  requireFailures(configuration.failures);
   if (configuration.registryToken !== '' && (configuration.registryUser !== '' || configuration.registryPassword !== '')) {
     throw new RefoldError('config.invalid', 'the schema registry is given a token and a user or password; it can be one of both');
   }

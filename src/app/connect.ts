@@ -17,6 +17,7 @@ import type { ReplayCoordinator } from '../replay/coordinator';
 import { resolveConfiguration, type Configuration, type ResolvedConfiguration } from './configuration';
 import { createContainer, TOKENS, type Addresses } from './container';
 import { correctionsOf } from './corrections';
+import { requireKnownProjections } from './failure-settings';
 import { parkedOf, type ParkedEvents } from './parked';
 import { partitionsOf, type Partitions } from './partitions';
 import { pausingOf, type Pausing } from './pausing';
@@ -122,6 +123,7 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
 export const connect = async <P extends readonly AnyProjection[]>(app: App<P>, options: ConnectOptions = {}): Promise<ConnectedApp<P>> => {
   const environment = options.environment ?? process.env;
   const configuration = resolveConfiguration(options.configuration, environment);
+  requireKnownProjections(app, configuration);
   const releasers = new Releasers();
   try {
     const services = await acquireServices({

@@ -29,10 +29,12 @@ import { ClickHouseReadModelStore } from '../projections/adapters/clickhouse/sto
 import { PostgresCatalog } from '../projections/adapters/postgres/catalog';
 import { PostgresModelIndexes } from '../projections/adapters/postgres/indexes';
 import { PostgresCheckpointControl } from '../projections/adapters/postgres/checkpoint-control';
+import { PostgresDeadLetters } from '../projections/adapters/postgres/dead-letters';
 import { PostgresPartitionDecisions } from '../projections/adapters/postgres/partition-decisions';
 import { PostgresParkingLot } from '../projections/adapters/postgres/parking-lot';
 import { PostgresPauses } from '../projections/adapters/postgres/pauses';
 import { PostgresReadModelStore } from '../projections/adapters/postgres/store';
+import type { DeadLetters } from '../projections/dead-letters';
 import type { GenerationCatalog, StoreKind } from '../projections/generations';
 import type { PartitionDecisions } from '../projections/partition-decisions';
 import type { ParkingLot } from '../projections/parking';
@@ -88,6 +90,7 @@ export const TOKENS = {
   catalog: token<GenerationCatalog>('catalog'),
   parking: token<ParkingLot>('parking'),
   partitionDecisions: token<PartitionDecisions>('partition-decisions'),
+  deadLetters: token<DeadLetters>('dead-letters'),
   pauses: token<Pauses>('pauses'),
   reactorPositions: token<ReactorPositions>('reactor-positions'),
   parkedBook: token<ParkedBook>('parked-book'),
@@ -139,6 +142,7 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.catalog, (c) => new PostgresCatalog({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.parking, (c) => new PostgresParkingLot({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.partitionDecisions, (c) => new PostgresPartitionDecisions({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.deadLetters, (c) => new PostgresDeadLetters({ pool: c.resolve(TOKENS.pool), app: app.name, catalog: c.resolve(TOKENS.catalog) }));
   part(TOKENS.pauses, (c) => new PostgresPauses({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.reactorPositions, (c) => new PostgresReactorPositions({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.parkedBook, (c) => new PostgresParkedBook({ pool: c.resolve(TOKENS.pool), app: app.name }));

@@ -90,7 +90,7 @@ export class HostedRunners {
   }
 
   #start(generation: Generation, definition: ProjectionDefinition): void {
-    const { log, serde, errata, stores, clock, logger, options } = this.parts;
+    const { log, serde, errata, stores, overflowTopic, clock, logger, options } = this.parts;
     const progress = new Progress();
     const runner = new Runner({
       generation,
@@ -99,6 +99,7 @@ export class HostedRunners {
       decoder: serde.decoder(definition.events, definition.reading),
       store: stores.get(generation.store)!,
       errata,
+      overflowTopic,
       worker: this.worker,
       clock,
       logger,

@@ -1,6 +1,7 @@
 import type { DependencyContainer } from 'tsyringe';
 import { assertMigrated } from '../platform/postgres/migrate';
 import type { Relay } from '../commands/relay';
+import { overflowTopicOf } from '../projections/engine/overflow';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
 import { generationFacts, type Generation } from '../projections/generations';
 import type { ReactorEffects } from '../reactors/effects';
@@ -8,6 +9,8 @@ import type { ReactorEvent } from '../reactors/observation';
 import { WORKER_DEFAULTS, type ResolvedConfiguration, type WorkerOptions } from './configuration';
 import { TOKENS } from './container';
 import type { App } from './define-app';
+import { mirroring } from './dead-letters';
+import { withFailures } from './failure-settings';
 import { selecting } from './selection';
 import { appTopics, warnOfLoss } from './topics';
 import { Worker } from './worker';
@@ -42,7 +45,7 @@ export const workerOf = (
       await assertMigrated(container.resolve(TOKENS.pool));
       await warnOfLoss(container.resolve(TOKENS.log), app.events.topics(), container.resolve(TOKENS.logger));
     },
-    definitions: app.projections.filter(chosen),
+    definitions: withFailures(app.projections.filter(chosen), configuration),
     catalog: container.resolve(TOKENS.catalog),
     stores: container.resolve(TOKENS.stores),
     log: container.resolve(TOKENS.log),
@@ -64,6 +67,8 @@ export const workerOf = (
       pauses: container.resolve(TOKENS.pauses),
       observe: settings.observeReactor,
     },
+    overflowTopic: configuration.overflowTopic || overflowTopicOf(app.name),
+    mirror: mirroring(configuration, container),
     dropRetired: () => coordinator.dropRetired(),
     retain: () => appTopics(container.resolve(TOKENS.log), app, container.resolve(TOKENS.clock)).retain(),
     clock: container.resolve(TOKENS.clock),

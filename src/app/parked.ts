@@ -1,7 +1,9 @@
 import type { DependencyContainer } from 'tsyringe';
 import { RefoldError, isRefoldError } from '../kernel/errors';
 import { retry } from '../kernel/retry';
+import { overlayOf } from '../events/errata';
 import { projectionKey } from '../projections/definition';
+import { withKept } from '../projections/engine/overflow';
 import { redrive, type RedriveParts, type RedriveResult } from '../projections/engine/redrive';
 import { assertSameDefinition } from '../projections/engine/same-definition';
 import { generationLabel } from '../projections/generations';
@@ -32,7 +34,7 @@ export interface Discarded extends ParkedIn {
 export interface ParkedEvents {
   /** Longest untouched first. */
   list(filter?: ParkedFilter): Promise<readonly ParkedIn[]>;
-  /** The events of a sequence in order, as they lie in the log. */
+  /** The events of a sequence in order, as they lie in the log; without key, value and headers from the first on whose record is lost. */
   events(of: ParkedIn, limit?: number): Promise<readonly ParkedEvent[]>;
   /**
    * Folds sequences again, each in its order up to the first event that fails, while workers go on.
@@ -99,7 +101,12 @@ export const parkedOf = (app: App, container: DependencyContainer, ready: () => 
   };
   return {
     list,
-    events: ({ generation, parked }, limit = MOST_EVENTS) => lot.events(generation.id, parked, limit),
+    events: async ({ generation, parked }, limit = MOST_EVENTS) => {
+      const found = await lot.events(generation.id, parked, limit);
+      const errata = generation.errataVersion === 0 ? [] : await container.resolve(TOKENS.errata).list(generation.errataVersion);
+      const { events } = await withKept(container.resolve(TOKENS.log), overlayOf(errata), found);
+      return [...events, ...found.slice(events.length)];
+    },
     redrive: async (filter) => {
       await ready();
       const found = await list(filter);

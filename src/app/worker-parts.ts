@@ -38,6 +38,10 @@ export interface WorkerParts {
   readonly dropRetired: () => Promise<readonly DropFailure[]>;
   /** Deletes records older than the retention of their topic; answers the new starts. */
   readonly retain: () => Promise<readonly Position[] | undefined>;
+  /** Where parked events go that overflow. */
+  readonly overflowTopic: string;
+  /** Mirrors parked events to the dead-letter topic, if there is one; answers how many. */
+  readonly mirror: () => Promise<number>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly options: WorkerOptions;

@@ -11,6 +11,7 @@ import { Heads } from './heads';
 import { livenessOf, type Liveness } from './liveness';
 import { lagOf, readinessOf, type Readiness } from './readiness';
 import { followedLabel, type Standing } from './following';
+import { whileAway } from './startup';
 import { deleteOld, repeatedly, type WorkerParts } from './worker-parts';
 
 /**
@@ -55,13 +56,11 @@ export class Worker {
   }
 
   async #run(): Promise<void> {
-    await this.#parts.ready();
+    if (!(await this.#begun())) {
+      return;
+    }
     let aside: Promise<unknown> | undefined;
     try {
-      (await this.#following()).forEach(({ generation, definition }) => {
-        assertSameDefinition(generation, definition);
-      });
-      await this.#announce();
       const { signal } = this.#abort;
       const { announceMs, retainEveryMs, headsEveryMs } = this.#parts.options;
       aside = Promise.all([
@@ -70,6 +69,7 @@ export class Worker {
         repeatedly(this.#parts, retainEveryMs, signal, 'old records could not be deleted; trying again', () => deleteOld(this.#parts)),
         this.#look().catch(() => undefined), // said by those that follow
         repeatedly(this.#parts, headsEveryMs, signal, 'the heads of the log could not be read; trying again', () => this.#look()),
+        repeatedly(this.#parts, announceMs, signal, 'parked events could not be mirrored; trying again', async () => void (await this.#parts.mirror())),
         this.#relay(),
       ]);
       let failures = 0;
@@ -94,6 +94,27 @@ export class Worker {
     }
     if (this.#fatal !== undefined) {
       throw this.#fatal as Error;
+    }
+  }
+
+  /** Answers false where it was stopped before. */
+  async #begun(): Promise<boolean> {
+    const { clock, logger, options } = this.#parts;
+    const { signal } = this.#abort;
+    try {
+      await whileAway({ clock, logger, startMs: options.startMs, signal }, async () => {
+        await this.#parts.ready();
+        (await this.#following()).forEach(({ generation, definition }) => {
+          assertSameDefinition(generation, definition);
+        });
+        await this.#announce();
+      });
+      return true;
+    } catch (error) {
+      if (signal.aborted && isRefoldError(error) && error.retryable) {
+        return false;
+      }
+      throw error;
     }
   }
 

@@ -23,6 +23,8 @@ export interface NewRecord {
   readonly key: Buffer;
   readonly value: Buffer | null;
   readonly headers: Headers;
+  /** Headers whose values are bytes, for readers of other frameworks; a log that keeps headers as text keeps them as Base64. */
+  readonly binaryHeaders?: Readonly<Record<string, Buffer>>;
   /** Milliseconds since the epoch; default: the log's clock. */
   readonly timestamp?: number;
 }
@@ -114,8 +116,12 @@ export interface Subscription {
   readonly heardAt?: number;
   /** Stops delivering these partitions (of the current assignment) until the next assignment; others go on. */
   drop(partitions: readonly TopicPartition[]): void;
-  /** Throws away everything fetched and asks for the positions again, as a new assignment of the same partitions. */
-  restart(): void;
+  /**
+   * Throws away everything fetched of an assignment and asks for the positions again, as a new assignment of the same
+   * partitions, once the group says that they still belong to this member: whoever was fenced may have lost them. Nothing
+   * happens where a newer assignment has begun.
+   */
+  restart(assignment: number): void;
   /** Commits `next` offsets to the group, for outside tools only; what was read follows from `positions` alone. */
   commit(positions: readonly Position[]): Promise<void>;
   /** Leaves the group, so that the others take over at once. */

@@ -30,10 +30,16 @@ export abstract class InboxSubscription implements Subscription {
     this.inbox.drop(partitions);
   }
 
-  restart(): void {
-    if (this.#assigned !== undefined) {
-      this.assigned(this.#assigned);
+  restart(assignment: number): void {
+    if (!this.inbox.isNewest(assignment)) {
+      return;
     }
+    this.inbox.discard();
+    void this.confirmed().then(() => {
+      if (this.inbox.isNewest(assignment) && this.#assigned !== undefined) {
+        this.assigned(this.#assigned);
+      }
+    });
   }
 
   abstract commit(positions: readonly Position[]): Promise<void>;
@@ -44,6 +50,9 @@ export abstract class InboxSubscription implements Subscription {
   held(): { readonly records: number; readonly bytes: number; readonly mostRecords: number } {
     return this.inbox.queues.held();
   }
+
+  /** Resolves when the group has said, from now on, that this member has what is assigned to it; never rejects. */
+  protected abstract confirmed(): Promise<void>;
 
   /** Compares positions asked for with the log. @throws RefoldError `log.truncated`, … */
   protected abstract verify(positions: readonly Position[]): Promise<void>;

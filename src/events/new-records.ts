@@ -1,7 +1,13 @@
 import { RefoldError } from '../kernel/errors';
-import type { NewRecord } from './event-log';
+import type { Headers, NewRecord } from './event-log';
 import { partitionOfKey } from './partitioner';
 import { comparePartitions, partitionId, type PartitionId, type TopicPartition } from './position';
+
+/** All headers of a record as text, for logs that keep text. */
+export const textHeaders = ({ headers, binaryHeaders }: Pick<NewRecord, 'headers' | 'binaryHeaders'>): Headers =>
+  binaryHeaders === undefined
+    ? headers
+    : { ...headers, ...Object.fromEntries(Object.entries(binaryHeaders).map(([name, value]) => [name, value.toString('base64')])) };
 
 /** The records of one partition, in order, and where they stood in the call. */
 export interface PartitionAppend extends TopicPartition {

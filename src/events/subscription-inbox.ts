@@ -78,6 +78,16 @@ export class SubscriptionInbox {
     return asked;
   }
 
+  /** Whether no newer assignment has begun. */
+  isNewest(assignment: number): boolean {
+    return assignment === this.#newest;
+  }
+
+  /** Throws away what was fetched; nothing is delivered until the next assignment. */
+  discard(): void {
+    this.#queues = this.#noQueues();
+  }
+
   fail(error: unknown): void {
     this.#failure ??= { error };
     this.#queues = this.#noQueues();

@@ -276,7 +276,11 @@ export const ERROR_CODES = {
   ),
   'parking.full': entry(
     'An event is to be parked, and its partition holds as many parked events as its limits allow.',
-    'Deal with what is parked (`refold parked list`) or raise the limits (parkedSequences, parkedEvents, parkedAgeMs of the worker), then start the worker again: the partition goes on from the position named.',
+    'Deal with what is parked (`refold parked list`) or raise the limits (parkedSequences, parkedEvents, parkedAgeMs), or let it overflow (overflow: "log"): the partition goes on from the position named, by itself once there is room.',
+  ),
+  'parked.record-lost': entry(
+    'The record of a parked event, of which only the position is kept, is not there any more.',
+    'Discard the event, or bring the topic back; the retention of a topic whose parked events overflow has to outlast them.',
   ),
   'parked.unknown': entry('There is no such parked sequence.', '`refold parked list` shows what is parked.'),
   'parked.ambiguous': entry('Several parked sequences are meant where one has to be.', 'Say more: projection, key, store; the sequences stand in the message.'),

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { DecoderOptions, UnknownEvents } from '../events/event-serde';
 import { eventTypeOf, findEventType, type EventClass, type EventTypeDefinition } from '../events/event-type';
 import { NO_FOREIGN_TOPICS, type ForeignTopics } from '../events/foreign';
+import { failureFaults, failureRules, type ParkingRules } from './failure-rules';
 import type { MeasureStorage, Storage, StoreKind } from './generations';
 import { eventName, type HandlerSource, type ProjectionSource } from './projection';
 import type { ReadModelDefinition } from './read-model';
@@ -36,6 +37,8 @@ export interface ProjectionDefinition {
   readonly topics: readonly string[];
   /** By which workers can choose it; not part of the hash. */
   readonly tags: readonly string[];
+  /** Where it differs from what its worker does with failures; not part of the hash. */
+  readonly failures: Partial<ParkingRules>;
   /** How records are decoded for it. */
   readonly reading: DecoderOptions;
   /** Of everything that decides what is folded; a worker folds only generations built with the same hash. */
@@ -116,7 +119,13 @@ const handlerFaults = ({ handlers }: ProjectionSource, registered: ReadonlySet<E
 
 /** Everything wrong with a projection that the compiler cannot see; empty if nothing is. */
 export const projectionFaults = (source: ProjectionSource, registered: ReadonlySet<EventClass>): readonly string[] => {
-  const faults = [...handlerFaults(source, registered), ...rowFoldFaults(source), ...windowFaults(source), ...storageFaults(source)];
+  const faults = [
+    ...handlerFaults(source, registered),
+    ...rowFoldFaults(source),
+    ...windowFaults(source),
+    ...storageFaults(source),
+    ...failureFaults(source.failures),
+  ];
   if (!NAME.test(source.name)) {
     faults.push('its name must be lower-case words joined by - or _');
   }
@@ -240,6 +249,7 @@ export const projectionDefinition = (
     events: handlers.map(({ type }) => type.class),
     topics: topicsOf(handlers),
     tags: source.tags,
+    failures: failureRules(source.failures),
     reading: { unknownEvents: source.unknownEvents ?? unknownEvents, fields: new Map(declared) },
     hash: sha256(description),
     sourceHash: sha256(sourceOf(source, handlers, sources, foreign)),

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { LogRecord } from '../events/event-log';
-import type { TopicPartition } from '../events/position';
+import type { Position, TopicPartition } from '../events/position';
 import type { Generation, StoreKind } from './generations';
 
 /** Why the first event of a sequence could not be folded. */
@@ -23,6 +23,10 @@ export interface ParkedEvent {
   readonly attempts: number;
   /** `undefined`: nothing was tried, because it comes after one that failed. */
   readonly cause: ParkingCause | undefined;
+  /** It is beyond the limits: its record is not to be kept with the others. */
+  readonly overflow?: 'log' | 'topic' | undefined;
+  /** Where its record lies; key, value and headers are empty here. */
+  readonly kept?: Position | undefined;
 }
 
 /** Names a sequence within a generation. */

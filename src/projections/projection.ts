@@ -3,6 +3,7 @@ import { RefoldError } from '../kernel/errors';
 import type { UnknownEvents } from '../events/event-serde';
 import { findEventType, type EventClass } from '../events/event-type';
 import type { EventContext } from './event-context';
+import type { Failures } from './failure-rules';
 import type { MeasureStorage, StoreKind } from './generations';
 import type { Contribution, IsMergeable, Problem, ReadModel, Row } from './read-model';
 import type { Window } from './windows/tumbling';
@@ -103,6 +104,7 @@ export interface ProjectionSource {
   readonly storage: MeasureStorage | undefined;
   readonly unknownEvents: UnknownEvents | undefined;
   readonly tags: readonly string[];
+  readonly failures: Failures | undefined;
   readonly handlers: readonly HandlerSource[];
 }
 
@@ -121,6 +123,8 @@ export interface ProjectionOptions {
   readonly unknownEvents?: UnknownEvents;
   /** By which workers can choose it, beside its name; may change at any time. */
   readonly tags?: readonly string[];
+  /** What becomes of events that cannot be folded, where it differs from the worker's settings; may change at any time. The configuration counts more. */
+  readonly failures?: Failures;
 }
 
 // ---- classes: the class says where it folds to (`into`), @On reads that from the prototype's type
@@ -191,6 +195,7 @@ const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, int
   storage: options.storage,
   unknownEvents: options.unknownEvents,
   tags: options.tags ?? [],
+  failures: options.failures,
   handlers,
 });
 

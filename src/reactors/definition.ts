@@ -2,13 +2,14 @@ import { isRefoldError } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
 import type { DecoderOptions, UnknownEvents } from '../events/event-serde';
 import { eventTypeOf, findEventType, type EventClass } from '../events/event-type';
-import { RETRY_DEFAULTS, type Effect, type EffectSource, type ReactorRetry, type ReactorSource, type ReactorStart } from './reactor';
+import { PARKED_RECORDS, RETRY_DEFAULTS, type Effect, type EffectSource, type ReactorRetry, type ReactorSource, type ReactorStart } from './reactor';
 
 /** A reactor as the runner sees it: checked, with its handlers by event type name. */
 export interface ReactorDefinition {
   readonly name: string;
   readonly from: ReactorStart;
   readonly retry: ReactorRetry;
+  readonly parkedRecords: number;
   readonly tags: readonly string[];
   readonly handlers: ReadonlyMap<string, Effect<object>>;
   readonly events: readonly EventClass[];
@@ -43,6 +44,9 @@ const retryFaults = (retry: Partial<ReactorRetry> | undefined): readonly string[
   }
 };
 
+const limitFaults = (records: unknown = PARKED_RECORDS): readonly string[] =>
+  Number.isSafeInteger(records) && Number(records) >= 0 ? [] : [`its parkedRecords is ${JSON.stringify(records)}; it has to be a whole number from 0`];
+
 const handlerFaults = ({ event, fields }: EffectSource, registered: ReadonlySet<EventClass>): readonly string[] => [
   ...(registered.has(event) ? [] : [`it handles ${nameOf(event)}, which is not registered: add the class to the events`]),
   ...(fields ?? [])
@@ -57,6 +61,7 @@ export const reactorFaults = (source: ReactorSource, registered: ReadonlySet<Eve
     ...(NAME.test(source.name) ? [] : ['its name must be lower-case words joined by - or _']),
     ...startFaults(source.from),
     ...retryFaults(source.retry),
+    ...limitFaults(source.parkedRecords),
     ...(events.length === 0 ? ['it handles no event: add @On(...)'] : []),
     ...[...new Set(events.filter((event, i) => events.indexOf(event) !== i))].map((event) => `it handles ${nameOf(event)} twice`),
     ...source.handlers.flatMap((handler) => handlerFaults(handler, registered)),
@@ -78,6 +83,7 @@ export const reactorDefinition = (source: ReactorSource, unknownEvents: UnknownE
     name: source.name,
     from: source.from,
     retry: resolveOptions('retry', RETRY_DEFAULTS, source.retry),
+    parkedRecords: source.parkedRecords ?? PARKED_RECORDS,
     tags: source.tags ?? [],
     handlers: new Map(handlers.map(({ type, handle }) => [type.name, handle])),
     events: handlers.map(({ event }) => event),

@@ -1,4 +1,4 @@
-import { isRefoldError, messageOf, type ErrorCode } from '../kernel/errors';
+import { RefoldError, isRefoldError, messageOf, type ErrorCode } from '../kernel/errors';
 import { erratumAt, requireSameEvent, withReplacements, type ErrataOverlay } from '../events/errata';
 import { CE } from '../events/cloudevents';
 import type { LogBatch, LogRecord } from '../events/event-log';
@@ -46,10 +46,11 @@ export class Lane {
   #cursor: number;
   #last: Fingerprint | undefined;
   #parked: Set<string>;
+  #parkedCount: number;
   #confirmedAt: number;
   #isFenced = false;
 
-  constructor(parts: LaneParts, checkpoint: Checkpoint, parkedKeys: readonly string[]) {
+  constructor(parts: LaneParts, checkpoint: Checkpoint, parkedKeys: readonly string[], parkedCount = parkedKeys.length) {
     this.#parts = parts;
     this.#at = { topic: checkpoint.topic, partition: checkpoint.partition };
     this.epoch = checkpoint.epoch;
@@ -57,6 +58,7 @@ export class Lane {
     this.#cursor = checkpoint.next;
     this.#streamTime = checkpoint.streamTime;
     this.#parked = new Set(parkedKeys);
+    this.#parkedCount = parkedCount;
     this.#confirmedAt = parts.clock.now();
   }
 
@@ -81,6 +83,7 @@ export class Lane {
       const record = stop.aborted ? undefined : await positions.nextRedrive(definition.name, this.#at);
       if (record === undefined) {
         this.#parked = new Set(await positions.parkedKeys(definition.name, this.#at));
+        this.#parkedCount = await positions.parkedCount(definition.name, this.#at);
         return stop.aborted ? STOPPED : DONE;
       }
       const end = await this.#redrive(record);
@@ -144,14 +147,19 @@ export class Lane {
   async #park(record: LogRecord, index: number, failure: ParkedFailure | undefined): Promise<LaneEnd | 'free'> {
     const { positions, definition } = this.#parts;
     const { topic, partition, offset, value, headers, timestamp } = record;
+    if (this.#parkedCount >= definition.parkedRecords) {
+      return fullAt(record, definition);
+    }
     const parked: ParkedRecord = { topic, partition, offset, value, headers, timestamp, key: record.key ?? Buffer.alloc(0), index, failure };
     const counts = { ...this.#unmoved, parked: this.#unmoved.parked + 1 };
+    const asked = this.#parts.clock.now();
     const result = await positions.park(definition.name, this.#moveOf(offset + 1, counts, fingerprintOf(record)), parked);
     if (result === 'moved') {
       this.#parked.add(keyOf(record));
+      this.#parkedCount += 1;
       this.#cursor = offset + 1;
       this.#last = fingerprintOf(record);
-      this.#moved(counts);
+      this.#moved(counts, asked);
     }
     this.#isFenced ||= result === 'fenced';
     return result === 'free' ? 'free' : result === 'moved' ? DONE : FENCED;
@@ -216,10 +224,11 @@ export class Lane {
   }
 
   async #move(): Promise<LaneEnd> {
-    const { positions, definition } = this.#parts;
+    const { positions, definition, clock } = this.#parts;
+    const asked = clock.now();
     const result = await positions.move(definition.name, this.#moveOf(this.#cursor, this.#unmoved, this.#last));
     if (result === 'moved') {
-      this.#moved(this.#unmoved);
+      this.#moved(this.#unmoved, asked);
     }
     this.#isFenced ||= result === 'fenced';
     return result === 'moved' ? DONE : FENCED;
@@ -229,11 +238,12 @@ export class Lane {
     return { ...this.#at, from: this.#next, next, epoch: this.epoch, counts, streamTime: this.#streamTime, fingerprint };
   }
 
-  #moved(counts: ReactorCounts): void {
+  /** @param asked when: the answer may have waited while this process was suspended */
+  #moved(counts: ReactorCounts, asked: number): void {
     this.#next = this.#cursor;
     this.#parts.observe?.({ kind: 'moved', ...this.#at, next: this.#next, counts });
     this.#unmoved = { ...NOTHING };
-    this.#confirmedAt = this.#parts.clock.now();
+    this.#confirmedAt = asked;
   }
 
   /** The next offset, for outside tools. */
@@ -241,6 +251,15 @@ export class Lane {
     return this.#next;
   }
 }
+
+const fullAt = ({ topic, partition, offset }: LogRecord, { name, parkedRecords }: LaneParts['definition']): LaneEnd => {
+  const summary = `a record is to be parked, and reactor ${name} has as many in its partition as it may have`;
+  const { code, message, remedy } = new RefoldError('parking.full', summary, {
+    facts: { topic, partition, offset, parkedRecords },
+    remedy: 'Have some redriven or discard them (`refold reactors parked`), or raise parkedRecords; the partition goes on by itself.',
+  });
+  return { kind: 'failed', stop: { topic, partition, offset, code, message, remedy } };
+};
 
 const keyOf = ({ key }: LogRecord): string => key?.toString('hex') ?? '';
 

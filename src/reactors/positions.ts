@@ -62,6 +62,8 @@ export interface ReactorPositions {
   recordStop(reactor: string, partition: TopicPartition, epoch: number, stop: StoppedBy): Promise<void>;
   /** Keys with parked records in a partition, as hexadecimal text. */
   parkedKeys(reactor: string, partition: TopicPartition): Promise<readonly string[]>;
+  /** Records that wait in a partition to be redriven or discarded. */
+  parkedCount(reactor: string, partition: TopicPartition): Promise<number>;
   /** Partitions of which somebody wants sequences to be redriven. */
   redrivable(reactor: string): Promise<readonly TopicPartition[]>;
   /** The next record to redrive in a partition: the first of a key that is to be redriven. */

@@ -20,12 +20,16 @@ export interface ReactorRetry {
 
 export const RETRY_DEFAULTS: ReactorRetry = { attempts: 6, initialMs: 200, maxMs: 10_000, timeoutMs: 60_000 };
 
+export const PARKED_RECORDS = 10_000;
+
 export interface ReactorOptions {
   /** Lower-case words joined by `-` or `_`; part of its group, its positions and its dedupe keys, so it never changes. No projection has it too. */
   readonly name: string;
   /** Counts at the first start only; from then on the reactor goes on where it was. */
   readonly from: ReactorStart;
   readonly retry?: Partial<ReactorRetry>;
+  /** Most parked records per partition: one more stops the partition until some are redriven or discarded. @defaultValue 10000 */
+  readonly parkedRecords?: number;
   /** By which workers can choose it, beside its name. */
   readonly tags?: readonly string[];
   /** Counts more than what the application says. */

@@ -5,7 +5,7 @@ import { backoffMs } from '../kernel/retry';
 import { overlayOf, type ErrataBook } from '../events/errata';
 import type { Assignment, EventLog, Subscription } from '../events/event-log';
 import type { EventDecoder } from '../events/event-serde';
-import { partitionId, type PartitionId } from '../events/position';
+import { partitionId, type PartitionId, type TopicPartition } from '../events/position';
 import { requireSameRecord } from '../projections/engine/continuity';
 import type { Checkpoint } from '../projections/generations';
 import { reactorGroup, type ReactorDefinition } from './definition';
@@ -53,6 +53,8 @@ interface Claim {
   /** Partitions in which something is under way. */
   readonly busy: Map<PartitionId, Promise<void>>;
   readonly stopped: Set<PartitionId>;
+  /** Of these, where nothing more may be parked. */
+  readonly full: Map<PartitionId, TopicPartition>;
   /** Begin nothing more. */
   readonly stop: AbortController;
   readonly giveUp: AbortController;
@@ -134,9 +136,10 @@ export class ReactorRunner {
         { ...parts, errata: overlay, confirmAfterMs: this.#options.sessionTimeoutMs / 2 },
         checkpoint,
         await positions.parkedKeys(definition.name, checkpoint),
+        await positions.parkedCount(definition.name, checkpoint),
       );
     const lanes = new Map(await Promise.all(checkpoints.map(async (one) => [partitionId(one), await laneOf(one)] as const)));
-    this.#claim = { assignment: assignment.number, lanes, busy: new Map(), stopped: new Set(), stop, giveUp };
+    this.#claim = { assignment: assignment.number, lanes, busy: new Map(), stopped: new Set(), full: new Map(), stop, giveUp };
     if (this.#abort.signal.aborted) {
       stop.abort();
     }
@@ -199,6 +202,11 @@ export class ReactorRunner {
     for (const one of await positions.redrivable(definition.name)) {
       this.#work(subscription, claim, partitionId(one), (lane) => lane.redrive());
     }
+    for (const one of claim.full.values()) {
+      if ((await positions.parkedCount(definition.name, one)) < definition.parkedRecords) {
+        subscription.restart(claim.assignment); // the partition that stopped is claimed with the others
+      }
+    }
   }
 
   /** Begins work in a partition, unless it is busy: then what is to be redriven is found by a later look. */
@@ -230,6 +238,9 @@ export class ReactorRunner {
       await positions.recordStop(definition.name, stop, lane.epoch, stop);
       claim.stopped.add(id);
       observe?.({ kind: 'stopped', stop });
+      if (stop.code === 'parking.full') {
+        claim.full.set(id, stop);
+      }
       subscription.drop([stop]);
     } else if (end.kind === 'done') {
       this.#fences = 0;
@@ -253,10 +264,13 @@ export class ReactorRunner {
 
   /** Somebody else claimed a partition: begin again from the positions, the later the more often it happens. */
   async #fenced(subscription: Subscription): Promise<void> {
+    const claim = this.#claim;
     this.#isFenced = false;
     this.#fences += 1;
     this.#parts.observe?.({ kind: 'fenced' });
     await this.#parts.clock.sleep(backoffMs(this.#fences, 50, 2_000, Math.random), this.#abort.signal);
-    subscription.restart();
+    if (claim !== undefined) {
+      subscription.restart(claim.assignment);
+    }
   }
 }

@@ -298,7 +298,7 @@ export const eventLogSuite = (start: () => Promise<EventLogHarness>): void => {
       await one.pollUntil(() => one.records.length === 10);
       const before = one.assignment.number;
       one.begin.set(partitionId({ topic, partition: 0 }), 6);
-      one.subscription.restart();
+      one.subscription.restart(one.assignment.number);
       await one.pollUntil(() => one.records.length === 14);
       expect(one.offsetsOf(0).slice(10)).toEqual([6, 7, 8, 9]);
       expect(one.assignment.number).toBeGreaterThan(before);
@@ -313,7 +313,7 @@ export const eventLogSuite = (start: () => Promise<EventLogHarness>): void => {
       await one.pollUntil(() => one.records.length === 1);
       expect(one.records.map(({ partition }) => partition)).toEqual([1]);
       one.begin.set(partitionId({ topic, partition: 1 }), 1);
-      one.subscription.restart();
+      one.subscription.restart(one.assignment.number);
       await one.pollUntil(() => one.offsetsOf(0).length === 1);
       expect(one.records.length).toBe(2);
     });

@@ -1,9 +1,12 @@
 import { Decimal } from '../../src/kernel/decimal';
 import { systemClock } from '../../src/kernel/clock';
 import { MemoryErrata } from '../../src/events/adapters/memory/errata';
+import type { MemoryEventLog } from '../../src/events/adapters/memory/memory-event-log';
+import { NO_ERRATA } from '../../src/events/errata';
 import type { EventLog, LogRecord, NewRecord } from '../../src/events/event-log';
 import type { ProjectionDefinition } from '../../src/projections/definition';
 import { redrive, type RedriveResult } from '../../src/projections/engine/redrive';
+import { withKept } from '../../src/projections/engine/overflow';
 import { NO_COUNTS, type Generation } from '../../src/projections/generations';
 import type { ParkedSequence, ParkingLot } from '../../src/projections/parking';
 import type { GenerationStore, ReadModelStore } from '../../src/projections/read-model-store';
@@ -92,19 +95,36 @@ export const parkingSuite = (make: () => Promise<ParkingUnderTest>): void => {
     Object.fromEntries((await subject.rows(generation, definition)).map((row) => [row['order_id'], row['customer_id']]));
   const sequences = async (generation: Generation): Promise<readonly ParkedSequence[]> =>
     (await subject.lot.list({ generationIds: [generation.id] })).map(({ parked }) => parked);
-  const again = (generation: Generation, definition: ProjectionDefinition, { topic, partition, sequence }: ParkedSequence): Promise<RedriveResult> =>
+  const again = (
+    generation: Generation,
+    definition: ProjectionDefinition,
+    { topic, partition, sequence }: ParkedSequence,
+    store = subject.store,
+  ): Promise<RedriveResult> =>
     redrive(
       {
         generation,
         definition,
         log: bench.log,
         decoder: bench.serde.decoder(definition.events, definition.reading),
-        store: subject.store,
+        store,
         errata: new MemoryErrata(),
         clock: systemClock,
       },
       { topic, partition, sequence },
     );
+  /** Dies in turn before its commit, after it, and not at all. */
+  const dyingInTurn = (): ReadModelStore => {
+    let commits = 0;
+    return around(subject.store, async (opened, batch) => {
+      commits += 1;
+      const result = commits % 3 === 1 ? undefined : await opened.commit(batch);
+      if (result === undefined || (commits % 3 === 2 && result.status === 'committed')) {
+        throw new Error('this process is dead');
+      }
+      return result;
+    });
+  };
   const only = async (generation: Generation): Promise<ParkedSequence> => {
     const found = await sequences(generation);
     expect(found).toHaveLength(1);
@@ -206,6 +226,43 @@ export const parkingSuite = (make: () => Promise<ParkingUnderTest>): void => {
     expect(await sequences(generation)).toEqual([]);
     await accountedFor(generation);
   });
+
+  it.each(['rows', 'windows'] as const)(
+    'redrives that die while the live worker goes on fold every event once, in order, as it was judged then: %s',
+    async (kind) => {
+      const of = kind === 'rows' ? chained : dailyWith;
+      const good = of({ present: false });
+      const definition = of(mistake);
+      const begun = [order('a', '1', 2), order('a', 'X', 9), order('a', '2', 3), order('a', '3', 30), order('b', '0', 5)];
+      await bench.append(begun);
+      const generation = await build(definition, 2);
+      const running = followed(generation, definition, { parkedEvents: 3, overflow: 'log' });
+      await running.done();
+      mistake.present = false;
+      const mortal = dyingInTurn();
+      let day = 1;
+      let deaths = 0;
+      while ((await sequences(generation)).length > 0) {
+        day += 1;
+        await bench.append(['a', 'b'].flatMap((key) => [order(key, `${String(day)}.`, day), order(key, `${String(day)}:`, 10 - (day % 10))]));
+        const [parked] = await sequences(generation);
+        deaths += await again(generation, definition, parked!, mortal).then(
+          () => 0,
+          (error: Error) => (error.message === 'this process is dead' ? 1 : 0),
+        );
+      }
+      expect(deaths).toBeGreaterThan(0);
+      await running.done();
+      await running.stop();
+      const rows = [await subject.rows(generation, definition), await subject.lateCount(generation)];
+      const { read, applied, filtered, late, parked } = await accountedFor(generation);
+      expect([read, parked]).toEqual([applied! + filtered! + late!, 0]);
+      await subject.retire(generation);
+      const single = await build(good, 3);
+      await folded(single, good);
+      expect(rows).toEqual([await subject.rows(single, good), await subject.lateCount(single)]);
+    },
+  );
 
   it('a redrive that fails again leaves the sequence as it was, with the new cause', async () => {
     await bench.append([order('a', 'X'), order('a', '1'), order('a', 'X2'), order('a', '3')]);
@@ -390,7 +447,91 @@ export const parkingSuite = (make: () => Promise<ParkingUnderTest>): void => {
     await again(generation, definition, await only(generation));
     expect((await subject.catalog.checkpoints(generation.id)).flatMap(({ stoppedBy }) => stoppedBy ?? [])).toEqual([stopped]);
     await folded(generation, definition, { parkedEvents: 2 });
+    expect((await subject.catalog.checkpoints(generation.id)).flatMap(({ stoppedBy }) => stoppedBy ?? [])).toEqual([]);
     expect(await customers(generation, definition)).toEqual({ a: 'X12', b: '1', c: '1', d: '1', e: '1' });
+  });
+
+  it('a partition that stopped at a limit goes on by itself when there is room', async () => {
+    await bench.append([order('a', 'X'), order('a', '1'), order('a', '2'), order('b', '1')]);
+    const definition = chained(mistake);
+    const generation = await build(definition);
+    const running = followed(generation, definition, { parkedEvents: 2, roomMs: 10 });
+    await until(() => running.events.some(({ kind }) => kind === 'stopped'), 'a partition stopped');
+    const { length } = running.events.filter(({ kind }) => kind === 'assigned');
+    await until(async () => (await sequences(generation)).length === 1, 'something is parked');
+    mistake.present = false;
+    await again(generation, definition, await only(generation));
+    await running.done();
+    await running.stop();
+    expect(await customers(generation, definition)).toEqual({ a: 'X12', b: '1' });
+    expect(running.events.filter(({ kind }) => kind === 'assigned')).toHaveLength(length + 1); // claimed once more, and not again and again
+    await accountedFor(generation);
+  });
+
+  it.each(['log', 'topic'] as const)('beyond the limits keeps positions only, of records in a %s, and redrives all in order, once', async (overflow) => {
+    const given = [order('a', 'X', 3), order('a', '1', 1), order('a', '2', 2), order('b', 'X', 4), order('b', '1', 5), order('a', '3', 6), order('c', '1', 1)];
+    await bench.append(given);
+    const definition = chained(mistake);
+    const generation = await build(definition);
+    await folded(generation, definition, { parkedEvents: 2, overflow });
+    await bench.append([order('a', '4', 7)]);
+    const mortal = around(subject.store, async (opened, batch) => {
+      if (batch.parked.length === 0) {
+        return opened.commit(batch);
+      }
+      throw new Error('this process is dead'); // what it has written to a topic is written again
+    });
+    await expect(followed(generation, definition, { parkedEvents: 2, overflow }, mortal).ended).rejects.toThrow('this process is dead');
+    await folded(generation, definition, { parkedEvents: 2, overflow });
+    const found = new Map((await sequences(generation)).map((one) => [one.sequence, one]));
+    expect([...found.values()].map(({ sequence, events }) => [sequence, events]).sort()).toEqual([
+      ['a', 5],
+      ['b', 2],
+    ]);
+    const events = await subject.lot.events(generation.id, found.get('a')!, 10);
+    expect(events.map(({ kept }) => kept?.topic)).toEqual([
+      undefined,
+      undefined,
+      ...Array.from({ length: 3 }, () => (overflow === 'log' ? 'orders' : `${generation.app}.overflow`)),
+    ]);
+    expect(events.slice(2).map(({ record }) => [record.key, record.value, record.headers])).toEqual(Array.from({ length: 3 }, () => [null, null, {}]));
+    expect(events.map(({ streamTime }) => streamTime)).toEqual([...events.map(({ streamTime }) => streamTime)].sort((x, y) => x! - y!));
+    const { events: whole } = await withKept(bench.log, NO_ERRATA, events);
+    const { records } = await bench.log.read({ topic: 'orders', partition: found.get('a')!.partition, offset: 0 }, { maxRecords: 100 });
+    expect(whole.map(({ record }) => record)).toEqual(records.filter(({ key }) => key!.toString() === 'a'));
+    expect(await accountedFor(generation)).toMatchObject({ read: 8, applied: 1, parked: 7 });
+    mistake.present = false;
+    expect(await again(generation, definition, found.get('a')!)).toMatchObject({ folded: 5, left: 0 });
+    expect(await again(generation, definition, found.get('b')!)).toMatchObject({ folded: 2, left: 0 });
+    expect(await customers(generation, definition)).toEqual({ a: 'X1234', b: 'X1', c: '1' });
+    expect(await accountedFor(generation)).toMatchObject({ read: 8, applied: 8, parked: 0 });
+  });
+
+  it('says where the record of a parked event should be that is lost, folds what comes before, and lets it be discarded', async () => {
+    await bench.append([order('a', 'X'), order('a', '1'), order('a', '2')]);
+    const definition = chained(mistake);
+    const generation = await build(definition);
+    await folded(generation, definition, { parkedEvents: 1, overflow: 'log' });
+    const parked = await only(generation);
+    const { record } = (await subject.lot.events(generation.id, parked, 10))[2]!;
+    (bench.log as MemoryEventLog).truncateBefore({ topic: 'orders', partition: parked.partition, offset: record.offset });
+    mistake.present = false;
+    expect(await again(generation, definition, parked)).toMatchObject({ folded: 1, left: 2, cause: { code: 'parked.record-lost' } });
+    const request = { ...parked, projection: 'chained', generationId: generation.id, offsets: [record.offset - 1], by: 'test', reason: 'lost' };
+    await subject.lot.discard(request);
+    expect(await again(generation, definition, parked)).toMatchObject({ folded: 1, left: 0 });
+    expect(await customers(generation, definition)).toEqual({ a: 'X2' });
+    expect(await accountedFor(generation)).toMatchObject({ read: 3, applied: 2, parked: 0, discarded: 1 });
+  });
+
+  it('what a projection says of its failures counts more than what its worker does', async () => {
+    await bench.append([order('a', 'X'), order('a', '1')]);
+    const definition = { ...chained(mistake), failures: { parkedEvents: 1 } };
+    const generation = await build(definition);
+    const running = followed(generation, definition, { parkedEvents: 1_000 });
+    await until(() => running.events.some(({ kind }) => kind === 'stopped'), 'a partition stopped');
+    await running.stop();
+    expect(await only(generation)).toMatchObject({ events: 1 });
   });
 
   it('tries an error that is marked as retryable again, so often, and parks all others at once', async () => {

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { randomFrom } from '../../src/app/testing/chance';
 import { randomBytes } from 'node:crypto';
 import { connect, type ConnectedApp } from '../../src/app/connect';
@@ -16,7 +15,7 @@ import {
 import { totals, until } from '../support/harness';
 import { Decimal } from '../../src/kernel/decimal';
 import { Deposited, checksum, expectedRows, history, ledger, shownRows } from './support/ledger';
-import { endAll, ending, spawnWorker } from './support/processes';
+import { endAll, ending, isStopped, spawnWorker } from './support/processes';
 import type { WorkerOrder } from './support/worker-process';
 
 const SEED = Number(process.env['REFOLD_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
@@ -125,9 +124,6 @@ const suite = (brokers: () => Promise<readonly string[]>, stores: readonly Store
     120_000,
   );
 };
-
-/** As `kill -STOP` leaves a process. */
-const isStopped = (pid: number): boolean => execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).startsWith('T');
 
 describeWithPostgres('a worker dies, the log in Postgres', () => {
   suite(() => Promise.resolve([]));

@@ -96,9 +96,9 @@ const write = async (cluster: KafkaCluster, course: Course, partitions: readonly
   await log.close();
 };
 
-/** Answers whether everything of the delivery was still its own. */
-const take = async (subscription: Subscription, course: Course, member: object): Promise<boolean> => {
-  const { batches } = await subscription.poll({ maxRecords: 2_000, waitMs: 100 });
+/** Answers the assignment if something of the delivery was not its own any more. */
+const take = async (subscription: Subscription, course: Course, member: object): Promise<number | undefined> => {
+  const { assignment, batches } = await subscription.poll({ maxRecords: 2_000, waitMs: 100 });
   const own = batches.filter((batch) => course.owners.get(partitionId(batch)) === member);
   for (const batch of own) {
     const id = partitionId(batch);
@@ -111,7 +111,7 @@ const take = async (subscription: Subscription, course: Course, member: object):
     course.read.set(id, batch.next);
   }
   await subscription.commit(own.map(({ topic, partition, next }) => ({ topic, partition, offset: next })));
-  return own.length === batches.length;
+  return own.length === batches.length ? undefined : assignment.number;
 };
 
 /** A member of the group that is started again when its subscription failed for a while, as workers are. */
@@ -131,10 +131,11 @@ const read = async (cluster: KafkaCluster, course: Course, isOver: () => boolean
         },
       });
       while (!isOver()) {
-        if (!(await take(subscription, course, member))) {
+        const lost = await take(subscription, course, member);
+        if (lost !== undefined) {
           course.fences += 1;
           await systemClock.sleep(200);
-          subscription.restart();
+          subscription.restart(lost);
         }
       }
     } catch (error) {

@@ -37,6 +37,7 @@ const observer =
 export const runAction = (flags: RunFlags): Action => ({
   logs: 'info',
   metrics: flags.healthPort !== undefined,
+  needsSchema: false, // the worker asks for it, and waits for a database that is starting up
   work: async ({ connected, terminal, logger, metrics }) => {
     const { name, replayRate, relay, only, tag: tags } = flags;
     const worker = connected.worker({

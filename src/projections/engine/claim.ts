@@ -2,6 +2,7 @@ import { RefoldError } from '../../kernel/errors';
 import { overlayOf } from '../../events/errata';
 import type { Assignment, PartitionHead } from '../../events/event-log';
 import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../events/position';
+import { PARK_ALL, type ParkingRules } from '../failure-rules';
 import { generationLabel, type Checkpoint, type Generation } from '../generations';
 import type { GenerationStore } from '../read-model-store';
 import { barriersAhead, foldDecisions, isMovedByGrowth, limitsOf, partitionsWithout, type FoldDecisions } from '../partition-decisions';
@@ -10,9 +11,10 @@ import type { Decoding, Rulings } from './decoded';
 import type { Standing } from './fold';
 import { parkedFor } from './followers';
 import { Gate, openGate } from './gate';
-import { PARK_ALL, Parking, type ParkingRules } from './parking';
+import { Parking } from './parking';
 import { Pending } from './pending';
 import { repeatBatch } from './repeat';
+import { Room } from './room';
 import { RowCache } from './row-cache';
 import type { RunnerOptions, RunnerParts } from './runner-parts';
 
@@ -25,6 +27,7 @@ export interface Claim {
   readonly pending: Pending;
   readonly rows: RowCache;
   readonly gate: Gate;
+  readonly room: Room;
 }
 
 /** Whether nothing waits or fails, and no gate is reached. */
@@ -76,7 +79,7 @@ const notAccepted = (generation: Generation, added: readonly TopicPartition[]): 
     facts: { generation: generationLabel(generation), topic: added[0]?.topic, added: added.map(partitionId) },
   });
 
-const nothing = ({ number }: Assignment, gate: Gate): Claim => ({
+const nothing = ({ number }: Assignment, gate: Gate, room: Room): Claim => ({
   assignment: number,
   standings: new Map(),
   rulings: { decisions: [], errata: overlayOf([]), folding: foldDecisions([]) },
@@ -84,14 +87,15 @@ const nothing = ({ number }: Assignment, gate: Gate): Claim => ({
   pending: new Pending(),
   rows: new RowCache([], { maxBytes: 0, isComplete: false }),
   gate,
+  room,
 });
 
 /** Of an assignment of which nothing is read until somebody accepts the partitions that were added. */
-const unread = (generation: Generation, assignment: Assignment, known: readonly Checkpoint[], added: readonly TopicPartition[]): Claim => {
+const unread = (generation: Generation, assignment: Assignment, known: readonly Checkpoint[], added: readonly TopicPartition[], room: Room): Claim => {
   const checkpoints = new Map(known.map((checkpoint) => [partitionId(checkpoint), checkpoint]));
   const error = notAccepted(generation, added);
   const failures = assignment.partitions.map((partition) => ({ ...partition, offset: checkpoints.get(partitionId(partition))?.next ?? 0, error }));
-  const claim = nothing(assignment, new Gate(new Map(), (now) => partitionsWithout(now, added).length === 0, failures));
+  const claim = nothing(assignment, new Gate(new Map(), (now) => partitionsWithout(now, added).length === 0, failures), room);
   checkpoints.forEach(({ epoch, streamTime }, id) => claim.standings.set(id, { epoch, streamTime }));
   return claim;
 };
@@ -116,13 +120,14 @@ export const takeClaim = async (
   generation: Generation,
   store: GenerationStore,
   assignment: Assignment,
-  options: ParkingRules & Pick<RunnerOptions, 'rowCacheBytes'> & { readonly afterFence: boolean },
+  options: ParkingRules & Pick<RunnerOptions, 'rowCacheBytes' | 'roomMs'> & { readonly afterFence: boolean },
 ): Promise<{ readonly claim: Claim; readonly next: ReadonlyMap<PartitionId, number> }> => {
+  const room = new Room(store, parts.clock, options.roomMs);
   const before = await store.checkpoints();
   const heads = await parts.log.heads(generation.topics);
   const added = addedPartitions(assignment, heads, before);
   if (added.length > 0 && isMovedByGrowth(generation)) {
-    return { claim: unread(generation, assignment, before, added), next: new Map() };
+    return { claim: unread(generation, assignment, before, added, room), next: new Map() };
   }
   await store.begin(added);
   const checkpoints = await store.claim(assignment.partitions, parts.worker);
@@ -141,6 +146,7 @@ export const takeClaim = async (
     pending: new Pending(gate.limits),
     rows: new RowCache(parts.definition.model.columns, { maxBytes: options.rowCacheBytes, isComplete }),
     gate,
+    room,
   };
   return { claim, next: new Map(settled.map((checkpoint) => [partitionId(checkpoint), checkpoint.next])) };
 };

@@ -5,9 +5,10 @@ import type { Advance, BatchCommit, StampedRow } from '../read-model-store';
 import type { DecodedBatch, DecodedRecord, Failure } from './decoded';
 import type { Fold } from './fold-step';
 import { decidedStreamTime, NOTHING_DECIDED, type FoldDecisions, type StreamTimeFrom } from '../partition-decisions';
+import { PARK_ALL } from '../failure-rules';
 import { isKeyOf } from '../values';
 import { MergeFold } from './merge-fold';
-import { Parking, PARK_ALL, type BatchParking, type Fates } from './parking';
+import { Parking, type BatchParking, type Fates } from './parking';
 import { RowFold, foundIn, type FindRow } from './row-fold';
 
 /** Where a partition stands before the batch. */

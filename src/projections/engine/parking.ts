@@ -2,38 +2,15 @@ import { RefoldError } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/retry';
 import { CE } from '../../events/cloudevents';
 import { partitionId, type PartitionId, type TopicPartition } from '../../events/position';
+import type { ParkingRules } from '../failure-rules';
 import { sequenceOf, type ParkedEvent, type ParkedSequence } from '../parking';
 import type { DecodedRecord, Failure } from './decoded';
 import { causeOf, isRetryable, stopsPartition } from './failures';
 import type { Fate, Fold, RecordPlace } from './fold-step';
 
-/** What becomes of an event that cannot be folded. */
-export interface ParkingRules {
-  /** `park`: it and all later ones of its key are set aside, the others go on. `stop`: its partition stops there. */
-  readonly failures: 'park' | 'stop';
-  /** Most parked sequences per partition; one more stops the partition. */
-  readonly parkedSequences: number;
-  /** Most events per parked sequence; one more stops the partition. */
-  readonly parkedEvents: number;
-  /** A sequence parked for longer takes no more events, in milliseconds: the next one stops the partition. 0: no limit. */
-  readonly parkedAgeMs: number;
-  /** How often an error marked as retryable is tried again. */
-  readonly retries: number;
-  /** First pause before that, in milliseconds; doubled each time, with jitter. */
-  readonly retryMs: number;
-}
-
-/** For what was read before: it is taken as it was, however much that is. */
-export const PARK_ALL: ParkingRules = {
-  failures: 'park',
-  parkedSequences: Infinity,
-  parkedEvents: Infinity,
-  parkedAgeMs: 0,
-  retries: 0,
-  retryMs: 0,
-};
-
 const LONGEST_PAUSE_MS = 5_000;
+/** The names of sequences are held in memory, wherever their records lie: so many times the limit, and the partition stops all the same. */
+const OVERFLOWING = 100;
 
 interface Sequence {
   /** The first event; whatever of the key comes from there on is parked. */
@@ -123,32 +100,49 @@ export class BatchParking implements Fates {
   #park(record: DecodedRecord, streamTime: number | undefined, error: unknown): void {
     const sequence = sequenceOf(record.raw.key);
     const known = this.#sequence(sequence) ?? { head: record.offset, events: 0, firstAt: this.now };
-    this.#requireRoom(sequence, known, error);
+    const overflow = this.#overflow(sequence, known, error);
     this.#changed.set(sequence, { ...known, events: known.events + 1 });
     const cause = error === undefined ? undefined : causeOf(error);
     const attempts = cause === undefined ? 0 : this.#attempts(record);
-    this.parked.push({ record: record.raw, sequence, type: record.raw.headers[CE.type] ?? '', streamTime, attempts, cause });
+    this.parked.push({ record: record.raw, sequence, type: record.raw.headers[CE.type] ?? '', streamTime, attempts, cause, overflow });
   }
 
-  /** @throws RefoldError `parking.full` */
-  #requireRoom(key: string, { events, firstAt }: Sequence, error: unknown): void {
-    const { parkedSequences, parkedEvents, parkedAgeMs } = this.rules;
-    const { topic, partition } = this.partition;
-    const refuse = (summary: string, limit: Readonly<Record<string, number>>): never => {
-      throw new RefoldError('parking.full', summary, { facts: { topic, partition, key, ...limit }, cause: error });
-    };
+  /** Where an event goes that is beyond a limit; `undefined`: none is reached. @throws RefoldError `parking.full` */
+  #overflow(key: string, known: Sequence, error: unknown): ParkedEvent['overflow'] {
+    const { overflow, parkedSequences } = this.rules;
     const added = [...this.#changed.keys()].filter((name) => !this.lane.sequences.has(name)).length;
-    if (events === 0 && this.lane.sequences.size + added >= parkedSequences) {
-      refuse('an event cannot be folded, and its partition has as many parked sequences as it may have', { parkedSequences });
+    const sequences = this.lane.sequences.size + added + (known.events === 0 ? 1 : 0);
+    const reached = limitReached(this.rules, known, sequences, this.now);
+    if (reached === undefined) {
+      return undefined;
     }
-    if (events >= parkedEvents) {
-      refuse('an event follows a parked one, and its sequence is as long as it may be', { parkedEvents });
+    if (overflow === 'stop' || sequences > parkedSequences * OVERFLOWING) {
+      const { topic, partition } = this.partition;
+      throw new RefoldError('parking.full', reached.summary, { facts: { topic, partition, key, ...reached.limit }, cause: error });
     }
-    if (parkedAgeMs > 0 && events > 0 && firstAt < this.now - parkedAgeMs) {
-      refuse('an event follows one that has been parked for longer than it may be', { parkedAgeMs });
-    }
+    return overflow;
   }
 }
+
+interface Reached {
+  readonly summary: string;
+  readonly limit: Readonly<Record<string, number>>;
+}
+
+/** The limit that one more event of a sequence would break. @param sequences how many there are then */
+const limitReached = (rules: ParkingRules, { events, firstAt }: Sequence, sequences: number, now: number): Reached | undefined => {
+  const { parkedSequences, parkedEvents, parkedAgeMs } = rules;
+  if (sequences > parkedSequences && (events === 0 || rules.overflow !== 'stop')) {
+    return { summary: 'an event is to be parked, and its partition has as many parked sequences as it may have', limit: { parkedSequences } };
+  }
+  if (events >= parkedEvents) {
+    return { summary: 'an event follows a parked one, and its sequence is as long as it may be', limit: { parkedEvents } };
+  }
+  if (parkedAgeMs > 0 && events > 0 && firstAt < now - parkedAgeMs) {
+    return { summary: 'an event follows one that has been parked for longer than it may be', limit: { parkedAgeMs } };
+  }
+  return undefined;
+};
 
 /** `retry`: later, with what follows; `park` or `stop` as the rules say. */
 const verdictOn = (error: unknown, attempts: number, { failures, retries }: ParkingRules): 'park' | 'stop' | 'retry' => {

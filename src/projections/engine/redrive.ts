@@ -11,6 +11,7 @@ import { foundIn } from './row-fold';
 import { foldOf, touchedKeys } from './fold';
 import { parkedBefore } from './followers';
 import { causeOf } from './failures';
+import { withKept, type Restored } from './overflow';
 import type { RunnerParts } from './runner-parts';
 
 export type RedriveParts = Pick<RunnerParts, 'generation' | 'definition' | 'log' | 'decoder' | 'store' | 'errata' | 'clock'>;
@@ -76,7 +77,7 @@ const tryEvents = async (
   store: GenerationStore,
   checkpoint: Checkpoint,
   name: SequenceName,
-  events: readonly ParkedEvent[],
+  { events, lost }: Restored,
   decided: FoldDecisions,
 ): Promise<Tried> => {
   const { definition, generation } = parts;
@@ -86,7 +87,7 @@ const tryEvents = async (
   const fold = foldOf(definition, generation.storage, foundIn(loaded), decided);
   const counts: Record<keyof Counters, number> = { ...NO_COUNTS };
   const folded: number[] = [];
-  let cause = undecoded;
+  let cause = undecoded ?? (lost && causeOf(lost));
   for (const [i, record] of records.entries()) {
     try {
       counts[fold.record(record, { topic, partition, offset: record.offset, streamTime: events[i]!.streamTime ?? Number.NEGATIVE_INFINITY })] += 1;
@@ -113,10 +114,10 @@ const commitFirst = async (
   store: GenerationStore,
   checkpoint: Checkpoint,
   name: SequenceName,
-  events: readonly ParkedEvent[],
+  restored: Restored,
   decided: FoldDecisions,
 ): Promise<Tried & { readonly result: CommitResult }> => {
-  const tried = await tryEvents(parts, store, checkpoint, name, events, decided);
+  const tried = await tryEvents(parts, store, checkpoint, name, restored, decided);
   try {
     return { ...tried, result: await store.commit(tried.commit) };
   } catch (error) {
@@ -124,7 +125,8 @@ const commitFirst = async (
       throw error;
     }
     if (tried.folded > 1) {
-      return commitFirst(parts, store, checkpoint, name, events.slice(0, Math.ceil(tried.folded / 2)), decided);
+      const fewer = { events: restored.events.slice(0, Math.ceil(tried.folded / 2)), lost: undefined };
+      return commitFirst(parts, store, checkpoint, name, fewer, decided);
     }
     const failure = refused(checkpoint, name, error);
     return { ...failure, result: await store.commit(failure.commit) };
@@ -157,14 +159,15 @@ const step = async (parts: RedriveParts, name: SequenceName): Promise<Step> => {
     return { status: 'done', folded: 0, cause: waitsFor(before) };
   }
   const checkpoint = await settle(parts, store, claimed, rulings);
-  const events = await store.parkedEvents(name, CHUNK);
-  if (events.length === 0) {
+  const parked = await store.parkedEvents(name, CHUNK);
+  if (parked.length === 0) {
     return { status: 'nothing' };
   }
   if (checkpoint.holdAt !== undefined) {
     return { status: 'again' }; // both sides are being compared or switched at this position
   }
-  const { result, folded, cause } = await commitFirst(parts, store, checkpoint, name, events, rulings.folding);
+  const restored = await withKept(parts.log, rulings.errata, parked);
+  const { result, folded, cause } = await commitFirst(parts, store, checkpoint, name, restored, rulings.folding);
   if (result.status !== 'committed') {
     return { status: 'again' };
   }

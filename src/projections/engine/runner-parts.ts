@@ -5,13 +5,13 @@ import type { Assignment, EventLog, LogBatch } from '../../events/event-log';
 import type { PartitionId } from '../../events/position';
 import type { EventDecoder } from '../../events/event-serde';
 import type { ProjectionDefinition } from '../definition';
+import { PARKING_DEFAULTS, type ParkingRules } from '../failure-rules';
 import type { Generation } from '../generations';
 import type { BatchCommit, ReadModelStore } from '../read-model-store';
 import type { ParkedEvent } from '../parking';
 import type { BatchFigures, FoldFigures } from './batch-figures';
 import type { Failure } from './decoded';
 import type { FoldResult } from './fold';
-import type { ParkingRules } from './parking';
 
 /** What was committed and what it took. Nothing is copied for it: whoever looks, looks at what was folded and written. */
 export interface CommittedBatch extends Pick<BatchCommit, 'advances' | 'upserts' | 'deletes' | 'merges'> {
@@ -51,6 +51,8 @@ export interface RunnerOptions extends ParkingRules {
   readonly waitMs: number;
   /** How long to wait before a batch refused by a hold is tried again, in milliseconds. */
   readonly holdRetryMs: number;
+  /** How often it is looked whether there is room again in a partition that stopped because nothing more could be parked, in milliseconds. */
+  readonly roomMs: number;
   /** Rows kept in memory per generation, so that they need not be loaded again: about so many bytes. */
   readonly rowCacheBytes: number;
 }
@@ -62,13 +64,9 @@ export const RUNNER_DEFAULTS: RunnerOptions = {
   sessionTimeoutMs: 10_000,
   waitMs: 250,
   holdRetryMs: 15,
+  roomMs: 1_000,
   rowCacheBytes: 16 * 1024 * 1024,
-  failures: 'park',
-  parkedSequences: 1_000,
-  parkedEvents: 1_000,
-  parkedAgeMs: 0,
-  retries: 5,
-  retryMs: 100,
+  ...PARKING_DEFAULTS,
 };
 
 export interface RunnerParts {
@@ -78,6 +76,8 @@ export interface RunnerParts {
   readonly decoder: EventDecoder;
   readonly store: ReadModelStore;
   readonly errata: Pick<ErrataBook, 'list'>;
+  /** Where parked events go that are beyond the limits, if the rules say `topic`. @defaultValue `<app>.overflow` */
+  readonly overflowTopic?: string | undefined;
   /** Name of this worker; becomes the owner of the checkpoints. */
   readonly worker: string;
   readonly clock: Clock;

@@ -9,12 +9,13 @@ import { figuresOf, type CommitTime } from './batch-figures';
 import { isPlain, takeClaim, type Claim } from './claim';
 import type { Failure } from './decoded';
 import { standingsAfter } from './fold';
-import type { ParkedEvent } from '../parking';
+import { Overflow, overflowTopicOf } from './overflow';
 import { assertSameDefinition } from './same-definition';
 import { GroupOffsets } from './group-offsets';
 import { decode, loadAndFold } from './load-and-fold';
 import { batchSizeOf, isSlowed, pauseMsAfter } from './pace';
 import { SmallSteps } from './small-steps';
+import { tellParked } from './tell-parked';
 import { RUNNER_DEFAULTS, type MeasuredFold, type RunnerOptions, type RunnerParts } from './runner-parts';
 
 /** Records that are decoded and folded at once; what was decoded is forgotten right afterwards. */
@@ -28,6 +29,7 @@ export class Runner {
   readonly #parts: RunnerParts;
   readonly #options: RunnerOptions;
   #generation: Generation;
+  readonly #overflow: Overflow;
   readonly #abort = new AbortController();
   /** The newest; batches in work keep theirs, because positions are asked for meanwhile. */
   #claim: Claim | undefined;
@@ -39,7 +41,8 @@ export class Runner {
   constructor(parts: RunnerParts) {
     this.#parts = parts;
     this.#generation = parts.generation;
-    this.#options = { ...RUNNER_DEFAULTS, ...parts.options };
+    this.#overflow = new Overflow(parts.log, parts.overflowTopic ?? overflowTopicOf(parts.generation.app), parts.generation.id);
+    this.#options = { ...RUNNER_DEFAULTS, ...parts.options, ...parts.definition.failures };
   }
 
   /**
@@ -122,6 +125,9 @@ export class Runner {
     if (claim !== undefined && claim.pending.size > 0) {
       await this.#foldPending(subscription, offsets, claim, started);
     }
+    if (await claim?.room.wasMade()) {
+      subscription.restart(claim!.assignment); // the partition that stopped is claimed with the others
+    }
   }
 
   /** Claims anew what may be folded further now; tells once why nothing is read. */
@@ -135,7 +141,7 @@ export class Runner {
     }
     if (await claim.gate.opens(this.#store!, claim.pending.isAtLimit, this.#parts.clock.now())) {
       await this.#ahead!.end(undefined, []);
-      subscription.restart();
+      subscription.restart(claim.assignment);
     }
   }
 
@@ -148,6 +154,7 @@ export class Runner {
     const steps = new SmallSteps({
       store: this.#store!,
       fold: (own, batches) => loadAndFold({ ...this.#parts, generation: this.#generation }, this.#store!, own, batches),
+      keep: (parked) => this.#overflow.keep(parked),
       committed: (own, folded, time) => {
         this.#committed(offsets, own, folded, time);
       },
@@ -189,9 +196,7 @@ export class Runner {
     }
     claim.parking.committed(parked, this.#parts.clock.now());
     this.#parts.observe?.({ ...commit, kind: 'committed', batches, figures: figuresOf(figures, time, claim.rows) });
-    if (parked.length > 0) {
-      this.#parked(parked);
-    }
+    tellParked(this.#parts, this.#generation, parked);
     offsets.tell(advances.map(({ topic, partition, next }) => ({ topic, partition, offset: next })));
   }
 
@@ -203,27 +208,7 @@ export class Runner {
       return; // we claimed anew ourselves, and what comes next belongs to that
     }
     await this.#parts.clock.sleep(backoffMs(this.#fences, 50, 2_000, Math.random), this.#abort.signal);
-    subscription.restart();
-  }
-
-  #parked(events: readonly ParkedEvent[]): void {
-    const { generation, logger, observe } = this.#parts;
-    for (const { record, sequence, cause } of events) {
-      if (cause !== undefined) {
-        const { topic, partition, offset } = record;
-        logger.log('error', 'an event was parked', {
-          ...generationFacts(generation),
-          topic,
-          partition,
-          offset,
-          key: sequence,
-          code: cause.code,
-          error: cause.message,
-          remedy: cause.remedy,
-        });
-      }
-    }
-    observe?.({ kind: 'parked', events });
+    subscription.restart(claim.assignment);
   }
 
   async #stopPartition(subscription: Subscription, claim: Claim, failure: Failure): Promise<void> {
@@ -235,6 +220,7 @@ export class Runner {
     logger.log('error', 'a partition stopped', { ...generationFacts(generation), topic, partition, offset, ...errorFacts(error), remedy });
     await this.#store!.recordStop(failure, standing?.epoch ?? -1, stop);
     subscription.drop([failure]);
+    await claim.room.stopped(failure);
     observe?.({ kind: 'stopped', failure });
   }
 

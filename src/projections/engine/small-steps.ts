@@ -1,5 +1,6 @@
 import { RefoldError, isRefoldError } from '../../kernel/errors';
 import type { Clock } from '../../kernel/clock';
+import type { ParkedEvent } from '../parking';
 import type { CommitResult, GenerationStore } from '../read-model-store';
 import { ticks, type CommitTime } from './batch-figures';
 import type { Claim } from './claim';
@@ -10,6 +11,8 @@ import type { MeasuredFold, RunnerParts } from './runner-parts';
 export interface SmallStepsParts {
   readonly store: GenerationStore;
   readonly fold: (claim: Claim, batches: readonly DecodedBatch[]) => Promise<MeasuredFold>;
+  /** Puts what is beyond the limits of parking where it is to be kept. */
+  readonly keep: (parked: readonly ParkedEvent[]) => Promise<readonly ParkedEvent[]>;
   readonly committed: (claim: Claim, folded: MeasuredFold, time: CommitTime) => void;
   /** Names the generation in errors. */
   readonly generation: string;
@@ -67,7 +70,8 @@ export class SmallSteps {
     let folded: MeasuredFold;
     let began: number;
     try {
-      folded = await this.parts.fold(claim, batches);
+      const made = await this.parts.fold(claim, batches);
+      folded = { ...made, commit: { ...made.commit, parked: await this.parts.keep(made.commit.parked) } };
       began = ticks();
       const result = await this.parts.store.commit(folded.commit);
       if (result.status !== 'committed') {

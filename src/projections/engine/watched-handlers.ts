@@ -22,7 +22,7 @@ export const ADVICE: Readonly<Record<Impurity['kind'], string>> = {
   change: 'Return a new row ({ ...row, column }) and copy what you change ([...list].sort()): events and rows are shared with other projections.',
 };
 
-/** What V8 says where somebody changes what is frozen, as rows are. */
+/** What V8 says where somebody changes what is frozen, as JSON and lists in rows are. */
 const OF_FROZEN = /read only property|object is not extensible|Cannot delete property/;
 
 const changesOf = (event: string, before: readonly Snapshot[], given: readonly unknown[]): readonly Impurity[] =>

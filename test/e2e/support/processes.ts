@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import type { WorkerOrder } from './worker-process';
 
@@ -15,6 +15,9 @@ export const spawnModule = (name: string, argument: unknown): ChildProcess => {
 };
 
 export const spawnWorker = (order: WorkerOrder): ChildProcess => spawnModule('worker-process', order);
+
+/** As `kill -STOP` leaves a process. */
+export const isStopped = (pid: number): boolean => execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).startsWith('T');
 
 /** How a process ended: its exit code, or the signal that ended it. */
 export const ending = (child: ChildProcess): Promise<number | string> =>

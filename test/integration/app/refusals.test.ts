@@ -165,7 +165,7 @@ describeWithPostgres('what is refused, and how it goes on', () => {
     const unreachable = { code: 'store.unreachable', facts: { address: '127.0.0.1', port }, message: expect.not.stringContaining('secret') as string };
     await expect(connection.migrate()).rejects.toMatchObject(unreachable);
     await expect(connection.emit(orders(0, 1))).rejects.toMatchObject(unreachable);
-    await expect(world.work(connection, { restarts: 1 }).ended).rejects.toMatchObject(unreachable);
+    await expect(world.work(connection, { startMs: 200 }).ended).rejects.toMatchObject(unreachable);
   });
 
   it('connections that the database cuts are made again, and nothing is folded twice', async () => {
@@ -198,7 +198,7 @@ describeWithPostgres('what is refused, and how it goes on', () => {
     const unreachable = { code: 'log.unreachable', facts: { brokers: [address] }, remedy: ERROR_CODES['log.unreachable'].remedy };
     await expect(connection.migrate()).rejects.toMatchObject(unreachable);
     await expect(connection.emit(orders(0, 1))).rejects.toMatchObject(unreachable);
-    await expect(world.work(connection, { restarts: 1 }).ended).rejects.toMatchObject(unreachable);
+    await expect(world.work(connection, { startMs: 200 }).ended).rejects.toMatchObject(unreachable);
   }, 30_000);
 });
 

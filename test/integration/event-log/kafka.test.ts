@@ -3,7 +3,9 @@ import type { ISocketFactory } from 'kafkajs';
 import { Kafka, logLevel } from 'kafkajs';
 import { KafkaEventLog } from '../../../src/events/adapters/kafka/kafka-event-log';
 import type { KafkaSubscription } from '../../../src/events/adapters/kafka/kafka-subscription';
-import type { Subscription } from '../../../src/events/event-log';
+import type { Assignment, Subscription } from '../../../src/events/event-log';
+import { partitionId } from '../../../src/events/position';
+import { until } from '../../support/harness';
 import { eventLogSuite } from '../../conformance/event-log.suite';
 import { describeWithKafka, kafkaBrokers } from '../../support/services';
 
@@ -56,5 +58,39 @@ describeWithKafka('the Kafka log', () => {
         await admin.disconnect();
       },
     };
+  });
+
+  it('a member that lost its partitions claims none of them again, however often it is fenced', async () => {
+    const brokers = await kafkaBrokers();
+    const topic = `fenced-${String(Date.now())}`;
+    const network = new Network();
+    const logs = [{ socketFactory: network.socketFactory }, {}].map((own) => new KafkaEventLog({ brokers, clientId: 'fenced', ...own }));
+    await logs[0]!.createTopics([{ topic, partitions: 2 }]);
+    const asked: { readonly who: number; readonly assignment: Assignment }[] = [];
+    const join = (who: number): Promise<Subscription> =>
+      logs[who]!.subscribe({
+        group: `g-${topic}`,
+        topics: [topic],
+        sessionTimeoutMs: 3_000,
+        positions: (assignment) => {
+          asked.push({ who, assignment });
+          return Promise.resolve(new Map(assignment.partitions.map((one) => [partitionId(one), 0])));
+        },
+      });
+    const sizesOf = (who: number): readonly number[] => asked.filter((one) => one.who === who).map(({ assignment }) => assignment.partitions.length);
+    try {
+      const one = await join(0);
+      const current = async (): Promise<Assignment> => (await one.poll({ maxRecords: 1, waitMs: 50 })).assignment;
+      await until(async () => (await current()).partitions.length === 2, 'one has both partitions');
+      const { number } = await current();
+      network.cut();
+      await join(1);
+      await until(() => sizesOf(1).includes(2), 'two has both partitions');
+      one.restart(number); // what a commit that is fenced asks for
+      expect((await one.poll({ maxRecords: 1, waitMs: 500 })).batches).toEqual([]);
+      expect(sizesOf(0).filter((partitions) => partitions === 2)).toHaveLength(1);
+    } finally {
+      await Promise.all(logs.map((log) => log.close()));
+    }
   });
 });

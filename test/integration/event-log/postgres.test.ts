@@ -68,4 +68,38 @@ describeWithPostgres('the Postgres log', () => {
       await database.drop();
     }
   });
+
+  it('a member that lost its partitions claims none of them again, however often it is fenced', async () => {
+    const database = await freshDatabase('event-log-fenced');
+    const pool = new PostgresPool({ url: database.url });
+    const log = new PostgresEventLog({ pool, app: 'fenced' });
+    try {
+      await migrate(pool);
+      await log.createTopics([{ topic: 't', partitions: 2 }]);
+      const asked: { readonly who: string; readonly partitions: number; readonly number: number }[] = [];
+      const join = (who: string): ReturnType<PostgresEventLog['subscribe']> =>
+        log.subscribe({
+          group: 'g',
+          topics: ['t'],
+          sessionTimeoutMs: 60_000, // nobody looks for long, unless somebody wakes them
+          positions: ({ number, partitions }) => {
+            asked.push({ who, partitions: partitions.length, number });
+            return Promise.resolve(new Map(partitions.map((one) => [partitionId(one), 0])));
+          },
+        });
+      const one = await join('one');
+      await until(() => asked.length === 1, 'one has both partitions');
+      await pool.query('UPDATE refold.log_claims SET owner = $1', ['two']);
+      await pool.query(
+        `INSERT INTO refold.log_members (app, group_name, member_id, topics, session_timeout_ms, heartbeat_at) VALUES ('fenced', 'g', 'two', '{t}', 60000, clock_timestamp())`,
+      );
+      one.restart(asked[0]!.number);
+      await until(() => asked.length === 2, 'one was told what is left');
+      expect(asked.map(({ partitions }) => partitions)).toEqual([2, 0]);
+    } finally {
+      await log.close();
+      await pool.close();
+      await database.drop();
+    }
+  });
 });

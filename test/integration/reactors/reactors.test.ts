@@ -140,6 +140,7 @@ describeWithPostgres('reactors', () => {
           begin: (...given: Parameters<PostgresReactorPositions['begin']>) => real.begin(...given),
           claim: (...given: Parameters<PostgresReactorPositions['claim']>) => real.claim(...given),
           parkedKeys: (...given: Parameters<PostgresReactorPositions['parkedKeys']>) => real.parkedKeys(...given),
+          parkedCount: (...given: Parameters<PostgresReactorPositions['parkedCount']>) => real.parkedCount(...given),
           redrivable: (name: string) => real.redrivable(name),
           move: (name: string, move: Move) => {
             if (isDying && move.counts.handled > 0 && effects.length >= 2) {
@@ -241,6 +242,50 @@ describeWithPostgres('reactors', () => {
     await pool.close();
   });
 
+  it('an owner that was suspended between a move and its answer asks before the next effect', async () => {
+    const { app, effects } = mailing('beginning');
+    const connection = await start(app);
+    const real = connection.container.resolve(TOKENS.reactorPositions);
+    const at = { topic: 'orders', partition: 0 };
+    await real.begin('mails', [{ ...at, offset: 0 }]);
+    const [claimed] = await real.claim('mails', [at], 'zombie');
+    const clock = new FakeClock();
+    const serde = connection.container.resolve(TOKENS.serde);
+    const [definition] = app.reactors;
+    const never = new AbortController().signal;
+    const move = async (name: string, given: Move): Promise<'moved' | 'fenced'> => {
+      const result = await real.move(name, given);
+      if (given.counts.handled === 1) {
+        await clock.advance(1_001); // suspended; meanwhile somebody takes over
+        await real.claim('mails', [at], 'owner');
+      }
+      return result;
+    };
+    const positionsOf = new Proxy(real, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name, target);
+        return name === 'move' ? move : typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+    const effectsOf = { emit: () => Promise.resolve(), execute: () => Promise.resolve() };
+    const decoder = serde.decoder(definition!.events, definition!.reading);
+    const parts = {
+      app: 'shop',
+      definition: definition!,
+      effects: effectsOf,
+      clock,
+      stop: never,
+      giveUp: never,
+      positions: positionsOf,
+      decoder,
+      errata: new Map(),
+    };
+    const lane = new Lane({ ...parts, confirmAfterMs: 1_000 }, claimed!, []);
+    const records = ['a', 'b'].map((id, offset) => ({ ...serde.encode(placed(id)), ...at, offset, timestamp: 1 }));
+    expect(await lane.take({ ...at, from: 0, next: 2, records })).toEqual({ kind: 'fenced' });
+    expect(effects.map(({ id }) => id)).toEqual(['a']);
+  });
+
   it('a poison event parks its key, others flow; a redrive handles the key in order, once; a discard leaves the rest', async () => {
     const broken = new Set(['o1']);
     const { app, effects } = mailing('beginning', (id) => {
@@ -304,6 +349,32 @@ describeWithPostgres('reactors', () => {
     await atHead(connection);
     expect(effects.map(({ id }) => id)).toEqual(['o1 shipped']);
     expect(await book.list('mails')).toMatchObject([{ state: 'discarded' }]);
+  });
+
+  it('a partition stops where no more may be parked, and goes on by itself when there is room', async () => {
+    const broken = new Set(['o1']);
+    const done: string[] = [];
+    const mails = reactor({ name: 'mails', from: 'beginning', retry: FAST, parkedRecords: 2 }).on(OrderPlaced, (e) => {
+      if (broken.has(e.orderId)) {
+        throw Object.assign(new Error('never'), { retryable: false });
+      }
+      done.push(e.orderId);
+    });
+    const app = defineApp({ name: 'shop', events: [...shopEvents], projections: [], reactors: [mails], topics: { orders: { partitions: 1 } } });
+    const connection = await start(app, ['o1', 'o1', 'o1', 'o2'].map(placed));
+    const book = connection.container.resolve(TOKENS.parkedBook);
+    world.work(connection);
+    await until(async () => (await positions(connection))[0]?.stoppedBy?.code === 'parking.full', 'the partition stopped');
+    expect((await positions(connection))[0]!.next).toBe(2);
+    expect(done).toEqual([]);
+    await book.discard('mails', { at: (await book.list('mails'))[0]! }, { by: 'ann', reason: 'a test' });
+    await atHead(connection);
+    expect(done).toEqual(['o2']);
+    expect((await positions(connection))[0]!.stoppedBy).toBeUndefined();
+    broken.clear();
+    await book.redrive('mails', {}, 'ann');
+    await until(() => done.length === 3, 'the others were redriven');
+    expect(done).toEqual(['o2', 'o1', 'o1']);
   });
 
   it('a handler that does not end fails, with its signal aborted', async () => {

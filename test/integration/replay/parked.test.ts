@@ -3,6 +3,7 @@ import { defineApp } from '../../../src/app/define-app';
 import { projection } from '../../../src/projections/projection';
 import { tumbling } from '../../../src/projections/windows/tumbling';
 import { OrderPlaced, OrderSummary, CustomerDaily, customerDaily, shopEvents } from '../../support/shop';
+import { poolOf } from '../../support/connected';
 import { until } from '../../support/harness';
 import { describeWithPostgres } from '../../support/services';
 import { DAILY_V2, openWorld, type World } from './world';
@@ -43,5 +44,19 @@ describeWithPostgres('a candidate that parks what the active generation folds', 
     expect((await world.total()).orders).toBe(100);
     await world.shop.emit([new OrderPlaced('o3', 'c3', Decimal.parse('1.00'), new Date(Date.UTC(2026, 0, 9)))]);
     await until(async () => (await world.total()).orders === 101, 'the worker goes on with a key that was parked');
+  });
+
+  it('what a generation has parked goes with its tables', async () => {
+    bad = 'c4';
+    const coordinator = world.coordinator();
+    const { id } = await coordinator.start({ projections: DAILY_V2, again: true });
+    await coordinator.runUntil(id, 'ready');
+    const parked = async (): Promise<readonly number[]> => {
+      const counts = ['sequences', 'events'].map((of) => poolOf(world.shop).query<{ n: number }>(`SELECT count(*) AS n FROM refold.parked_${of}`));
+      return (await Promise.all(counts)).map(({ rows }) => rows[0]!.n);
+    };
+    expect((await parked()).every((n) => n > 0)).toBe(true);
+    await coordinator.abort(id);
+    expect(await parked()).toEqual([0, 0]);
   });
 });

@@ -43,6 +43,9 @@ describe('configuration', () => {
       servicesFolder: '.refold',
       retireDelay: '1 day',
       worker: WORKER_DEFAULTS,
+      failures: {},
+      overflowTopic: '',
+      deadLetterTopic: '',
       relay: RELAY_DEFAULTS,
     });
     expect(resolveConfiguration(file)).toMatchObject(file);
@@ -140,6 +143,10 @@ describe('configuration', () => {
     ['a batch of nothing', { worker: { replayBatch: 0 } }, 'replayBatch'],
     ['a delay that is no duration', { retireDelay: 'soon' }, 'retireDelay: not a duration: "soon"'],
     ['a delay of centuries', { retireDelay: '40000 days' }, 'retireDelay: the tables'],
+    ['failures that neither park nor stop', { worker: { failures: 'skip' } }, 'failures is "skip"; it can be park, stop'],
+    ['an overflow to nowhere', { failures: { 'order-summary': { overflow: 'drop' } } }, 'failures of order-summary: overflow is "drop"'],
+    ['a limit of a projection that is no number', { failures: { 'order-summary': { parkedEvents: '1' } } }, 'parkedEvents'],
+    ['an unknown setting of failures', { failures: { 'order-summary': { parkedEvent: 1 } } }, 'parkedEvent'],
     ['a negative time', { worker: { pollMs: -1 } }, 'pollMs'],
   ])('refuses %s', (_, given, says) => {
     const error = caught(() => resolveConfiguration(given as Partial<Configuration>)) as Error;
@@ -151,5 +158,10 @@ describe('configuration', () => {
     const shop = defineApp({ name: 'shop', events: [...shopEvents], projections: [OrderSummary] });
     const configuration = { log: 'rabbit' } as unknown as Partial<Configuration>;
     await expect(connect(shop, { configuration, environment: {} })).rejects.toMatchObject({ code: 'config.invalid' });
+    const failures = { 'order-sumary': 'stop' } as const;
+    await expect(connect(shop, { configuration: { failures }, environment: {} })).rejects.toMatchObject({
+      code: 'config.invalid',
+      facts: { unknown: ['order-sumary'] },
+    });
   });
 });

@@ -120,6 +120,11 @@ describe('defineApp', () => {
       'window columns need a window',
     ],
     [
+      'failures that go nowhere',
+      projection({ name: 'p', version: 1, into: orderSummary, failures: { overflow: 'drop' as never } }).on(OrderErased, () => undefined),
+      'overflow is "drop"; it can be stop, log, topic',
+    ],
+    [
       'a storage of rows without measures',
       projection({ name: 'p', version: 1, into: orderSummary, storage: 'partials' as never }).on(OrderErased, () => undefined),
       'storage is a choice of models with measures',

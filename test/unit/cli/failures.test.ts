@@ -121,7 +121,7 @@ describe('the application module', () => {
 describe('services that do not answer: exit code 3', () => {
   it('a dead database; its password is never shown', async () => {
     const url = `postgres://u:s3cr@t@127.0.0.1:${String(await closedPort())}/db`;
-    for (const argv of [['migrate'], ['run'], ['projections', 'list'], ['replay', 'list']]) {
+    for (const argv of [['migrate'], ['run', '--app', 'impatient.config.ts'], ['projections', 'list'], ['replay', 'list']]) {
       const { code, stdout, stderr } = await cli([...argv, '--postgres', url, '--log-level', 'debug']);
       expect(code).toBe(3);
       expect(stderr).toMatch(/^error \[store\.unreachable\] .*127\.0\.0\.1.*\n {2}→ Check the host and port of its address and that it runs\.\n$/m);

@@ -80,6 +80,13 @@ describe('a batch of records', () => {
     );
   });
 
+  it('carries headers that are bytes beside those that are text', async () => {
+    const binaryHeaders = { offset: Buffer.from([0, 0xff, 0xc0, 0x80]), empty: Buffer.alloc(0) };
+    const given: NewRecord = { topic: 't', key: Buffer.from('k'), value: null, headers: { one: 'two' }, binaryHeaders };
+    const { records: found } = await decoded(await encodeBatch([given], [sizeOf(given)], 0, origin, 'none'));
+    expect(found[0]!.headers).toEqual({ one: Buffer.from('two'), ...binaryHeaders });
+  });
+
   it('is no larger than its records were said to be', async () => {
     await fc.assert(
       fc.asyncProperty(records, async (given) => {

@@ -23,7 +23,7 @@ describe('the definition of a reactor', () => {
     class Plain {}
     @Reactor({ name: 'Loud', from: undefined as never })
     class Loud {}
-    const bad = reactor({ name: 'bad', from: new Date('never'), retry: { attempts: 0 } })
+    const bad = reactor({ name: 'bad', from: new Date('never'), retry: { attempts: 0 }, parkedRecords: -1 })
       .on(OrderPlaced, () => undefined)
       .on(OrderPlaced, { fields: ['orderId'] }, () => undefined);
     const faults = faultsOf(
@@ -39,6 +39,7 @@ describe('the definition of a reactor', () => {
       'reactor Loud: it handles no event',
       'reactor bad: it has to say where it begins',
       'reactor bad: its retry.attempts is 0',
+      'reactor bad: its parkedRecords is -1; it has to be a whole number from 0',
       'reactor bad: it handles shop.OrderPlaced twice',
       'reactor order-summary has the name of a projection',
       'reactor order-summary: it handles shop.OrderNoted, which is not registered',

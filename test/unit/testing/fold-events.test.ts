@@ -92,8 +92,8 @@ describe('foldEvents', () => {
       impure((e) => Object.assign(e, { orderId: 'a', customerId: 'bob' }) && {}),
       /event that it was given: customerId was "ann" and is "bob"/,
     ],
-    ['JSON of its row', impure((_, row) => (row?.list.sort(), {})), /row that it was given: list\.0 was 2 and is 1/],
-    ['its row', impure((_, row) => (row && Object.assign(row, { n: 3 }), {})), /changes what it was given: .*read only property 'n'/],
+    ['JSON of its row', impure((_, row) => (row?.list.sort(), {})), /changes what it was given: .*read only property '0'/],
+    ['its row', impure((_, row) => (row && Object.assign(row, { n: 3 }), {})), /row that it was given: n was \d+ and is 3/],
   ])('a handler that changes %s is refused with what it changed', async (_, given, what) => {
     const folded = foldEvents(given, [placed('a'), placed('a')]);
     await expect(folded).rejects.toMatchObject({ code: 'handler.impure', message: expect.stringMatching(what), remedy: expect.stringContaining('{ ...row') });

@@ -58,8 +58,8 @@ export class GroupMembership {
       consumer.pause(assigned); // before the library's first fetch, which follows this event
       const all = assigned.flatMap(({ topic, partitions }) => partitions.map((partition) => ({ topic, partition }))).sort(comparePartitions);
       this.#assigned = new Set(all.map(partitionId));
-      this.options.onHeard();
       this.options.onAssigned(all);
+      this.options.onHeard();
     });
     consumer.on(consumer.events.HEARTBEAT, () => this.options.onHeard());
     consumer.on(consumer.events.CRASH, ({ payload }) => {

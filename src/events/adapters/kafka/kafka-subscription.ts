@@ -54,6 +54,7 @@ export class KafkaSubscription extends InboxSubscription {
   readonly #fetchAgain: Wakeup;
   readonly #watchdog: Watchdog;
   readonly #over = new AbortController();
+  readonly #unconfirmed: (() => void)[] = [];
   #watching: Promise<void> = Promise.resolve();
   #heardAt: number;
   #rounds = 0;
@@ -92,6 +93,9 @@ export class KafkaSubscription extends InboxSubscription {
       onHeard: () => {
         this.#heardAt = clock.now();
         this.#watchdog.sign('beat');
+        this.#unconfirmed.splice(0).forEach((confirm) => {
+          confirm();
+        });
       },
     });
   }
@@ -140,6 +144,11 @@ export class KafkaSubscription extends InboxSubscription {
     } catch (error) {
       this.source.logger.log('debug', 'kafka: a reader did not disconnect', errorFacts(error));
     }
+  }
+
+  /** By the next heartbeat: a member that was thrown out, or that others wait for, gets a new assignment instead. */
+  protected confirmed(): Promise<void> {
+    return new Promise((resolve) => this.#unconfirmed.push(resolve));
   }
 
   protected onRoom(): void {

@@ -7,10 +7,13 @@ const RECORD_OVERHEAD = 40;
 const HEADER_OVERHEAD = 10;
 
 /** Upper bound of the bytes that a record takes in a batch that is not compressed. */
-export const sizeOf = ({ key, value, headers }: NewRecord): number => {
+export const sizeOf = ({ key, value, headers, binaryHeaders = {} }: NewRecord): number => {
   let size = RECORD_OVERHEAD + key.length + (value?.length ?? 0);
   for (const name in headers) {
     size += HEADER_OVERHEAD + Buffer.byteLength(name) + Buffer.byteLength(headers[name]!);
+  }
+  for (const name in binaryHeaders) {
+    size += HEADER_OVERHEAD + Buffer.byteLength(name) + binaryHeaders[name]!.length;
   }
   return size;
 };
@@ -53,7 +56,7 @@ class RecordWriter {
     this.at = from;
   }
 
-  record({ key, value, headers }: NewRecord, timestampDelta: number, offsetDelta: number, sizeAtMost: number): void {
+  record({ key, value, headers, binaryHeaders }: NewRecord, timestampDelta: number, offsetDelta: number, sizeAtMost: number): void {
     const start = this.at;
     const guessed = varintBytes(sizeAtMost);
     this.at += guessed;
@@ -63,10 +66,15 @@ class RecordWriter {
     this.#bytes(key);
     this.#bytes(value);
     const names = Object.keys(headers);
-    this.#varint(names.length);
+    const binaryNames = binaryHeaders === undefined ? [] : Object.keys(binaryHeaders);
+    this.#varint(names.length + binaryNames.length);
     for (const name of names) {
       this.#text(name);
       this.#text(headers[name]!);
+    }
+    for (const name of binaryNames) {
+      this.#text(name);
+      this.#bytes(binaryHeaders![name]!);
     }
     this.#prepend(start, guessed);
   }

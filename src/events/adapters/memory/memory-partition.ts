@@ -1,5 +1,6 @@
 import type { LogBatch, LogRecord, NewRecord, PartitionHead } from '../../event-log';
 import { recordBytes } from '../../fetch-queues';
+import { textHeaders } from '../../new-records';
 import type { Position, TopicPartition } from '../../position';
 
 /** One partition held in memory. Offsets without a record are allowed: they stand for transaction markers. */
@@ -17,8 +18,8 @@ export class MemoryPartition {
   append(record: NewRecord, now: number): Position {
     const offset = this.#next;
     this.#next += 1;
-    const { key, value, headers } = record;
-    this.#records.push({ ...this.id, offset, timestamp: record.timestamp ?? now, key, value, headers: { ...headers } });
+    const { key, value } = record;
+    this.#records.push({ ...this.id, offset, timestamp: record.timestamp ?? now, key, value, headers: { ...textHeaders(record) } });
     return { ...this.id, offset };
   }
 

@@ -78,6 +78,11 @@ export class MemorySubscription extends InboxSubscription {
     }
   }
 
+  /** The group tells at once when it changes. */
+  protected confirmed(): Promise<void> {
+    return Promise.resolve();
+  }
+
   protected async verify(positions: readonly Position[]): Promise<void> {
     checkPositions(
       positions,

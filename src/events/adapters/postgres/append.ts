@@ -1,6 +1,6 @@
 import type { Sql } from '../../../platform/postgres/pool';
 import type { NewRecord } from '../../event-log';
-import type { PartitionAppend } from '../../new-records';
+import { textHeaders, type PartitionAppend } from '../../new-records';
 import type { Position } from '../../position';
 import { byteaArray, int4Array, int8Array, textArray } from './binary-arrays';
 
@@ -50,7 +50,7 @@ export const appendRecords = async (
     int8Array(records.map(({ timestamp }) => timestamp ?? now)),
     byteaArray(records.map(({ key }) => key)),
     byteaArray(records.map(({ value }) => value)),
-    textArray(records.map(({ headers }) => JSON.stringify(headers))),
+    textArray(records.map((record) => JSON.stringify(textHeaders(record)))),
     channel,
   ]);
   if (rows.length !== groups.length) {

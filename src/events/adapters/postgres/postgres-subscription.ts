@@ -37,6 +37,7 @@ export class PostgresSubscription extends InboxSubscription {
   readonly #fetchAgain: Wakeup;
   readonly #beatAgain: Wakeup;
   #claims: string | undefined;
+  readonly #unconfirmed: (() => void)[] = [];
   #loops: Promise<unknown> = Promise.resolve();
   #unlisten: () => void = () => undefined;
 
@@ -94,6 +95,13 @@ export class PostgresSubscription extends InboxSubscription {
     await this.#loops;
   }
 
+  /** By the next look at the claims. */
+  protected confirmed(): Promise<void> {
+    const confirmed = new Promise<void>((resolve) => this.#unconfirmed.push(resolve));
+    this.#beatAgain.wake();
+    return confirmed;
+  }
+
   protected async verify(positions: readonly Position[]): Promise<void> {
     const topics = [...new Set(positions.map(({ topic }) => topic))];
     checkPositions(positions, await inLogTerms(() => readHeads(this.source.pool, this.source.app, topics)));
@@ -129,12 +137,16 @@ export class PostgresSubscription extends InboxSubscription {
   }
 
   async #beat(): Promise<void> {
+    const asked = this.#unconfirmed.length; // later ones wait for the next beat
     const owned = await this.#membership.beat();
     const claims = claimsOf(owned);
     if (claims !== this.#claims) {
       this.#claims = claims;
       this.assigned(owned.map(({ topic, partition }) => ({ topic, partition })));
     }
+    this.#unconfirmed.splice(0, asked).forEach((confirm) => {
+      confirm();
+    });
   }
 
   /** Repeats a step; a database that does not answer is borne with for the session's time. */

@@ -1,7 +1,7 @@
 import { groupBy } from '../../../kernel/groups';
 import type { Sql } from '../../../platform/postgres/pool';
 import { msOf } from '../../../platform/postgres/rows';
-import { partitionId, type TopicPartition } from '../../../events/position';
+import { partitionId, type Position, type TopicPartition } from '../../../events/position';
 import type { ParkedEvent, ParkedSequence, ParkingCause, Redriven, SequenceName } from '../../parking';
 import { shownText } from './shown';
 
@@ -9,8 +9,10 @@ const NO_CAUSE: ParkingCause = { code: '', message: '', remedy: '' };
 
 const insertEvents = async (sql: Sql, generationId: number, parked: readonly ParkedEvent[]): Promise<void> => {
   await sql.query(
-    `INSERT INTO refold.parked_events (generation_id, topic, partition, record_offset, sequence, event_type, record_key, value, headers, record_timestamp, erratum, stream_time)
-     SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::json[], $10::bigint[], $11::int[], $12::bigint[])`,
+    `INSERT INTO refold.parked_events (generation_id, topic, partition, record_offset, sequence, event_type, record_key, value, headers, record_timestamp, erratum, stream_time,
+       kept_topic, kept_partition, kept_offset)
+     SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::json[], $10::bigint[], $11::int[], $12::bigint[],
+       $13::text[], $14::int[], $15::bigint[])`,
     [
       generationId,
       parked.map(({ record }) => record.topic),
@@ -24,6 +26,9 @@ const insertEvents = async (sql: Sql, generationId: number, parked: readonly Par
       parked.map(({ record }) => record.timestamp),
       parked.map(({ record }) => record.erratum ?? null),
       parked.map(({ streamTime }) => streamTime ?? null),
+      parked.map(({ kept }) => kept?.topic ?? null),
+      parked.map(({ kept }) => kept?.partition ?? null),
+      parked.map(({ kept }) => kept?.offset ?? null),
     ],
   );
 };
@@ -109,7 +114,13 @@ export const readSequences = async (sql: Sql, generationId: number, partitions: 
   return rows;
 };
 
-interface EventRow {
+const KEPT = `CASE WHEN e.kept_topic IS NOT NULL THEN json_build_object('topic', e.kept_topic, 'partition', e.kept_partition, 'offset', e.kept_offset) END`;
+
+/** Of `refold.parked_events e`. */
+export const EVENT_COLUMNS = `e.record_offset AS "offset", e.event_type AS type, e.record_key AS key, e.value, e.headers,
+  e.record_timestamp AS "timestamp", e.erratum, e.stream_time, ${KEPT} AS kept`;
+
+export interface EventRow {
   readonly offset: number;
   readonly type: string;
   readonly key: Buffer | null;
@@ -118,25 +129,28 @@ interface EventRow {
   readonly timestamp: number;
   readonly erratum: number | null;
   readonly stream_time: number | null;
+  readonly kept: Position | null;
 }
 
-export const readEvents = async (
-  sql: Sql,
-  generationId: number,
+export const eventOf = (
   { topic, partition, sequence }: SequenceName,
-  limit: number,
-): Promise<readonly ParkedEvent[]> => {
+  { offset, type, key, value, headers, timestamp, erratum, stream_time, kept }: EventRow,
+): ParkedEvent => ({
+  record: { topic, partition, offset, key, value, headers, timestamp, ...(erratum === null ? {} : { erratum }) },
+  sequence,
+  type,
+  streamTime: stream_time ?? undefined,
+  attempts: 0,
+  cause: undefined,
+  kept: kept ?? undefined,
+});
+
+export const readEvents = async (sql: Sql, generationId: number, name: SequenceName, limit: number): Promise<readonly ParkedEvent[]> => {
+  const { topic, partition, sequence } = name;
   const { rows } = await sql.query<EventRow>(
-    `SELECT record_offset AS "offset", event_type AS type, record_key AS key, value, headers, record_timestamp AS "timestamp", erratum, stream_time
-     FROM refold.parked_events WHERE generation_id = $1 AND topic = $2 AND partition = $3 AND sequence = $4 ORDER BY record_offset LIMIT $5`,
+    `SELECT ${EVENT_COLUMNS} FROM refold.parked_events e
+     WHERE e.generation_id = $1 AND e.topic = $2 AND e.partition = $3 AND e.sequence = $4 ORDER BY e.record_offset LIMIT $5`,
     [generationId, topic, partition, sequence, limit],
   );
-  return rows.map(({ offset, type, key, value, headers, timestamp, erratum, stream_time }) => ({
-    record: { topic, partition, offset, key, value, headers, timestamp, ...(erratum === null ? {} : { erratum }) },
-    sequence,
-    type,
-    streamTime: stream_time ?? undefined,
-    attempts: 0,
-    cause: undefined,
-  }));
+  return rows.map((row) => eventOf(name, row));
 };

@@ -119,6 +119,16 @@ export class PostgresReactorPositions implements ReactorPositions {
     return rows.map(({ key }) => key);
   }
 
+  async parkedCount(reactor: string, { topic, partition }: TopicPartition): Promise<number> {
+    const { rows } = await this.#pool.query<{ n: number }>(`SELECT count(*) AS n FROM refold.reactor_parked WHERE ${AT} AND state <> 'discarded'`, [
+      this.#app,
+      reactor,
+      topic,
+      partition,
+    ]);
+    return rows[0]!.n;
+  }
+
   async redrivable(reactor: string): Promise<readonly TopicPartition[]> {
     const { rows } = await this.#pool.query<TopicPartition>(
       `SELECT DISTINCT topic, partition FROM refold.reactor_parked WHERE app = $1 AND reactor = $2 AND state = 'redrive'`,

@@ -45,6 +45,8 @@ export class PostgresRetirements implements Retirements {
         `UPDATE refold.generations SET dropped_at = clock_timestamp() WHERE generation_id = $1 AND status = 'retired' AND dropped_at IS NULL`,
         [generation.id],
       );
+      await sql.query('DELETE FROM refold.parked_sequences WHERE generation_id = $1', [generation.id]);
+      await sql.query('DELETE FROM refold.parked_events WHERE generation_id = $1', [generation.id]);
       if (lease !== undefined && rowCount === 1) {
         const { rows } = await sql.query<{ state: string }>(`SELECT state FROM refold.replays WHERE replay_id = $1`, [lease.replayId]);
         await writeStep(sql, lease.replayId, rows[0]!.state, { to: rows[0]!.state, by, facts: { dropped: [generationLabel(generation)] } });

@@ -1,0 +1,4 @@
+import config from './refold.config';
+
+/** Waits for no database. */
+export default { ...config, worker: { startMs: 300 } };

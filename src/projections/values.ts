@@ -54,7 +54,7 @@ export const canonicalJson = (value: unknown): unknown => {
 
 type Canonize = (value: unknown, type: ColumnType) => unknown;
 
-const UUID = /^[\\da-f]{8}(-[\\da-f]{4}){3}-[\\da-f]{12}$/i;
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
 const canonicalDecimal: Canonize = (value, type) => {
   if (!(value instanceof Decimal) || type.kind !== 'decimal') {

@@ -18,6 +18,8 @@ export type FoldWrites = Pick<BatchCommit, 'upserts' | 'deletes' | 'merges' | 'l
 /** One way of folding. `record` changes nothing if it throws: a record is folded whole or not at all. */
 export interface Fold {
   record(record: DecodedRecord, place: RecordPlace): Fate;
+  /** What is folded takes so much memory, roughly. */
+  readonly bytes: number;
   /** Whether the row of this key has to be loaded before an event of it is folded. */
   needs(key: string): boolean;
   /** Takes in what was loaded of these keys. */

@@ -11,8 +11,8 @@ import type { Fold } from './fold-step';
 import type { FindRow } from './row-fold';
 import type { MeasuredFold } from './runner-parts';
 
-/** Most bytes of records in one commit, however many rows they make. */
-const MOST_BYTES = 16 * 1024 * 1024;
+/** Most bytes of records in one commit, however many rows they make, and of rows, however few records made them. */
+const MOST_BYTES = { records: 16 * 1024 * 1024, rows: 48 * 1024 * 1024 };
 
 const sumOf = (a: Counters, b: Counters): Counters => ({
   read: a.read + b.read,
@@ -78,7 +78,7 @@ export class Gathering {
   }
 
   isFull(records: number): boolean {
-    return this.#records >= records || this.#bytes >= MOST_BYTES;
+    return this.#records >= records || this.#bytes >= MOST_BYTES.records || this.#fold.bytes >= MOST_BYTES.rows;
   }
 
   /** Folds batches, of each partition up to what cannot be folded here; answers what is left of them. */

@@ -13,6 +13,9 @@ import type { DecodedRecord } from './decoded';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
 import { HandledEvent, errorAtEvent, handlerOf } from './handling';
 
+/** A group in memory, about; keys and measures are small. */
+const GROUP_BYTES = 600;
+
 /** What was brought to one group, summed up. */
 interface Group {
   stamp: Stamp | undefined;
@@ -71,6 +74,7 @@ export class MergeFold implements Fold {
   /** The one asked for last: neighbours in the log mostly share it. */
   #last: { readonly bucket: Bucket; readonly start: number; readonly topic: string; readonly partition: number } | undefined;
   readonly #late: LateContribution[] = [];
+  #count = 0;
 
   /** @param isNew whether a row certainly was never written */
   constructor(
@@ -98,6 +102,10 @@ export class MergeFold implements Fold {
     }
     this.#late.push(...late);
     return accepted.length > 0 ? 'applied' : late.length > 0 ? 'late' : 'filtered';
+  }
+
+  get bytes(): number {
+    return this.#count * GROUP_BYTES;
   }
 
   needs(): boolean {
@@ -167,6 +175,7 @@ export class MergeFold implements Fold {
     const stamp = this.#storage === 'partials' ? { topic, partition, offset } : undefined;
     const sums = bucket.groups.get(keys);
     if (sums === undefined) {
+      this.#count += 1;
       bucket.groups.set(keys, { stamp, group: this.#parts.groupOf(contribution.group), window: bucket.window, measures });
       return;
     }

@@ -2,6 +2,7 @@ import type { NamedColumn } from '../read-model';
 import type { StampedRow } from '../read-model-store';
 import { keyText } from '../values';
 import type { FoldWrites } from './fold-step';
+import { rowBytesOf } from './row-bytes';
 import { SeenKeys } from './seen-keys';
 
 /** Rows of which the size is looked at, to know that of all others of the same commit. */
@@ -9,8 +10,6 @@ const SAMPLE = 64;
 
 /** How many layers there may be: a look-up asks each. */
 const LAYERS = 6;
-
-const sizeOf = (value: unknown): number => (typeof value === 'string' ? 2 * value.length : typeof value === 'object' && value !== null ? 256 : 16);
 
 /** What one or more commits wrote; `null`: there is no row any more. */
 interface Layer {
@@ -25,9 +24,7 @@ interface Layer {
  */
 export class RowCache {
   readonly #key: string;
-  /** Columns whose values may be of any size. */
-  readonly #sized: readonly string[];
-  readonly #fixedBytes: number;
+  readonly #bytesOf: (row: StampedRow['row']) => number;
   /** The newest first: a row of an earlier one may be outdated. */
   #layers: Layer[] = [];
   /** Keys that were written and are forgotten, as long as it is known that no others were ever written. */
@@ -42,8 +39,7 @@ export class RowCache {
     private readonly options: { readonly maxBytes: number; readonly isComplete: boolean },
   ) {
     this.#key = columns.find(({ role }) => role === 'key')?.name ?? '';
-    this.#sized = columns.filter(({ type }) => type.kind === 'text' || type.kind === 'json' || type.kind === 'array').map(({ name }) => name);
-    this.#fixedBytes = 250 + 16 * columns.length;
+    this.#bytesOf = rowBytesOf(columns);
     this.#forgotten = options.isComplete ? new SeenKeys() : undefined;
   }
 
@@ -110,15 +106,5 @@ export class RowCache {
     newer.rows.forEach((row, key) => older.rows.set(key, row));
     older.bytes = perRow * older.rows.size;
     this.#layers.splice(at, 1);
-  }
-
-  /** Roughly: only the sum has to be of the right size. */
-  #bytesOf(row: StampedRow['row']): number {
-    let bytes = this.#fixedBytes;
-    for (const name of this.#sized) {
-      const value = row[name];
-      bytes += Array.isArray(value) ? value.reduce<number>((sum, element) => sum + sizeOf(element), 64) : sizeOf(value);
-    }
-    return bytes;
   }
 }

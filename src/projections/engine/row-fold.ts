@@ -7,10 +7,14 @@ import { typeLabel } from '../columns';
 import { mayHaveMoved, type FoldDecisions } from '../partition-decisions';
 import { canonicalRows, isKeyOf, keyText } from '../values';
 import type { DecodedRecord } from './decoded';
+import { rowBytesOf } from './row-bytes';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
 import { HandledEvent, errorAtEvent, handlerOf } from './handling';
 
 type Values = Readonly<Record<string, unknown>>;
+
+/** One change of so many. */
+const WEIGHED = 32;
 
 /** The row of a key as it is before folding; `null`: there is none; `undefined`: nobody knows, it has to be loaded. */
 export type FindRow = (key: string) => StampedRow | null | undefined;
@@ -47,6 +51,9 @@ export class RowFold implements Fold {
   readonly #entries = new Map<string, Entry>();
   readonly #keyColumn: string;
   readonly #canonical: (row: object) => Values;
+  readonly #bytesOf: (row: Values) => number;
+  #changes = 0;
+  #rowBytes = 0;
 
   constructor(
     definition: ProjectionDefinition,
@@ -57,6 +64,7 @@ export class RowFold implements Fold {
     this.#find = find;
     this.#keyColumn = definition.model.keys[0]!.name;
     this.#canonical = canonicalRows(definition.model.columns);
+    this.#bytesOf = rowBytesOf(definition.model.columns);
   }
 
   record(record: DecodedRecord, place: RecordPlace): Fate {
@@ -87,6 +95,11 @@ export class RowFold implements Fold {
       }
     }
     return { upserts, deletes, merges: [], late: [] };
+  }
+
+  /** Of the rows changed last some are weighed: rows may grow. */
+  get bytes(): number {
+    return this.#entries.size * this.#rowBytes;
   }
 
   needs(key: string): boolean {
@@ -134,11 +147,20 @@ export class RowFold implements Fold {
     const returned = fold(event.event, given, new HandledEvent(record, event, place));
     const row = returned === undefined ? undefined : this.#checked(returned, event.key);
     entry.row = row;
+    this.#weigh(row);
     entry.topic = topic;
     entry.partition = partition;
     entry.offset = offset;
     entry.isChanged = true;
     return true;
+  }
+
+  #weigh(row: Values | undefined): void {
+    this.#changes += 1;
+    if (row !== undefined && this.#changes % WEIGHED === 1) {
+      const weight = this.#bytesOf(row);
+      this.#rowBytes = this.#rowBytes === 0 ? weight : (3 * this.#rowBytes + weight) / 4;
+    }
   }
 
   #requireKey(key: string): void {

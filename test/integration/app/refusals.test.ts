@@ -199,7 +199,7 @@ describeWithPostgres('what is refused, and how it goes on', () => {
     await expect(connection.migrate()).rejects.toMatchObject(unreachable);
     await expect(connection.emit(orders(0, 1))).rejects.toMatchObject(unreachable);
     await expect(world.work(connection, { startMs: 200 }).ended).rejects.toMatchObject(unreachable);
-  }, 30_000);
+  }, 90_000);
 });
 
 /** Lets the first commit of a store wait. */

@@ -102,6 +102,7 @@ const rowOf = (at: fc.Arbitrary<Date>) =>
   });
 const RUNS = 25;
 const ROWS = 20;
+const MANY = Array.from({ length: 100 }, (_, i) => `another ${String(i)}`);
 
 interface Values {
   readonly store: ReadModelStore;
@@ -129,12 +130,13 @@ const suite = (open: () => Values): void => {
         fc.array(rowOf(at), { minLength: ROWS, maxLength: ROWS }),
         async (keys, given) => {
           const rows = keys.map((k, i) => canonicalRows(definition.model.columns)({ k, ...given[i]! }));
+          const others = offset % 2 === 0 ? [] : MANY.map((k) => ({ ...rows[0]!, k: `${k} of ${String(offset)}` })); // many new rows are written in another way
           const advance = { topic: 'orders', partition: 0, from: offset, next: offset + 1, epoch: claimed!.epoch, streamTime: 0, fingerprint: undefined };
           const stamp = { topic: 'orders', partition: 0, offset };
           offset += 1;
           const result = await opened.commit({
             advances: [{ ...advance, counters: { ...NO_COUNTS, read: 1, applied: 1 } }],
-            upserts: rows.map((row) => ({ row, stamp, isStored: false })),
+            upserts: [...rows, ...others].map((row) => ({ row, stamp, isStored: false })),
             deletes: [],
             merges: [],
             late: [],

@@ -62,22 +62,23 @@ describeWithPostgres('read models in Postgres', () => {
     partialsSuite(make, { storages: ['merged', 'partials'], runs: 15 });
   });
 
-  it('refuses the batch of a worker whose key the worker of another partition has written meanwhile', async () => {
+  it.each([1, 150])('refuses the batch of a worker whose key the worker of another partition has written meanwhile, among %d new rows', async (count) => {
     const bench = await memoryBench(2);
     const definition = definitionOf(OrderSummary);
-    const [catalog, store] = [new PostgresCatalog({ pool, app: 'moved' }), new PostgresReadModelStore({ pool })];
+    const [catalog, store] = [new PostgresCatalog({ pool, app: `moved-${String(count)}` }), new PostgresReadModelStore({ pool })];
     const generation = await buildGeneration(catalog, store, bench.log, definition);
     const commitAt = async (partition: number, amount: string) => {
       const opened = await store.open(generation, definition);
       const [claimed] = await opened.claim([{ topic: 'orders', partition }], `worker-${String(partition)}`);
       expect(await opened.load(['a'])).toEqual(new Map());
-      const row = { order_id: 'a', customer_id: 'ann', status: 'placed', amount: Decimal.parse(amount), changed_at: new Date(0) };
+      const rowOf = (order_id: string) => ({ order_id, customer_id: 'ann', status: 'placed', amount: Decimal.parse(amount), changed_at: new Date(0) });
+      const own = Array.from({ length: count - 1 }, (_, i) => rowOf(`of ${String(partition)}, ${String(i)}`));
       const advance = { topic: 'orders', partition, from: 0, next: 1, epoch: claimed!.epoch, streamTime: 0, fingerprint: undefined };
       const counters = { ...NO_COUNTS, read: 1, applied: 1 };
       return () =>
         opened.commit({
           advances: [{ ...advance, counters }],
-          upserts: [{ row, stamp: { topic: 'orders', partition, offset: 0 }, isStored: false }],
+          upserts: [rowOf('a'), ...own].map((row) => ({ row, stamp: { topic: 'orders', partition, offset: 0 }, isStored: false })),
           deletes: [],
           merges: [],
           late: [],
@@ -89,9 +90,9 @@ describeWithPostgres('read models in Postgres', () => {
     expect(results.map(({ status }) => status).sort()).toEqual(['committed', 'fenced']);
     const won = results.findIndex(({ status }) => status === 'committed');
     expect((await catalog.checkpoints(generation.id)).map(({ next }) => next)).toEqual(won === 0 ? [1, 0] : [0, 1]);
-    expect(await readView(pool, 'public', { ...definition.model, name: generation.table })).toMatchObject([
-      { amount: Decimal.parse(won === 0 ? '1.00' : '2.00') },
-    ]);
+    const rows = await readView(pool, 'public', { ...definition.model, name: generation.table });
+    expect(rows).toHaveLength(count);
+    expect(rows).toMatchObject(Array(count).fill({ amount: Decimal.parse(won === 0 ? '1.00' : '2.00') }));
     await dropTables();
   });
 

@@ -3,8 +3,9 @@ import { readBatches } from '../../../src/events/adapters/kafka/batch-reader';
 import { COMPRESSIONS } from '../../../src/events/adapters/kafka/codecs';
 import { crc32c } from '../../../src/events/adapters/kafka/crc32c';
 import type { AbortedTransaction } from '../../../src/events/adapters/kafka/fetch';
-import { toBatch, type FetchedPartition } from '../../../src/events/adapters/kafka/fetched';
+import { toBatch, toRange, type FetchedPartition } from '../../../src/events/adapters/kafka/fetched';
 import { splitBySize } from '../../../src/events/adapters/kafka/record-batch';
+import { FetchQueues } from '../../../src/events/fetch-queues';
 import type { LogBatch, NewRecord } from '../../../src/events/event-log';
 import { batchBytes, type Given } from '../../support/fetched-batches';
 
@@ -116,6 +117,43 @@ describe('a fetched batch', () => {
       fc.oneof(fc.constantFrom('same', 'sane'), fc.string({ unit: 'binary' })),
     ),
     timestamp: fc.integer({ min: 0, max: 4_102_444_800_000 }),
+  });
+
+  it('is the same where it is taken apart late, in whatever portions it is taken', async () => {
+    const batches = fc.array(fc.tuple(fc.array(record, { minLength: 1, maxLength: 8 }), fc.integer({ min: 0, max: 3 })), { minLength: 1, maxLength: 5 });
+    await fc.assert(
+      fc.asyncProperty(batches, fc.nat({ max: 12 }), fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1 }), async (given, skipped, portions) => {
+        let first = 7;
+        const all = given.map(([records, gap]): Given => {
+          const at = first + gap;
+          first = at + records.length;
+          return { first: at, records };
+        });
+        const position = from(7 + skipped);
+        const whole = toBatch(position, await fetched(all), NO_LIMIT);
+        const queues = new FetchQueues([position], new Map([['t/0', position.offset]]), { maxQueuedRecords: 1_000, maxQueuedBytes: 1_000_000 });
+        queues.offer(toRange(position, await fetched(all), NO_LIMIT));
+        const taken: LogBatch[] = [];
+        for (let i = 0; !queues.isEmpty; i += 1) {
+          taken.push(...queues.take(portions[i % portions.length]!));
+        }
+        expect(taken.flatMap(({ records }) => records)).toEqual(whole.records);
+        expect(taken.flatMap(({ records }) => records)).toEqual(whole.records); // as often as one likes
+        expect(taken.map(({ from: begin }) => begin)).toEqual([position.offset, ...taken.slice(0, -1).map(({ next }) => next)].slice(0, taken.length));
+        expect(taken.at(-1)?.next ?? position.offset).toBe(whole.next);
+        expect(queues.held()).toEqual({ records: 0, bytes: 0, mostRecords: 0 });
+      }),
+    );
+  });
+
+  it('that is queued ends where a limit is reached, and one is taken however large it is', async () => {
+    const given = [
+      { first: 10, records: [{}, {}, {}] },
+      { first: 13, records: [{}] },
+      { first: 14, records: [{}] },
+    ];
+    expect(toRange(from(10), await fetched(given), { records: 4, bytes: Infinity })).toMatchObject({ from: 10, next: 14, parts: [{ count: 3 }, { count: 1 }] });
+    expect(toRange(from(11), await fetched(given), { records: 1, bytes: 1 })).toMatchObject({ from: 11, next: 13, parts: [{ count: 2 }] });
   });
 
   it.each(COMPRESSIONS)('is read as it was written, with %s', async (compression) => {

@@ -170,6 +170,59 @@ describe('folding beside the commit of the batch before', () => {
     expect(foldedBeside).toBeGreaterThan(0); // but more is folded meanwhile
   });
 
+  it.each([
+    ['a rebuild writes at once what fits into one commit', 'candidate', 1_000, [400]],
+    ['and as much as fits otherwise', 'candidate', 150, [150, 150, 100]],
+  ] as const)('%s', async (_, status, replayBatch, sizes) => {
+    const bench = await memoryBench(1);
+    await bench.append(Array.from({ length: 400 }, (__, i) => new OrderPlaced(`k${String(i % 50)}`, 'ann', Decimal.parse('1.00'), AT)));
+    const catalog = new MemoryCatalog({ app: 'shop' });
+    const store = new MemoryReadModelStore({ catalog });
+    const generation = await buildGeneration(catalog, store, bench.log, counting);
+    const runner = startRunner(bench, store, { ...generation, status }, counting, { replayBatch });
+    await until(() => caughtUp(catalog, bench.log, generation), 'caught up');
+    await runner.stop();
+    const committed = runner.events.flatMap((event) => (event.kind === 'committed' ? [event] : []));
+    expect(committed.map(({ advances }) => advances[0]!.counters.read)).toEqual(sizes);
+    expect(committed.map(({ upserts }) => upserts.length)).toEqual(sizes.map(() => 50)); // each row once
+  });
+
+  it('a live generation commits one event at once, and what came meanwhile together', async () => {
+    const bench = await memoryBench(1);
+    const catalog = new MemoryCatalog({ app: 'shop' });
+    const inner = new MemoryReadModelStore({ catalog });
+    const generation = await buildGeneration(catalog, inner, bench.log, counting);
+    const gate = new Signal();
+    const store: ReadModelStore = Object.assign(Object.create(inner) as ReadModelStore, {
+      kind: 'memory',
+      open: async (...given: Parameters<ReadModelStore['open']>): Promise<GenerationStore> => {
+        const opened = await inner.open(...given);
+        const commit = async (batch: BatchCommit): Promise<CommitResult> => {
+          await gate.given;
+          return opened.commit(batch);
+        };
+        return new Proxy(opened, {
+          get: (target, name) => {
+            const value: unknown = name === 'commit' ? commit : Reflect.get(target, name);
+            return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+          },
+        });
+      },
+    });
+    const place = (i: number) => bench.append([new OrderPlaced(`k${String(i)}`, 'ann', Decimal.parse('1.00'), AT)]);
+    const runner = startRunner(bench, store, { ...generation, status: 'active' }, counting, { waitMs: 1_000 });
+    handled = 0;
+    for (let i = 0; i < 20; i += 1) {
+      await place(i);
+      await until(() => Promise.resolve(handled === i + 1), 'it is folded'); // the first one's commit is under way all the time
+    }
+    gate.give();
+    await until(() => caughtUp(catalog, bench.log, generation), 'caught up');
+    await runner.stop();
+    const reads = runner.events.flatMap((event) => (event.kind === 'committed' ? [event.advances[0]!.counters.read] : []));
+    expect(reads).toEqual([1, 19]);
+  });
+
   it.each(seeds)('decides what is late by the stream time of all events before, seed %d', async (seed) => {
     const random = seeded(seed);
     const bench = await memoryBench(1);

@@ -153,7 +153,9 @@ describe('a fetched batch', () => {
       { first: 14, records: [{}] },
     ];
     expect(toRange(from(10), await fetched(given), { records: 4, bytes: Infinity })).toMatchObject({ from: 10, next: 14, parts: [{ count: 3 }, { count: 1 }] });
-    expect(toRange(from(11), await fetched(given), { records: 1, bytes: 1 })).toMatchObject({ from: 11, next: 13, parts: [{ count: 2 }] });
+    expect(toRange(from(11), await fetched(given), { records: 9, bytes: 1 })).toMatchObject({ from: 11, next: 13, parts: [{ count: 2 }] });
+    expect(toRange(from(11), await fetched(given), { records: 1, bytes: 1 })).toMatchObject({ from: 11, next: 12, parts: [{ count: 1 }] });
+    expect(toRange(from(10), await fetched(given), { records: 0, bytes: 0 })).toMatchObject({ from: 10, next: 11, parts: [{ count: 1 }] });
   });
 
   it.each(COMPRESSIONS)('is read as it was written, with %s', async (compression) => {

@@ -3,6 +3,7 @@ import type { LogBatch, LogRecord } from '../../event-log';
 import { recordBytes, type FetchedRange, type QueuedRecords } from '../../fetch-queues';
 import type { Position, TopicPartition } from '../../position';
 import { BatchReader, type FetchedBatch } from './batch-reader';
+import { batchUnreadable } from './codecs';
 import type { AbortedTransaction } from './fetch';
 
 /** What was fetched of one partition. */
@@ -127,14 +128,27 @@ class BatchRecords implements QueuedRecords {
     });
   }
 
-  /** Without the records below an offset; `undefined` where none is left. */
-  from(offset: number): BatchRecords | undefined {
+  /** Whether the batch ends where its records do. @throws RefoldError `log.batch-unreadable` */
+  check(): void {
+    const { count, end } = this.part;
+    this.#reading((reader) => {
+      for (let left = count; left > 0; left -= 1) {
+        reader.skip();
+      }
+      if (reader.at !== end) {
+        throw batchUnreadable(`its ${String(count)} records do not end where it does`, { bytes: end });
+      }
+    });
+  }
+
+  /** Without the records below an offset. */
+  from(offset: number): BatchRecords {
     let { count } = this.part;
     return this.#reading((reader) => {
       for (; count > 0 && reader.peek() < offset; count -= 1) {
         reader.skip();
       }
-      return count === 0 ? undefined : new BatchRecords(this.id, this.batch, { ...this.part, at: reader.at, count });
+      return new BatchRecords(this.id, this.batch, { ...this.part, at: reader.at, count });
     });
   }
 
@@ -148,25 +162,45 @@ class BatchRecords implements QueuedRecords {
 }
 
 /**
- * As {@link toBatch}, but nothing is taken apart yet: it ends with the batch that reaches a limit, since it is all in memory.
- * @throws RefoldError `log.batch-unreadable`
+ * As {@link toBatch}, but nothing is taken apart yet. Bytes are counted by batch: it ends with the one that reaches their
+ * limit, since that is in memory whole.
+ * @throws RefoldError `log.batch-unreadable` where the first batch cannot be read; the range ends before a later one
  */
 export const toRange = (position: Position, fetched: FetchedPartition, limits: FetchLimits): FetchedRange => {
   const { topic, partition, offset: from } = position;
-  const parts: BatchRecords[] = [];
+  const parts: QueuedRecords[] = [];
   let [records, bytes] = [0, 0];
+  const endingAt = (next: number): FetchedRange => ({ topic, partition, from, next, parts });
   for (const batch of committedBatches(fetched)) {
-    const whole = new BatchRecords({ topic, partition }, batch, { at: 0, end: batch.records.length, count: batch.count, next: batch.next });
-    const part = batch.first < from ? whole.from(from) : whole;
-    if (part === undefined || part.count === 0) {
-      continue;
+    const room = limits.records - records;
+    if (parts.length > 0 && (room <= 0 || bytes >= limits.bytes)) {
+      return endingAt(parts.at(-1)!.next);
     }
-    if (parts.length > 0 && (records >= limits.records || bytes >= limits.bytes)) {
-      return { topic, partition, from, next: parts.at(-1)!.next, parts };
+    const part = checked(position, batch);
+    if (part === 'unreadable') {
+      return endingAt(batch.first);
     }
-    parts.push(part);
+    if (part.count > Math.max(1, room)) {
+      parts.push(part.split(Math.max(1, room))[0]);
+      return endingAt(parts.at(-1)!.next);
+    }
+    parts.push(...(part.count > 0 ? [part] : []));
     records += part.count;
     bytes += part.bytes;
   }
-  return { topic, partition, from, next: Math.max(from, fetched.batches.at(-1)?.next ?? from), parts };
+  return endingAt(Math.max(from, fetched.batches.at(-1)?.next ?? from));
+};
+
+/** The records of a batch from the position on, if it holds as many as it says. */
+const checked = ({ topic, partition, offset }: Position, batch: FetchedBatch): BatchRecords | 'unreadable' => {
+  const whole = new BatchRecords({ topic, partition }, batch, { at: 0, end: batch.records.length, count: batch.count, next: batch.next });
+  try {
+    whole.check();
+    return batch.first < offset ? whole.from(offset) : whole;
+  } catch (error) {
+    if (!isRefoldError(error, 'log.batch-unreadable') || batch.first <= offset) {
+      throw error;
+    }
+    return 'unreadable';
+  }
 };

@@ -88,6 +88,11 @@ export class SubscriptionInbox {
     this.#queues = this.#noQueues();
   }
 
+  /** Resolves when no positions are being asked for any more. */
+  async settled(): Promise<void> {
+    await this.#asking;
+  }
+
   fail(error: unknown): void {
     this.#failure ??= { error };
     this.#queues = this.#noQueues();

@@ -121,6 +121,7 @@ const suite = (open: () => Values): void => {
     const opened = await store.open(generation, definition);
     const [claimed] = await opened.claim([{ topic: 'orders', partition: 0 }], 'w');
     let offset = 0;
+    const written = new Set<unknown>();
     await fc.assert(
       fc.asyncProperty(
         fc.uniqueArray(
@@ -136,13 +137,14 @@ const suite = (open: () => Values): void => {
           offset += 1;
           const result = await opened.commit({
             advances: [{ ...advance, counters: { ...NO_COUNTS, read: 1, applied: 1 } }],
-            upserts: [...rows, ...others].map((row) => ({ row, stamp, isStored: false })),
+            upserts: [...rows, ...others].map((row) => ({ row, stamp, isStored: written.has(row['k']) })),
             deletes: [],
             merges: [],
             late: [],
             parked: [],
           });
           expect(result).toEqual({ status: 'committed' });
+          keys.forEach((key) => written.add(key));
           const loaded = await opened.load(keys);
           expect(keys.map((key) => loaded.get(key)?.row)).toEqual(rows);
           expect(new Set([...loaded.values()].map((one) => one.stamp.offset))).toEqual(new Set([stamp.offset]));

@@ -24,7 +24,7 @@ export interface GroupMembershipOptions {
 /** The group moved on meanwhile: there will be a new assignment, and whoever reads next commits again. */
 const SUPERSEDED = new Set(['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID']);
 /** How long leaving may take before it is given up; then the session times out instead. */
-const LEAVE_MS = 5_000;
+export const LEAVE_MS = 5_000;
 const TICK_MS = 100;
 const LONGEST_BEAT_MS = 500;
 

@@ -11,7 +11,7 @@ import { Wakeup } from '../../wakeup';
 import { Watchdog } from '../../watchdog';
 import { asLogError } from './client';
 import { toRange } from './fetched';
-import { GroupMembership } from './group-membership';
+import { GroupMembership, LEAVE_MS } from './group-membership';
 import { PartitionReader, isOutOfRange } from './partition-reader';
 import type { Topics } from './topics';
 
@@ -138,12 +138,19 @@ export class KafkaSubscription extends InboxSubscription {
     this.onStopped();
     this.#fetchAgain.wake();
     await this.#membership.leave();
+    await this.#asked(); // whoever says where to begin may read the log for that
     await Promise.all([this.#loop, this.#watching]);
     try {
       await this.#reader.close();
     } catch (error) {
       this.source.logger.log('debug', 'kafka: a reader did not disconnect', errorFacts(error));
     }
+  }
+
+  async #asked(): Promise<void> {
+    const timer = new AbortController();
+    await Promise.race([this.inbox.settled(), this.source.clock.sleep(LEAVE_MS, timer.signal)]);
+    timer.abort();
   }
 
   /** By the next heartbeat: a member that was thrown out, or that others wait for, gets a new assignment instead. */

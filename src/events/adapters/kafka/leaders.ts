@@ -1,5 +1,5 @@
 import type { Kafka } from 'kafkajs';
-import { messageOf } from '../../../kernel/errors';
+import { RefoldError, messageOf } from '../../../kernel/errors';
 import type { Logger } from '../../../kernel/logger';
 import type { TopicPartition } from '../../position';
 import { createCluster, type Broker, type Cluster } from './kafkajs-internals';
@@ -12,6 +12,7 @@ export class Leaders {
   readonly #cluster: Cluster;
   readonly #topics = new Set<string>();
   #connected: Promise<void> | undefined;
+  #closed = false;
 
   constructor(
     kafka: Kafka,
@@ -27,6 +28,9 @@ export class Leaders {
 
   /** Learns who leads the partitions of these topics. Errors are the library's. */
   async know(topics: readonly string[]): Promise<void> {
+    if (this.#closed) {
+      throw new RefoldError('log.consumer-crashed', 'the connection to the log is closed'); // else the library would open it again, for good
+    }
     this.#connected ??= this.#cluster.connect();
     try {
       await this.#connected;
@@ -69,6 +73,7 @@ export class Leaders {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#cluster.disconnect();
   }
 }

@@ -12,3 +12,21 @@ export const shapeOf = <T extends object = Record<string, unknown>>(properties: 
   // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- names come from definitions, as JSON
   return new Function(...parameters, `return (given) => ({ ${fields.join(', ')} });`)(...Object.values(properties)) as (given: object) => T;
 };
+
+/**
+ * Makes a function that reads what lies at a path of properties. Generated as well: each has its own place to remember where
+ * the property lies, which functions from one source text share.
+ */
+export const reading = <T extends object>(...path: readonly string[]): ((from: T) => unknown) => {
+  const steps = path.map((name) => `[${JSON.stringify(name)}]`).join('');
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- names come from definitions, as JSON
+  return new Function('from', `return from${steps};`) as (from: T) => unknown;
+};
+
+/** Makes a function that writes the parts of a line, generated without a loop for the same reason. */
+export const lineOf = <T>(parts: readonly ((row: T) => string)[], separator: string, end: string): ((row: T) => string) => {
+  const parameters = parts.map((_, i) => `part${String(i)}`);
+  const text = parameters.map((part) => `${part}(row)`).join(` + ${JSON.stringify(separator)} + `);
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- of numbers and constants
+  return new Function(...parameters, `return (row) => ${text} + ${JSON.stringify(end)};`)(...parts) as (row: T) => string;
+};

@@ -22,7 +22,7 @@ export interface Sql {
 /** One connection. */
 export interface SqlSession extends Sql {
   /** Runs `COPY … FROM STDIN` with these lines, in its text format; answers how many rows there were. */
-  copyIn(text: string, lines: string): Promise<number>;
+  copyIn(text: string, lines: readonly Buffer[]): Promise<number>;
 }
 
 export type RawRow = readonly (string | null)[];
@@ -54,14 +54,15 @@ const sqlOver = (querying: Querying, translated: Translated): Sql => ({
   },
 });
 
-const copied = (client: PoolClient, text: string, lines: string): Promise<number> =>
+const copied = (client: PoolClient, text: string, lines: readonly Buffer[]): Promise<number> =>
   new Promise((resolve, reject) => {
     const copy = client.query(copyFrom(text));
     copy.once('error', reject);
     copy.once('finish', () => {
       resolve(copy.rowCount);
     });
-    copy.end(lines, 'utf8');
+    lines.forEach((piece) => copy.write(piece));
+    copy.end();
   });
 
 const sessionOver = (client: PoolClient, translated: Translated): SqlSession => ({

@@ -32,34 +32,30 @@ export const handlerOf = (definition: ProjectionDefinition, event: DecodedEvent)
 
 /** Made for every event, so nothing is computed before it is asked for. */
 export class HandledEvent implements EventContext {
-  readonly #record: DecodedRecord;
-  readonly #event: DecodedEvent;
-  readonly #place: RecordPlace;
-
-  constructor(record: DecodedRecord, event: DecodedEvent, place: RecordPlace) {
-    this.#record = record;
-    this.#event = event;
-    this.#place = place;
-  }
+  constructor(
+    private readonly record: DecodedRecord,
+    private readonly event: DecodedEvent,
+    private readonly place: RecordPlace,
+  ) {}
 
   get position(): EventContext['position'] {
-    const { topic, partition, offset } = this.#place;
+    const { topic, partition, offset } = this.place;
     return { topic, partition, offset };
   }
 
   get index(): number {
-    return this.#event.index;
+    return this.event.index;
   }
 
   get eventId(): string {
-    return this.#record.id;
+    return this.record.id;
   }
 
   get key(): string {
-    return this.#event.key;
+    return this.event.key;
   }
 
   get time(): Date {
-    return new Date(this.#event.time);
+    return new Date(this.event.time);
   }
 }

@@ -1,4 +1,5 @@
 import { codeOf, errorFacts, isRefoldError, messageOf } from '../../kernel/errors';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { backoffMs } from '../../kernel/retry';
 import type { Assignment, Subscription } from '../../events/event-log';
 import { partitionId, type PartitionId } from '../../events/position';
@@ -107,6 +108,7 @@ export class Runner {
     const { holdRetryMs, waitMs } = this.#options;
     const ahead = this.#ahead!;
     const started = clock.now();
+    await nextTurn(); // as long as there is something to read nothing else has to wait, and the commit under way would starve
     await this.#passGate(subscription);
     const except = this.#claim?.pending.partitions() ?? new Set<PartitionId>(); // they wait at a hold: their queues hold what follows
     const wait = except.size > 0 ? holdRetryMs : (ahead.patience(started) ?? waitMs);

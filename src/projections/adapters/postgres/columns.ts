@@ -2,6 +2,7 @@ import { Decimal } from '../../../kernel/decimal';
 import { identifier } from '../../../platform/postgres/quote';
 import type { ColumnType, ScalarType } from '../../columns';
 import type { NamedColumn } from '../../read-model';
+import { lineOf } from '../../shape';
 import { canonicalJson } from '../../values';
 
 /** How a column type lives in Postgres: declared, written as text, read as text. */
@@ -98,12 +99,8 @@ const quote = (text: string): string => `"${/["\\]/.test(text) ? text.replace(/[
 export const arrayText = (type: ColumnType, values: readonly unknown[]): string => {
   const { quoted } = postgresType(type);
   const write = writerOf(type);
-  let text = '';
-  for (const value of values) {
-    const element = value === null || value === undefined ? 'NULL' : quoted === true ? quote(write(value)) : write(value);
-    text += text === '' ? element : `,${element}`;
-  }
-  return `{${text}}`;
+  const elements = values.map((value) => (value === null || value === undefined ? 'NULL' : quoted === true ? quote(write(value)) : write(value)));
+  return `{${elements.join()}}`;
 };
 
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
@@ -116,21 +113,29 @@ const copyField = (type: ColumnType): ((value: unknown) => string) => {
   return (value) => (value === null || value === undefined ? '\\N' : quoted === true ? escaped(write(value)) : write(value));
 };
 
-/** Lines that COPY reads, from rows by the types of their fields. */
-export const copyLines = <T>(fields: readonly { readonly type: ColumnType; readonly of: (row: T) => unknown }[], rows: readonly T[]): string => {
-  const writers = fields.map(({ type, of }) => {
+/** Rows whose lines are one piece of text: a long text made of many small ones is copied by the garbage collector as long as it grows. */
+const PIECE = 200;
+
+/** Makes lines that COPY reads, in pieces, from rows by the types of their fields. */
+export const copyLines = <T>(
+  fields: readonly { readonly type: ColumnType; readonly of: (row: T) => unknown }[],
+): ((rows: readonly T[]) => readonly Buffer[]) => {
+  const parts = fields.map(({ type, of }) => {
     const field = copyField(type);
     return (row: T) => field(of(row));
   });
-  const last = writers.length - 1;
-  let lines = '';
-  for (const row of rows) {
-    for (let i = 0; i < last; i += 1) {
-      lines += `${writers[i]!(row)}\t`;
+  const line = lineOf(parts, '\t', '\n');
+  return (rows) => {
+    const pieces: Buffer[] = [];
+    for (let at = 0; at < rows.length; at += PIECE) {
+      let text = '';
+      for (let i = at; i < Math.min(rows.length, at + PIECE); i += 1) {
+        text += line(rows[i]!);
+      }
+      pieces.push(Buffer.from(text));
     }
-    lines += `${writers[last]!(row)}\n`;
-  }
-  return lines;
+    return pieces;
+  };
 };
 
 /** Parameter text of one value. */

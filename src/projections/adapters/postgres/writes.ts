@@ -4,6 +4,7 @@ import type { ProjectionDefinition } from '../../definition';
 import type { Generation } from '../../generations';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type { Merge, Stamp, StampedRow } from '../../read-model-store';
+import { reading } from '../../shape';
 import { arrayText, cast, castType, copyLines, elementType, selectColumn } from './columns';
 import { LAWS } from './merging';
 import { primaryKey, writtenTable } from './table';
@@ -22,7 +23,7 @@ export interface Bulk<T> {
   readonly values: (rows: readonly T[]) => readonly string[];
   /** For rows of which the table holds none: a fraction of what an upsert costs. */
   readonly copy: string;
-  readonly lines: (rows: readonly T[]) => string;
+  readonly lines: (rows: readonly T[]) => readonly Buffer[];
 }
 
 /** The statements that write one generation's table, made once. */
@@ -47,7 +48,7 @@ const mergedValue = (column: NamedColumn): ((merge: Merge) => unknown) => {
   if (role === 'window') {
     return bound === 'start' ? ({ window }) => new Date(window!.start) : ({ window }) => new Date(window!.end);
   }
-  return role === 'key' ? ({ group }) => group[name] : ({ measures }) => measures[name];
+  return reading(role === 'key' ? 'group' : 'measures', name);
 };
 
 /** Arrays of the columns' own types: Postgres reads each element once. */
@@ -66,12 +67,12 @@ const bulkOf = <T>(table: string, fields: readonly Field<T>[], onConflict: strin
     upsert: `INSERT INTO ${table} AS t (${names.join(', ')}) SELECT ${given} FROM ${unnest(fields, names)} ON CONFLICT ${onConflict}`,
     values: valuesOf(fields),
     copy: `COPY ${table} (${names.join(', ')}) FROM STDIN`,
-    lines: (rows) => copyLines(fields, rows),
+    lines: copyLines(fields),
   };
 };
 
 const rowFields = (columns: readonly NamedColumn[]): readonly Field<StampedRow>[] => [
-  ...columns.map(({ name, type }) => ({ name: identifier(name), type, of: ({ row }: StampedRow) => row[name] })),
+  ...columns.map(({ name, type }) => ({ name: identifier(name), type, of: reading<StampedRow>('row', name) })),
   ...stampFields<StampedRow>(({ stamp }) => stamp),
 ];
 

@@ -115,7 +115,7 @@ const spent = (e) => hourlyCustomer.contribution({ customer_id: e.customerId }, 
 
 const hourlyCustomerV1 = CLASSES.reduce(
   (value, event) => value.on(event, spent),
-  projection({ name: 'hourly-customer', version: 1, into: hourlyCustomer, window: tumbling('1 hour') }),
+  projection({ name: 'hourly-customer', version: 1, into: hourlyCustomer, window: tumbling('1 hour'), store: process.env.STORE ?? 'postgres' }),
 );
 
 /** The application of one workload, `w1` or `w2`, over a topic of 4 partitions. */

@@ -33,8 +33,9 @@ interface Flight {
   readonly folded: MeasuredFold;
   /** Never rejects. */
   readonly landing: ReturnType<typeof commitTimed>;
-  /** Aborted when it has landed. */
-  readonly landed: AbortSignal;
+  /** Ends a waiting for more when it has landed. */
+  readonly wake: AbortController;
+  isLanded: boolean;
 }
 
 /**
@@ -61,9 +62,14 @@ export class Ahead {
     return this.#isRebuilt() ? Math.max(0, Math.min(LONGEST_LULL_MS, this.#gathering.begun + LONGEST_GATHERING_MS - now)) : 0;
   }
 
-  /** Aborted when the commit under way has landed. */
-  get landed(): AbortSignal | undefined {
-    return this.#flight?.landed;
+  /** Ends a waiting for more when the commit under way has landed, or when nobody is to wait. */
+  get wake(): AbortSignal | undefined {
+    return this.#flight?.wake.signal;
+  }
+
+  /** Nobody is to wait any more. */
+  stop(): void {
+    this.#flight?.wake.abort();
   }
 
   /** Folds on what the commit under way will have written, and lets it go when it is time. */
@@ -103,7 +109,7 @@ export class Ahead {
   }
 
   #isUnderWay(): boolean {
-    return this.#flight?.landed.aborted === false;
+    return this.#flight?.isLanded === false;
   }
 
   #isRebuilt(): boolean {
@@ -129,11 +135,12 @@ export class Ahead {
     const folded = gathered.folded();
     claim.rows.written(folded.commit);
     const landing = commitTimed(this.parts, this.parts.store, folded.commit);
-    const over = new AbortController();
+    const flight: Flight = { claim, folded, landing, wake: new AbortController(), isLanded: false };
     void landing.then(() => {
-      over.abort();
+      flight.isLanded = true;
+      flight.wake.abort();
     });
-    return { claim, folded, landing, landed: over.signal };
+    return flight;
   }
 
   async #land(): Promise<Landed> {

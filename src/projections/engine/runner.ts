@@ -90,6 +90,7 @@ export class Runner {
   /** Ends `run` after the batch in work. */
   stop(): void {
     this.#abort.abort();
+    this.#ahead?.stop();
   }
 
   async #begin(assignment: Assignment): Promise<ReadonlyMap<PartitionId, number>> {
@@ -112,7 +113,7 @@ export class Runner {
     await this.#passGate(subscription);
     const except = this.#claim?.pending.partitions() ?? new Set<PartitionId>(); // they wait at a hold: their queues hold what follows
     const wait = except.size > 0 ? holdRetryMs : (ahead.patience(started) ?? waitMs);
-    const signal = ahead.landed === undefined ? this.#abort.signal : AbortSignal.any([this.#abort.signal, ahead.landed]);
+    const signal = ahead.wake ?? this.#abort.signal;
     const { assignment, batches } = await subscription.poll({ maxRecords: Math.min(CHUNK, this.#batchSize()), waitMs: wait, signal, except });
     const claimed = this.#claim?.assignment === assignment.number ? this.#claim : undefined;
     const decodings = claimed === undefined ? [] : await decode(this.#parts, claimed, batches);

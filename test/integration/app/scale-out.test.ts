@@ -167,6 +167,7 @@ describeWithPostgres('scaling out', () => {
     }
     await writing;
     await until(async () => (await isFolded(connection, 'order-summary')) && isFolded(connection, 'customer-daily'), 'all is folded');
+    await until(async () => (await connection.generations()).every(({ generation }) => generation.status === 'active'), 'both are shown');
     for (const { checkpoints } of await connection.generations()) {
       expect(totals(checkpoints)).toMatchObject({ read: TOTAL, applied: TOTAL });
     }

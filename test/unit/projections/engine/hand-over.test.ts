@@ -53,7 +53,7 @@ describe('what a worker knows when partitions change hands', () => {
     await until(() => visitor.events.some(({ kind }) => kind === 'assigned'), 'the visitor has a partition');
     await bench.append(oneOfEach());
     await folded();
-    expect(visitor.events.some(({ kind }) => kind === 'committed')).toBe(true);
+    await until(() => visitor.events.some(({ kind }) => kind === 'committed'), 'the visitor has folded some of it'); // it hears of that right after the store
     await visitor.stop();
     await bench.append(oneOfEach());
     await folded();

@@ -276,6 +276,9 @@ export const partitionDecisionsSuite = (make: () => Promise<PartitionDecisionsUn
             await folded(generation);
           }
         }
+        for (const partition of [0, 1]) {
+          await inPartition(partition, order('last', 'last', 1)); // with nothing to read nobody claims, and what was decided is not taken in
+        }
         await folded(generation);
         await subject.activate(generation);
         const again = await replayed(daily, 2, { replayBatch });

@@ -83,6 +83,18 @@ export interface Counters {
 
 export const NO_COUNTS: Counters = { read: 0, applied: 0, filtered: 0, late: 0, parked: 0, discarded: 0, errata: 0, control: 0 };
 
+/** What two stretches of a partition count together. */
+export const addCounts = (a: Counters, b: Counters): Counters => ({
+  read: a.read + b.read,
+  applied: a.applied + b.applied,
+  filtered: a.filtered + b.filtered,
+  late: a.late + b.late,
+  parked: a.parked + b.parked,
+  discarded: a.discarded + b.discarded,
+  errata: a.errata + b.errata,
+  control: a.control + b.control,
+});
+
 /** Recognises the record last folded, so that a recreated or rewound topic is noticed. */
 export interface Fingerprint {
   readonly offset: number;

@@ -1,7 +1,7 @@
 import type { LogBatch } from '../../events/event-log';
 import { partitionId, type PartitionId } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
-import type { Counters, Storage } from '../generations';
+import { addCounts, type Storage } from '../generations';
 import type { Advance, GenerationStore } from '../read-model-store';
 import { earlier, oldestOf, ticks } from './batch-figures';
 import type { Claim } from './claim';
@@ -14,22 +14,11 @@ import type { MeasuredFold } from './runner-parts';
 /** Most bytes of records in one commit, however many rows they make, and of rows, however few records made them. */
 const MOST_BYTES = { records: 16 * 1024 * 1024, rows: 48 * 1024 * 1024 };
 
-const sumOf = (a: Counters, b: Counters): Counters => ({
-  read: a.read + b.read,
-  applied: a.applied + b.applied,
-  filtered: a.filtered + b.filtered,
-  late: a.late + b.late,
-  parked: a.parked + b.parked,
-  discarded: a.discarded + b.discarded,
-  errata: a.errata + b.errata,
-  control: a.control + b.control,
-});
-
 /** Two advances of one partition, the second from where the first ends, as one. */
 export const joined = (a: Advance, b: Advance): Advance => ({
   ...b,
   from: a.from,
-  counters: sumOf(a.counters, b.counters),
+  counters: addCounts(a.counters, b.counters),
   fingerprint: b.fingerprint ?? a.fingerprint,
 });
 

@@ -134,7 +134,7 @@ export class RowFold implements Fold {
     const entry = this.#entry(event.key);
     if (entry.offset < 0) {
       this.#requireKey(event.key);
-    } else if (!isOf(entry, place) && !mayHaveMoved(this.decided, { topic: entry.topic, partition: entry.partition, offset: entry.offset }, place)) {
+    } else if (!isOf(entry, place) && !mayHaveMoved(this.decided, entry, place)) {
       throw new RefoldError('key.moved', `the row of key ${event.key} was built from ${entry.topic}/${String(entry.partition)}`);
     }
     if (entry.row === undefined && missing === 'skip') {

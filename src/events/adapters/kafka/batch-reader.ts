@@ -133,11 +133,13 @@ export class BatchReader {
     });
   }
 
-  /** Passes over the next record. @throws RefoldError `log.batch-unreadable` */
-  skip(): void {
+  /** Passes over the next records. @throws RefoldError `log.batch-unreadable` */
+  skip(count: number): void {
     this.#reading(() => {
-      const length = this.#varint();
-      this.#at += length;
+      for (let left = count; left > 0; left -= 1) {
+        const length = this.#varint();
+        this.#at += length;
+      }
     });
   }
 

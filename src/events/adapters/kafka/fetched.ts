@@ -119,9 +119,7 @@ class BatchRecords implements QueuedRecords {
 
   split(count: number): readonly [QueuedRecords, QueuedRecords] {
     return this.#reading((reader) => {
-      for (let left = count; left > 0; left -= 1) {
-        reader.skip();
-      }
+      reader.skip(count);
       const [at, offset] = [reader.at, reader.peek()];
       const head = { ...this.part, end: at, count, next: offset };
       return [new BatchRecords(this.id, this.batch, head), new BatchRecords(this.id, this.batch, { ...this.part, at, count: this.part.count - count })];
@@ -132,9 +130,7 @@ class BatchRecords implements QueuedRecords {
   check(): void {
     const { count, end } = this.part;
     this.#reading((reader) => {
-      for (let left = count; left > 0; left -= 1) {
-        reader.skip();
-      }
+      reader.skip(count);
       if (reader.at !== end) {
         throw batchUnreadable(`its ${String(count)} records do not end where it does`, { bytes: end });
       }
@@ -146,7 +142,7 @@ class BatchRecords implements QueuedRecords {
     let { count } = this.part;
     return this.#reading((reader) => {
       for (; count > 0 && reader.peek() < offset; count -= 1) {
-        reader.skip();
+        reader.skip(1);
       }
       return new BatchRecords(this.id, this.batch, { ...this.part, at: reader.at, count });
     });

@@ -1,7 +1,7 @@
 import { RefoldError } from '../../../kernel/errors';
 import { comparePartitions, partitionId, type Position, type TopicPartition } from '../../../events/position';
 import type { ProjectionDefinition } from '../../definition';
-import { generationLabel, type Checkpoint, type Counters, type Generation, type StoppedBy } from '../../generations';
+import { addCounts, generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
 import { mergeMeasure } from '../../measures';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import { decidedStreamTime, foldDecisions } from '../../partition-decisions';
@@ -107,17 +107,6 @@ const mergeRows = (columns: readonly NamedColumn[], before: Row | undefined, bro
 
 /** Of merged rows, which come from anywhere. */
 const NOWHERE: Stamp = { topic: '', partition: -1, offset: -1 };
-
-const added = (a: Counters, b: Counters): Counters => ({
-  read: a.read + b.read,
-  applied: a.applied + b.applied,
-  filtered: a.filtered + b.filtered,
-  late: a.late + b.late,
-  parked: a.parked + b.parked,
-  discarded: a.discarded + b.discarded,
-  errata: a.errata + b.errata,
-  control: a.control + b.control,
-});
 
 class MemoryGenerationStore implements GenerationStore {
   readonly #catalog: MemoryCatalog;
@@ -231,7 +220,7 @@ class MemoryGenerationStore implements GenerationStore {
     const rows = this.#catalog.rows(this.#generation.id);
     const row = rows.get(partitionId(advance))!;
     const { next, streamTime } = advance;
-    const counters = added(row.counters, advance.counters);
+    const counters = addCounts(row.counters, advance.counters);
     rows.set(partitionId(advance), {
       ...row,
       next,

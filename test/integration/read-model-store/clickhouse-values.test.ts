@@ -87,7 +87,7 @@ describeWithClickHouse('values and names in ClickHouse', () => {
     const after = await holding(model, [{ ...row, größe: '字' }]);
     expect(await rowsOf(before)).toEqual([row]);
     expect((await new StoredRows(clickhouse, before).read([["k'"]])).map((found) => found.row)).toEqual([row]);
-    const diff = await diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, 5);
+    const diff = await diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, { samples: 5 });
     expect(diff.samples).toEqual([{ kind: 'changed', key: { 'order total': "k'" }, changes: [{ column: 'größe', before: '漢', after: '字' }] }]);
     await showGenerations(clickhouse, [{ to: after }], 'forward');
     expect(await readModelRows(clickhouse, { name: after.model, columns: after.columns })).toEqual([{ ...row, größe: '字' }]);
@@ -99,7 +99,7 @@ describeWithClickHouse('values and names in ClickHouse', () => {
     const after = await holding(readModel('n', { k: text().key(), n: decimal(12, 2), m: decimal(12, 2).nullable() }).definition, [
       { k: '1', n: Decimal.parse('5.00'), m: null },
     ]);
-    const diff = await diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, 5);
+    const diff = await diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, { samples: 5 });
     expect(diff).toMatchObject({ changed: 1, changedByColumn: { n: 1 } });
     expect(diff.samples[0]!.changes).toEqual([{ column: 'n', before: String(most), after: '5' }]);
   });

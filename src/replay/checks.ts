@@ -1,7 +1,8 @@
 import { isRefoldError, messageOf } from '../kernel/errors';
 import type { StoreKind } from '../projections/generations';
-import type { FoundRow, Inspection, PairComparison } from './ports';
-import type { RuleOutcome, Rules } from './rules';
+import type { FoundRow } from './rule-types';
+import type { Inspection, PairComparison } from './ports';
+import type { RuleOutcome, Rules } from './rule-types';
 import type { RowDiff } from './verdict';
 
 /** What a check of the application is given. */

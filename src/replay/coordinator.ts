@@ -15,11 +15,12 @@ import { reconcile } from './reconcile';
 import type { Replay, ReplayStatus } from './replay';
 import { abort, dropRetired, requireDelay, retire, type DropFailure } from './retire';
 import { giveRules, requireRulesFor, verifyAgain } from './ruling';
-import { hasRules, type Rules } from './rules';
+import type { Rules } from './rule-types';
+import { hasRules } from './rules';
 import { requirePatience, type Stalls } from './stalls';
 import { Measurements, statusOf } from './status';
-import type { Verdict } from './verdict';
-import type { DifferingRow, RowFilter, VerificationEntry } from './verifications';
+import type { DifferingRow, Verdict } from './verdict';
+import type { RowFilter, VerificationEntry } from './verifications';
 import { verify } from './verify';
 
 export type { ReplayObserver } from './parts';

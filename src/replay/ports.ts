@@ -2,9 +2,8 @@ import type { PartitionId, TopicPartition } from '../events/position';
 import type { Counters, Generation, StoppedBy, StoreKind } from '../projections/generations';
 import type { Replay, ReplayFailure, ReplayMember, ReplayStep } from './replay';
 import type { Direction, Phase } from './states';
-import type { Rules } from './rules';
-import type { DifferingRow } from './verifications';
-import type { ParkedKeys, RowDiff, Verdict } from './verdict';
+import type { FoundRow, Rules } from './rule-types';
+import type { DifferingRow, ParkedKeys, RowDiff, Verdict } from './verdict';
 
 /** A replay may be changed only by who holds its lease; every write compares. */
 export interface Lease {
@@ -137,9 +136,6 @@ export interface Comparison {
   readonly horizon: string;
   readonly pairs: readonly PairComparison[];
 }
-
-/** A row that a statement of somebody else answered, as JSON. */
-export type FoundRow = Readonly<Record<string, unknown>>;
 
 /** Both sides of a pair as they were compared, for further questions. */
 export interface Inspection {

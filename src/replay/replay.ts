@@ -1,6 +1,6 @@
 import type { StoppedBy, StoreKind } from '../projections/generations';
 import type { Direction, Phase, ReplayCommand, ReplayState } from './states';
-import type { Rules } from './rules';
+import type { Rules } from './rule-types';
 import type { Verdict } from './verdict';
 
 /** One projection in one store that a replay rebuilds; the members of a replay switch together. */

@@ -5,7 +5,8 @@ import { move, type Coordination } from './parts';
 import type { Lease } from './ports';
 import { requireDefinition } from './preflight';
 import type { Replay, ReplayMember } from './replay';
-import { hasRules, requireRules, type Rules } from './rules';
+import type { Rules } from './rule-types';
+import { hasRules, requireRules } from './rules';
 import { legalCommands } from './states';
 import { verify } from './verify';
 

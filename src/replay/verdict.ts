@@ -1,5 +1,5 @@
 import type { Counters, StoppedBy, StoreKind } from '../projections/generations';
-import type { RuleOutcome, Rules } from './rules';
+import type { RuleOutcome, Rules } from './rule-types';
 
 /** One row that would change; values as text, `null` for SQL's null. */
 export interface DiffSample {
@@ -8,6 +8,11 @@ export interface DiffSample {
   /** Key columns, and the start of the window where there is one. */
   readonly key: Readonly<Record<string, string | null>>;
   readonly changes: readonly { readonly column: string; readonly before: string | null; readonly after: string | null }[];
+}
+
+/** A row that differed, with the member of the verdict it belongs to, from 0. */
+export interface DifferingRow extends DiffSample {
+  readonly member: number;
 }
 
 /** Characters of a value that are shown. */

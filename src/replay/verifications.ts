@@ -1,4 +1,4 @@
-import type { Approval, DiffSample, Verdict } from './verdict';
+import type { Approval, DifferingRow, DiffSample, Verdict } from './verdict';
 import type { GenerationPair, Lease } from './ports';
 
 /** One comparison of a replay, in short. */
@@ -13,11 +13,6 @@ export interface VerificationEntry {
   /** Rules that failed. */
   readonly failed: number;
   readonly approval: Approval | undefined;
-}
-
-/** A row that differed, with the member of the verdict it belongs to, from 0. */
-export interface DifferingRow extends DiffSample {
-  readonly member: number;
 }
 
 /** Which of the rows kept are wanted; nothing: all. */

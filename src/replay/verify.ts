@@ -5,7 +5,8 @@ import { pairsByStore, resolvePairs } from './members';
 import { move, tell, type Coordination } from './parts';
 import type { Comparison, GenerationPair, Hold, Inspection, Lease, PairComparison } from './ports';
 import type { Replay } from './replay';
-import { hasRules, judge, type RuleOutcome, type Rules } from './rules';
+import type { RuleOutcome, Rules } from './rule-types';
+import { hasRules, judge } from './rules';
 import { differingRows, failedRules, isIdentical, type MemberVerdict, type Verdict } from './verdict';
 
 const memberVerdict = ({ pair, diff, from, to }: PairComparison): MemberVerdict => ({

@@ -1,6 +1,5 @@
-import type { RuleOutcome } from '../../replay/rules';
-import type { DifferingRow } from '../../replay/verifications';
-import type { MemberVerdict } from '../../replay/verdict';
+import type { RuleOutcome } from '../../replay/rule-types';
+import type { DifferingRow, MemberVerdict } from '../../replay/verdict';
 import { approvalText, keptText, verdictLine } from './diff-text';
 import type { DiffReport } from './diff-report';
 import { grouped } from './text';

@@ -1,5 +1,5 @@
-import type { DifferingRow, VerificationEntry } from '../../replay/verifications';
-import type { Verdict } from '../../replay/verdict';
+import type { VerificationEntry } from '../../replay/verifications';
+import type { DifferingRow, Verdict } from '../../replay/verdict';
 
 /** Everything that `replay diff` shows, in whatever form. */
 export interface DiffReport {

@@ -1,5 +1,5 @@
 import type { DiffSample, MemberVerdict, ParkedKeys, RowDiff, Verdict } from '../../replay/verdict';
-import type { RuleOutcome } from '../../replay/rules';
+import type { RuleOutcome } from '../../replay/rule-types';
 import type { VerificationEntry } from '../../replay/verifications';
 import { differingRows, failedRules } from '../../replay/verdict';
 import type { DiffReport } from './diff-report';

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { parseLimit, type RowLimit, type Rules, type SqlCheck } from '../../replay/rules';
+import type { RowLimit, Rules, SqlCheck } from '../../replay/rule-types';
+import { parseLimit } from '../../replay/rules';
 
 /** The flags that say what a comparison has to find. */
 export interface RuleFlags {
@@ -89,5 +90,5 @@ export const rulesOf = ({
 }: RuleFlags): Rules | undefined => {
   const rules: Rules = { expect, allowColumns, maxChanged, maxMissing, maxAdded, tolerances, checks, functions: checkWith };
   const given = Object.entries(rules).filter(([, rule]) => rule !== undefined);
-  return given.length === 0 ? undefined : (Object.fromEntries(given) as Rules);
+  return given.length === 0 ? undefined : Object.fromEntries(given);
 };

@@ -4,7 +4,8 @@ import type { CellRow, ClickHouse } from '../../../platform/clickhouse/client';
 import { qualified } from '../../../platform/clickhouse/quote';
 import { differingBuckets, inSlices, totalRows, type BucketSum } from '../../buckets';
 import { findDifferences, type Differences } from '../../differences';
-import type { CompareRequest, FoundRow, GenerationPair, Inspection } from '../../ports';
+import type { FoundRow } from '../../rule-types';
+import type { CompareRequest, GenerationPair, Inspection } from '../../ports';
 import { shownValue, type DiffSample, type RowDiff } from '../../verdict';
 import { countSql, namesOf, sampleSql, shapeOf, sumsSql, type Copies, type Shape } from './comparison-sql';
 

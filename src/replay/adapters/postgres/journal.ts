@@ -3,7 +3,7 @@ import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { fromRow, msOf, type NullableRow } from '../../../platform/postgres/rows';
 import type { Lease, NewReplay, ReplayJournal, Transition } from '../../ports';
 import type { Replay, ReplayMember, ReplayStep } from '../../replay';
-import type { Rules } from '../../rules';
+import type { Rules } from '../../rule-types';
 import { lockReplay, writeStep, writeTransition } from './transition';
 
 /** Columns named as the fields of a replay. */

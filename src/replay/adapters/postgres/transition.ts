@@ -2,7 +2,7 @@ import { RefoldError } from '../../../kernel/errors';
 import type { Sql } from '../../../platform/postgres/pool';
 import type { Lease, Transition } from '../../ports';
 import type { Phase } from '../../states';
-import { writeVerification } from './verifications';
+import { writeVerification } from './write-verification';
 
 const lost = (lease: Lease, holder: string | null): RefoldError =>
   new RefoldError('replay.lease-held', 'the lease of this replay was lost', {

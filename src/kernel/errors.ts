@@ -353,6 +353,10 @@ export const ERROR_CODES = {
     'A partition of the candidate stopped with an error, so the replay cannot go on.',
     'Correct what the message names; the worker goes on by itself, then give the same command again.',
   ),
+  'replay.verdict-changed': entry(
+    'The replay was compared again after the verdict that was to be approved.',
+    'Look at the new verdict with `refold replay diff` and approve that one.',
+  ),
   'cutover.incompatible-columns': entry(
     'The columns of the candidate cannot replace those of the active view.',
     'Give the changed read model a new name, or keep the existing columns and add new ones at the end.',
@@ -374,10 +378,6 @@ export const ERROR_CODES = {
   'cutover.rules-failed': entry(
     'The comparison of the replay breaks rules that were given for it.',
     'See `refold replay diff`; correct the projection, or compare again under other rules with `refold replay verify`, or let somebody answer for it: `refold replay approve`.',
-  ),
-  'replay.verdict-changed': entry(
-    'The replay was compared again after the verdict that was to be approved.',
-    'Look at the new verdict with `refold replay diff` and approve that one.',
   ),
   'cutover.behind': entry('The generation to switch to is not held at the position of the other one.', 'Give the same command again.', true),
   'service.unavailable': entry(

@@ -10,8 +10,12 @@ const MARKS: Readonly<Record<DiffSample['kind'], string>> = { changed: '~', befo
 /** Long values are cut, so that a row stays on its line. */
 const CELL = 40;
 
+/** They would break the line, or tell the terminal what to do. */
+// eslint-disable-next-line no-control-regex -- exactly these are meant
+const CONTROLS = /[\u0000-\u001f\u007f-\u009f]/g;
+
 const valueText = (value: string | null): string => {
-  const text = value ?? 'null';
+  const text = (value ?? 'null').replace(CONTROLS, (char) => JSON.stringify(char).slice(1, -1));
   return text.length > CELL ? `${text.slice(0, CELL - 1)}…` : text;
 };
 
@@ -99,7 +103,7 @@ const memberText = (member: MemberVerdict, shown: readonly DiffSample[]): string
       (stop) => `  stopped        ${stop.generation} at ${stop.topic}/${String(stop.partition)} offset ${String(stop.offset)} [${stop.code}] ${stop.message}`,
     ),
     ...samplesText(shown),
-    ...(shown.length <= member.samples.length ? [] : keptText(member, shown).map((text) => `  ${text}`)),
+    ...(shown.length === 0 ? [] : keptText(member, shown).map((text) => `  ${text}`)),
   ].join('\n');
 
 /** One line: how much would change. */

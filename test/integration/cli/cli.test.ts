@@ -139,7 +139,9 @@ describeWithPostgres('the command line over a real database', () => {
     expect(again.stderr).toMatch(/^replay 1 goes on \(planned\)\nplanned /);
     expect(again.stderr).toMatch(/^verifying +100 % {2}300 of 300 events$/m);
     expect(again.stderr).not.toContain('\u001b');
-    expect(again.stdout).toBe('replay 1 is ready: 30 rows of 300 would change\nnext: refold replay diff 1, refold replay cutover 1, refold replay verify 1, refold replay abort 1\n');
+    expect(again.stdout).toBe(
+      'replay 1 is ready: 30 rows of 300 would change\nnext: refold replay diff 1, refold replay cutover 1, refold replay verify 1, refold replay abort 1\n',
+    );
   });
 
   it('shows what would change', async () => {

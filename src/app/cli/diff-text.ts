@@ -108,13 +108,15 @@ const memberText = (member: MemberVerdict, shown: readonly DiffSample[]): string
 
 /** One line: how much would change. */
 export const verdictLine = (verdict: Verdict): string => {
+  const broken = failedRules(verdict).length;
+  const rules = `${broken === 0 ? '' : `, ${counted(broken, 'rule')} broken`}${verdict.approval === undefined ? '' : `, approved by ${verdict.approval.by}`}`;
   if (verdict.identical) {
-    return 'no row would change';
+    return `no row would change${rules}`;
   }
   const differing = verdict.members.reduce((sum, member) => sum + differingRows(member), 0);
   const rows = verdict.members.reduce((sum, member) => sum + member.rows.before, 0);
   const several = verdict.members.length > 1 ? `, over ${String(verdict.members.length)} comparisons` : '';
-  return `${counted(differing, 'row')} of ${grouped(rows)} would change${several}`;
+  return `${counted(differing, 'row')} of ${grouped(rows)} would change${several}${rules}`;
 };
 
 const earlierText = ({ verdict, verifications }: DiffReport): readonly string[] => {

@@ -61,7 +61,7 @@ const report: DiffReport = {
 describe('what replay diff prints', () => {
   it('says for people what became of the rules, and which comparisons there were before', () => {
     expect(diffText(report)).toMatchInlineSnapshot(`
-     "replay 7: 4 rows of 1,200 would change (compared at 2020-01-02T00:00:00.000Z)
+     "replay 7: 4 rows of 1,200 would change, 2 rules broken (compared at 2020-01-02T00:00:00.000Z)
      orders v1.r1 (postgres) → orders v2.r1 (postgres)
        rows           1,200 before, 1,201 after
        only before    1

@@ -70,7 +70,7 @@ describeWithPostgres('the cost of comparing', () => {
   beforeAll(async () => {
     database = await freshDatabase('verify-size');
     const app = defineApp({ name: 'shop', events: [...shopEvents], projections: [OrderSummary] });
-    connection = (await connect(app, { configuration: { postgresUrl: database.url }, environment: {} })) as unknown as ConnectedApp;
+    connection = await connect(app, { configuration: { postgresUrl: database.url }, environment: {} });
     await connection.migrate();
     pool = connection.container.resolve(TOKENS.pool);
     for (let n = 0; n < FOLDED; n += 10_000) {

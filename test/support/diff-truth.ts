@@ -85,7 +85,7 @@ export const diffTruth = ({ store, rows, seeds, timeoutMs }: TruthSettings): voi
       analytics = store === 'clickhouse' ? await freshClickHouse('diff-truth') : undefined;
       const app = defineApp({ name: 'shop', events: [...shopEvents], projections: [summaryIn(store)] as const });
       const configuration = { postgresUrl: database.url, ...(analytics === undefined ? {} : { clickhouseUrl: analytics.url }) };
-      connection = (await connect(app, { configuration, environment: {} })) as unknown as ConnectedApp;
+      connection = await connect(app, { configuration, environment: {} });
       await connection.migrate();
       worker = startWorker(connection, 'truth');
       await until(async () => (await connection.generations()).some(({ generation }) => generation.status === 'active'), 'version 1 is active');

@@ -49,6 +49,7 @@ import { PostgresHolds } from '../replay/adapters/postgres/holds';
 import { PostgresReplayJournal } from '../replay/adapters/postgres/journal';
 import { PostgresRetirements } from '../replay/adapters/postgres/retirements';
 import { PostgresSwitch } from '../replay/adapters/postgres/switch';
+import { PostgresVerifications } from '../replay/adapters/postgres/verifications';
 import type { ReplayCoordinator } from '../replay/coordinator';
 import type { ReplayParts } from '../replay/parts';
 import type { StoreSwitch } from '../replay/ports';
@@ -222,6 +223,8 @@ const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: Depend
     journal: new PostgresReplayJournal(pool, app.name),
     holds: new PostgresHolds(pool),
     retirements: new PostgresRetirements({ pool, app: app.name }),
+    verifications: new PostgresVerifications(pool, app.name),
+    checks: app.checks,
     stores: c.resolve(TOKENS.stores),
     switches: c.resolve(TOKENS.switches),
     log: c.resolve(TOKENS.log),

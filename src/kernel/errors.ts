@@ -353,6 +353,10 @@ export const ERROR_CODES = {
     'A partition of the candidate stopped with an error, so the replay cannot go on.',
     'Correct what the message names; the worker goes on by itself, then give the same command again.',
   ),
+  'replay.verdict-changed': entry(
+    'The replay was compared again after the verdict that was to be approved.',
+    'Look at the new verdict with `refold replay diff` and approve that one.',
+  ),
   'cutover.incompatible-columns': entry(
     'The columns of the candidate cannot replace those of the active view.',
     'Give the changed read model a new name, or keep the existing columns and add new ones at the end.',
@@ -368,8 +372,12 @@ export const ERROR_CODES = {
     true,
   ),
   'cutover.more-parked': entry(
-    'More events are parked in the generation to switch to than in the one that readers see: they are missing in its rows.',
+    'Events of some keys are parked in the generation to switch to and folded in the one that readers see: they are missing in its rows.',
     'See `refold parked list` and redrive or discard them; or cut over all the same with --allow-parked.',
+  ),
+  'cutover.rules-failed': entry(
+    'The comparison of the replay breaks rules that were given for it.',
+    'See `refold replay diff`; correct the projection, or compare again under other rules with `refold replay verify`, or let somebody answer for it: `refold replay approve`.',
   ),
   'cutover.behind': entry('The generation to switch to is not held at the position of the other one.', 'Give the same command again.', true),
   'service.unavailable': entry(

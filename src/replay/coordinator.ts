@@ -1,6 +1,7 @@
 import { RefoldError } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
 import type { Generation } from '../projections/generations';
+import { approve, type ApproveOptions } from './approval';
 import { keepFailure, switchOver, type CutoverOptions } from './cutover';
 import { activateFirst, ensureFirstGenerations } from './first-generation';
 import { catchUp, followToHeads } from './follow';
@@ -13,9 +14,13 @@ import { provision } from './provision';
 import { reconcile } from './reconcile';
 import type { Replay, ReplayStatus } from './replay';
 import { abort, dropRetired, requireDelay, retire, type DropFailure } from './retire';
+import { giveRules, requireRulesFor, verifyAgain } from './ruling';
+import type { Rules } from './rule-types';
+import { hasRules } from './rules';
 import { requirePatience, type Stalls } from './stalls';
 import { Measurements, statusOf } from './status';
-import type { Verdict } from './verdict';
+import type { DifferingRow, Verdict } from './verdict';
+import type { RowFilter, VerificationEntry } from './verifications';
 import { verify } from './verify';
 
 export type { ReplayObserver } from './parts';
@@ -24,6 +29,8 @@ export interface StartRequest {
   readonly projections: readonly ProjectionVersion[];
   /** Rebuild a version that is active already, as its next run. */
   readonly again?: boolean;
+  /** What the comparison has to say for a cutover to be allowed. */
+  readonly rules?: Rules | undefined;
 }
 
 export interface RetireOptions {
@@ -56,7 +63,7 @@ export class ReplayCoordinator {
    * @throws RefoldError `projection.unknown`, `projection.not-active`, `replay.candidate-exists`, `replay.not-behind`,
    *   `projection.paused`, `replay.no-worker`, `replay.log-incomplete`, `config.invalid`
    */
-  async start({ projections, again = false }: StartRequest): Promise<Replay> {
+  async start({ projections, again = false, rules = {} }: StartRequest): Promise<Replay> {
     const c = this.#c;
     await this.reconcile();
     await this.dropRetired(); // what could not be dropped is tried again, and not the fault of this replay
@@ -73,10 +80,11 @@ export class ReplayCoordinator {
       heads: await c.log.heads(topics),
       stores: new Map([...c.switches.keys()].map((kind) => [kind, storeOf(c, kind).viewSchema])),
     });
+    requireRulesFor(c, rules, members, generations);
     // Each generation pins the newest version when it is made, a moment from now.
     const errata = await c.errata.version();
-    const facts = { projections: projections.map(({ name, version }) => `${name} v${String(version)}`), again, errata };
-    const replay = await c.journal.create({ app: c.app, by: c.by, members, facts });
+    const facts = { projections: projections.map(({ name, version }) => `${name} v${String(version)}`), again, errata, ...(hasRules(rules) ? { rules } : {}) };
+    const replay = await c.journal.create({ app: c.app, by: c.by, members, rules, facts });
     await tell(c, replay.id, 'planned', facts);
     return replay;
   }
@@ -110,6 +118,26 @@ export class ReplayCoordinator {
         }
       }
     });
+  }
+
+  /**
+   * Rules for an open replay that has yet to be compared; the same ones again are fine at any time.
+   * @throws RefoldError `config.invalid`, `replay.wrong-state` if it was compared by others
+   */
+  async rule(id: number, rules: Rules): Promise<void> {
+    await leased(this.#c, id, async (lease) => giveRules(this.#c, lease, await this.#c.journal.get(id), rules));
+  }
+
+  /** Compares again, from ready, by other rules if some are given; an approval is void then. @throws RefoldError `replay.wrong-state`, `config.invalid`, and as the comparison does */
+  async verify(id: number, { rules }: { readonly rules?: Rules | undefined } = {}): Promise<ReplayStatus> {
+    await this.#stepping(id, async (lease) => verifyAgain(this.#c, lease, await this.#c.journal.get(id), rules));
+    return this.status(id);
+  }
+
+  /** Lets somebody answer for a verdict that breaks rules. @throws see {@link approve} */
+  async approve(id: number, approval: ApproveOptions): Promise<ReplayStatus> {
+    await leased(this.#c, id, async (lease) => approve(this.#c, lease, await this.#c.journal.get(id), approval));
+    return this.status(id);
   }
 
   /** Moves readers to the rebuilt generations; goes on with an interrupted cutover. @throws see {@link switchOver} */
@@ -155,13 +183,26 @@ export class ReplayCoordinator {
     return this.#c.journal.list();
   }
 
-  /** The verdict of the last verification. @throws RefoldError `replay.wrong-state` before there is one, `replay.unknown` */
-  async diff(id: number): Promise<Verdict> {
+  /** The verdict of the last verification, or of the one that is named. @throws RefoldError `replay.wrong-state` before there is one, `replay.unknown` */
+  async diff(id: number, { verification }: { readonly verification?: number | undefined } = {}): Promise<Verdict> {
     const { verdict, state } = await this.#c.journal.get(id);
+    if (verification !== undefined) {
+      return this.#c.verifications.verdict(id, verification);
+    }
     if (verdict === undefined) {
       throw new RefoldError('replay.wrong-state', 'nothing was compared yet', { facts: { replay: id, state } });
     }
     return verdict;
+  }
+
+  /** All comparisons of a replay, newest first. */
+  verifications(id: number): Promise<readonly VerificationEntry[]> {
+    return this.#c.verifications.list(id);
+  }
+
+  /** Rows that differed, as they were kept: see {@link Verifications}. */
+  differingRows(verification: number, filter: RowFilter = {}): Promise<readonly DifferingRow[]> {
+    return this.#c.verifications.rows(verification, filter);
   }
 
   /** Builds what has never been built, see {@link ensureFirstGenerations}; workers call it again and again. */

@@ -1,5 +1,6 @@
 import { RefoldError, isRefoldError } from '../kernel/errors';
-import { generationLabel, type Generation } from '../projections/generations';
+import { generationLabel } from '../projections/generations';
+import { requireNotMoreParked, requireRulesKept } from './approval';
 import { retryHold, withHold } from './hold';
 import { pairsByStore, resolvePairs } from './members';
 import { move, tell, transitionOf, type Coordination } from './parts';
@@ -143,27 +144,15 @@ const giveUp = async (c: Coordination, lease: Lease, replay: Replay, error: unkn
 };
 
 export interface CutoverOptions {
-  /** Readers may see a generation that has more events parked than the one they see now. */
+  /** Readers may see a generation that has parked events which the one they see now has folded. */
   readonly allowParked?: boolean | undefined;
 }
-
-/** What is parked is missing in the rows. @throws RefoldError `cutover.more-parked` */
-const requireNotMoreParked = async (c: Coordination, replay: Replay, pairs: readonly GenerationPair[]): Promise<void> => {
-  const parkedOf = async ({ id }: Generation): Promise<number> => (await c.catalog.checkpoints(id)).reduce((sum, { counters }) => sum + counters.parked, 0);
-  for (const { from, to } of pairs) {
-    const [before, after] = await Promise.all([parkedOf(from), parkedOf(to)]);
-    if (after > before) {
-      const facts = { replay: replay.id, generation: generationLabel(to), parkedBefore: before, parkedAfter: after };
-      throw new RefoldError('cutover.more-parked', 'more events are parked in the generation to switch to than in the one that readers see', { facts });
-    }
-  }
-};
 
 /**
  * Moves readers of all members to the other side in one step, forward or back; goes on with an interrupted one. A cutover
  * that is done stays done.
  * @throws RefoldError `replay.wrong-state`, `replay.no-worker`, `hold.timed-out`, `cutover.incompatible-columns`, `cutover.lock-timeout`,
- *   `cutover.old-snapshots`, `cutover.more-parked`
+ *   `cutover.old-snapshots`, `cutover.more-parked`, `cutover.rules-failed`
  */
 export const switchOver = async (
   c: Coordination,
@@ -185,6 +174,9 @@ export const switchOver = async (
       await c.catalog.liveWorkers(c.options.liveWithinMs),
       pairs.flatMap(({ from, to }) => [from, to]),
     );
+    if (direction === 'forward') {
+      requireRulesKept(replay);
+    }
     if (direction === 'forward' && !allowParked) {
       await requireNotMoreParked(c, replay, pairs);
     }

@@ -2,7 +2,8 @@ import type { PartitionId, TopicPartition } from '../events/position';
 import type { Counters, Generation, StoppedBy, StoreKind } from '../projections/generations';
 import type { Replay, ReplayFailure, ReplayMember, ReplayStep } from './replay';
 import type { Direction, Phase } from './states';
-import type { ParkedKeys, RowDiff, Verdict } from './verdict';
+import type { FoundRow, Rules } from './rule-types';
+import type { DifferingRow, ParkedKeys, RowDiff, Verdict } from './verdict';
 
 /** A replay may be changed only by who holds its lease; every write compares. */
 export interface Lease {
@@ -14,6 +15,7 @@ export interface NewReplay {
   readonly app: string;
   readonly by: string;
   readonly members: readonly Omit<ReplayMember, 'toId'>[];
+  readonly rules?: Rules | undefined;
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
@@ -23,7 +25,9 @@ export interface Transition {
   readonly to: Phase;
   readonly by: string;
   readonly facts: Readonly<Record<string, unknown>>;
+  /** Kept as a verification, with the rows that differed. */
   readonly verdict?: Verdict;
+  readonly rows?: readonly DifferingRow[];
   /** `null` clears what an earlier attempt left. */
   readonly error?: ReplayFailure | null;
 }
@@ -49,6 +53,8 @@ export interface ReplayJournal {
   release(lease: Lease): Promise<void>;
   /** @throws RefoldError `replay.lease-held` if the lease was lost, `replay.wrong-state` if the phase is another by now */
   transition(lease: Lease, change: Transition): Promise<void>;
+  /** Replaces the rules of later comparisons. @throws RefoldError `replay.lease-held` */
+  rule(lease: Lease, rules: Rules): Promise<void>;
   /** Records the candidate of a member. @throws RefoldError `replay.lease-held` */
   assign(lease: Lease, member: Pick<ReplayMember, 'projection' | 'store'>, generationId: number): Promise<void>;
 }
@@ -131,10 +137,27 @@ export interface Comparison {
   readonly pairs: readonly PairComparison[];
 }
 
+/** Both sides of a pair as they were compared, for further questions. */
+export interface Inspection {
+  /** Quoted names of what holds the rows of the active generation and of the candidate. */
+  readonly before: string;
+  readonly after: string;
+  /**
+   * Answers at most `limit` rows of one query over both, without changing anything.
+   * @throws RefoldError `config.invalid` with the cause if the query is refused or takes longer than `timeoutMs`
+   */
+  rows(sql: string, limit: number, timeoutMs: number): Promise<readonly FoundRow[]>;
+}
+
 export interface CompareRequest {
   readonly pairs: readonly GenerationPair[];
   readonly hold: Hold;
+  /** Rows shown of each kind. */
   readonly samples: number;
+  /** By column: numbers that are no farther apart do not count as changed. */
+  readonly tolerances?: Readonly<Record<string, number>> | undefined;
+  /** Called for every pair after its comparison, before the next one. */
+  readonly inspect?: ((comparison: PairComparison, inspection: Inspection) => Promise<void>) | undefined;
   /** Called once the snapshot is taken: from here on the hold is not needed. */
   readonly onSnapshot: () => Promise<void>;
 }

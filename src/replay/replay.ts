@@ -1,5 +1,6 @@
 import type { StoppedBy, StoreKind } from '../projections/generations';
 import type { Direction, Phase, ReplayCommand, ReplayState } from './states';
+import type { Rules } from './rule-types';
 import type { Verdict } from './verdict';
 
 /** One projection in one store that a replay rebuilds; the members of a replay switch together. */
@@ -28,6 +29,8 @@ export interface Replay extends Phase {
   readonly id: number;
   readonly app: string;
   readonly members: readonly ReplayMember[];
+  /** What a comparison has to say for a cutover to be allowed. */
+  readonly rules: Rules;
   readonly verdict: Verdict | undefined;
   readonly error: ReplayFailure | undefined;
   readonly startedBy: string;

@@ -10,13 +10,15 @@ import { addPartitionCommands } from './partitions-commands';
 import { projectionsListAction } from './projections-command';
 import { addModelCommands } from './models-commands';
 import { addReactorCommands } from './reactors-commands';
-import { cutoverAction, diffAction, listAction, moveAction, retireAction, startAction, statusAction, type RetireFlags } from './replay-commands';
+import { cutoverAction, listAction, moveAction, retireAction, startAction, statusAction, type RetireFlags } from './replay-commands';
 import { parseWanted, type WantedProjection } from './replay-choice';
 import { runAction, type RunFlags } from './run-command';
+import { addRuleOptions, type RuleFlags } from './rule-options';
 import { addSchemaCommands } from './schemas-commands';
 import { LOG_LEVELS, type Action, type AnyAction, type Flags } from './session';
 import { addTopicCommands } from './topics-commands';
 import { DEFAULT_COLUMNS, type Terminal } from './terminal';
+import { addVerifyCommands } from './verify-program';
 import { wholeNumber } from './whole-number';
 
 /** Does an action with the flags that were given; it never rejects. */
@@ -79,21 +81,22 @@ const addReplayCommands = (program: Command, perform: Perform): void => {
       .addArgument(id())
       .action((given: number | undefined, _: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), action(given)));
   };
-  replay
+  const start = replay
     .command('start')
     .description('rebuild versions of projections, which will switch together; goes on until ready. Ctrl-C detaches, the same command goes on')
     .addArgument(new Argument('<projection...>', 'name or name@version; without a version the highest of the code').argParser(wantedList))
     .option('--again', 'rebuild a version that is active already')
-    .action((wanted: readonly WantedProjection[], flags: { readonly again?: boolean }, command: Command) =>
+    .action((wanted: readonly WantedProjection[], flags: { readonly again?: boolean } & RuleFlags, command: Command) =>
       perform(command.optsWithGlobals<Flags>(), startAction(wanted, flags)),
     );
+  addRuleOptions(start);
   withId('status', 'state, progress, history and what may be done next', statusAction);
-  withId('diff', 'which rows would change, by the last comparison', diffAction);
+  addVerifyCommands(replay, perform, id);
   replay
     .command('cutover')
     .description('move readers to the rebuilt versions in one step')
     .addArgument(id())
-    .option('--allow-parked', 'also where more events are parked in a rebuilt version than in the one that readers see')
+    .option('--allow-parked', 'also where events are parked in a rebuilt version that the one which readers see has folded')
     .action((given: number | undefined, flags: { readonly allowParked?: true }, command: Command) =>
       perform(command.optsWithGlobals<Flags>(), cutoverAction(given, flags)),
     );

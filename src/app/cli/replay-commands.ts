@@ -2,10 +2,10 @@ import type { ReplayStatus } from '../../replay/replay';
 import type { ReplayCoordinator } from '../../replay/coordinator';
 import type { ConnectedApp } from '../connect';
 import { TOKENS } from '../container';
-import { diffText } from './diff-text';
 import { EXIT } from './failure';
 import { progressReport } from './progress';
 import { chooseReplay, openReplayOf, withVersion, type WantedProjection } from './replay-choice';
+import { rulesOf, type RuleFlags } from './rule-options';
 import { movedText, readyText, replaysText, retiredText, statusText } from './status-text';
 import type { Action, Outcome, Session } from './session';
 
@@ -30,12 +30,16 @@ const errataText = async ({ errata }: ConnectedApp): Promise<string> => {
 };
 
 /** `refold replay start`: plans, or goes on with the open replay of the same versions, until it is ready. */
-export const startAction = (wanted: readonly WantedProjection[], { again = false }: { readonly again?: boolean }): Action => ({
+export const startAction = (wanted: readonly WantedProjection[], { again = false, ...flags }: { readonly again?: boolean } & RuleFlags): Action => ({
   work: async (session) => {
     const { connected, terminal, json } = session;
     const projections = wanted.map((one) => withVersion(connected.app.projections, one));
+    const rules = rulesOf(flags);
     const open = openReplayOf(await connected.replays.list(), projections);
-    const { id } = open ?? (await connected.replays.start({ projections, again }));
+    const { id } = open ?? (await connected.replays.start({ projections, again, rules }));
+    if (open !== undefined && rules !== undefined) {
+      await connected.replays.rule(id, rules);
+    }
     if (!json) {
       terminal.stderr(`replay ${String(id)} ${open === undefined ? `started${await errataText(connected)}` : `goes on (${open.state})`}\n`);
     }
@@ -49,7 +53,7 @@ export const startAction = (wanted: readonly WantedProjection[], { again = false
   },
 });
 
-const idOf = async (replays: ReplayCoordinator, given: number | undefined, command: Parameters<typeof chooseReplay>[1]): Promise<number> =>
+export const idOf = async (replays: ReplayCoordinator, given: number | undefined, command: Parameters<typeof chooseReplay>[1]): Promise<number> =>
   given ?? chooseReplay(await replays.list(), command);
 
 /** `refold replay status`. */
@@ -57,15 +61,6 @@ export const statusAction = (given: number | undefined): Action => ({
   work: async ({ connected: { replays } }) => {
     const status = await replays.status(await idOf(replays, given, 'look'));
     return { json: { replay: status }, text: statusText(status) };
-  },
-});
-
-/** `refold replay diff`. */
-export const diffAction = (given: number | undefined): Action => ({
-  work: async ({ connected: { replays } }) => {
-    const id = await idOf(replays, given, 'look');
-    const diff = await replays.diff(id);
-    return { json: { replay: id, diff }, text: diffText(id, diff) };
   },
 });
 

@@ -31,7 +31,10 @@ const progressText = ({ generation, done, total, share, ratePerSecond, secondsLe
 
 /** What a step of the history has ended; the others change the state, which says it. */
 const endText = (facts: Readonly<Record<string, unknown>>): string =>
-  (['retired', 'dropped'] as const).map((what) => (Array.isArray(facts[what]) ? `, ${what} ${facts[what].join(', ')}` : '')).join('');
+  [
+    ...(['retired', 'dropped'] as const).map((what) => (Array.isArray(facts[what]) ? `, ${what} ${facts[what].join(', ')}` : '')),
+    typeof facts['approved'] === 'number' ? `, approved comparison ${String(facts['approved'])}: ${String(facts['reason'])}` : '',
+  ].join('');
 
 /** All that is known about a replay, for people. */
 export const statusText = (status: ReplayStatus): string =>

@@ -93,7 +93,7 @@ describeWithClickHouse('the client of ClickHouse', () => {
       }
       const generation = generationIn(analytics.database);
       const patient = { slowRows: (sql: string) => clickhouse.slowRows(sql) } as ClickHouse; // all of it may take long
-      const diff = await diffCopies(patient, { from: generation, to: generation }, { from: 'a', to: 'b' }, 10);
+      const diff = await diffCopies(patient, { from: generation, to: generation }, { from: 'a', to: 'b' }, { samples: 10 });
       expect(diff).toMatchObject({ rows: { before: 3, after: 4 }, onlyBefore: 1, onlyAfter: 2, changed: 1 });
       expect(diff.samples.map(({ kind, key }) => [kind, key['k']])).toEqual([
         ['changed', '3'],

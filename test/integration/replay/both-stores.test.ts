@@ -103,6 +103,29 @@ describeWithClickHouse('a projection in both stores', () => {
     expect(second!.samples.map(({ kind, key, changes }) => [kind, key['customer_id'], changes])).toEqual(
       first!.samples.map(({ kind, key, changes }) => [kind, key['customer_id'], changes]),
     );
+    const { verification } = await coordinator.diff(id);
+    const kept = await coordinator.differingRows(verification!);
+    expect([0, 1].map((member) => kept.filter((row) => row.member === member).length)).toEqual([12, 12]);
+    await coordinator.verify(id, {
+      rules: {
+        allowColumns: ['orders'],
+        tolerances: { revenue: 0.01 },
+        checks: [
+          { sql: 'SELECT customer_id FROM {after} WHERE orders < 0' },
+          { sql: 'SELECT count(*) AS n FROM {before} HAVING count(*) > 0', store: 'clickhouse' },
+          { sql: 'DROP VIEW {after}', store: 'clickhouse' },
+          { sql: 'SELECT sleepEachRow(1) FROM numbers(100) WHERE {before} = 1', store: 'clickhouse' },
+        ],
+      },
+    });
+    const { outcomes } = await coordinator.diff(id);
+    expect(outcomes!.map(({ rule, store, passed }) => `${store} ${rule} ${String(passed)}`).sort()).toEqual([
+      ...['clickhouse allow-columns true', 'clickhouse check false', 'clickhouse check false', 'clickhouse check false', 'clickhouse check true'],
+      ...['postgres allow-columns true', 'postgres check true'],
+    ]);
+    expect(outcomes!.find(({ rows }) => rows !== undefined)).toMatchObject({ found: '1 row', rows: [{ n: expect.anything() }] });
+    await expect(coordinator.cutover(id)).rejects.toMatchObject({ code: 'cutover.rules-failed' });
+    await coordinator.verify(id, { rules: { allowColumns: ['orders'] } });
     await coordinator.cutover(id);
     expect(await statuses()).toEqual(['clickhouse v1.r1 standby', 'clickhouse v2.r1 active', 'postgres v1.r1 standby', 'postgres v2.r1 active']);
     await connection.emit(orders(200, 240));

@@ -47,7 +47,8 @@ const encoded = ({ id, key, v }) => {
 };
 
 /** History, and what comes in afterwards, again and again. */
-const events = generate(EVENTS + RATE * LIVE_SECONDS, env.SEED);
+let events = generate(EVENTS + RATE * LIVE_SECONDS, env.SEED);
+const liveRecords = events.slice(EVENTS).map(encoded);
 
 /** The history, folded by version 1. */
 const build = async () => {
@@ -99,12 +100,11 @@ class Live {
   }
 
   async run(connection) {
-    const records = events.slice(EVENTS).map(encoded);
     const begun = Date.now();
     for (let at = 0; !this.#ended;) {
       const upTo = Math.floor(((Date.now() - begun) * RATE) / 1_000);
       if (upTo > at) {
-        const [from, batch] = [at, Array.from({ length: upTo - at }, (_, i) => records[(at + i) % records.length])];
+        const [from, batch] = [at, Array.from({ length: upTo - at }, (_, i) => liveRecords[(at + i) % liveRecords.length])];
         this.#appends.push(
           connection.log.append(batch).then((positions) =>
             positions.forEach(({ partition, offset }, i) => {
@@ -124,9 +124,42 @@ class Live {
   }
 }
 
+/** TRACE=1: each second the worst live latency, what was folded again and how long the event loop was away. */
+const traceOf = (live) => {
+  let [folded, commits, away, last, commitMs, foldMs] = [0, 0, 0, Date.now(), 0, 0];
+  let seen = 0;
+  setInterval(() => {
+    away = Math.max(away, Date.now() - last - 10);
+    last = Date.now();
+  }, 10).unref();
+  setInterval(() => {
+    const recent = live.latencies.slice(seen);
+    seen = live.latencies.length;
+    const worst = recent.reduce((a, b) => Math.max(a, b), 0);
+    process.stderr.write(
+      `live ${String(recent.length)} worst ${worst.toFixed(0)} ms; folded ${String(folded)} in ${String(commits)} commits of ${commitMs.toFixed(0)} ms, fold ${foldMs.toFixed(0)}; loop away ${String(away)} ms\n`,
+    );
+    [folded, commits, away, commitMs, foldMs] = [0, 0, 0, 0, 0];
+  }, 1_000).unref();
+  return (generation, event) => {
+    if (generation.status === 'candidate' && event.kind === 'committed') {
+      commits += 1;
+      folded += event.advances.reduce((sum, { from, next }) => sum + next - from, 0);
+      commitMs = Math.max(commitMs, event.figures.commitMs);
+      foldMs = Math.max(foldMs, event.figures.foldMs);
+    }
+  };
+};
+
 const measure = async (connection, pace) => {
   const live = new Live();
-  const worker = connection.worker({ observe: (generation, event) => generation.status === 'active' && event.kind === 'committed' && live.seen(event) });
+  const trace = process.env.TRACE ? traceOf(live) : () => undefined;
+  const worker = connection.worker({
+    observe: (generation, event) => {
+      trace(generation, event);
+      return generation.status === 'active' && event.kind === 'committed' && live.seen(event);
+    },
+  });
   const ended = worker.run();
   const appending = live.run(connection);
   await sleep(WARM_MS);
@@ -158,8 +191,9 @@ const measure = async (connection, pace) => {
 };
 
 await build();
+events = []; // else collecting garbage takes seconds
 const connection = await open(after);
-for (const pace of [{}, { yieldMs: YIELD_MS }]) {
+for (const pace of process.env.ONLY === 'yield' ? [{ yieldMs: YIELD_MS }] : [{}, { yieldMs: YIELD_MS }]) {
   await measure(connection, pace);
 }
 await connection.close();

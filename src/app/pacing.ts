@@ -2,7 +2,7 @@ import type { Clock } from '../kernel/clock';
 import type { EventLog } from '../events/event-log';
 import { partitionId, type PartitionId } from '../events/position';
 import { partitionKey, sharesOf, type PacedPartition } from '../projections/engine/pace';
-import { REMEMBERED, UNYIELDING, lagByHeads, yieldStep, type HeadsAt, type Yielding } from '../projections/engine/yielding';
+import { REMEMBERED, FIRST, lagByHeads, yieldStep, type HeadsAt, type Yielding } from '../projections/engine/yielding';
 import { FOLLOWING, type Checkpoint, type Generation, type GenerationCatalog } from '../projections/generations';
 import { haltedOf } from '../replay/pacing';
 
@@ -70,7 +70,7 @@ export class Pacing {
     const limits = [
       this.parts.maxRate === 0 ? Infinity : this.parts.maxRate / Math.max(1, this.#here.size),
       pace?.rate === undefined || share === 0 ? Infinity : pace.rate * share,
-      pace?.yieldMs === undefined ? Infinity : (this.#yielding.get(pace.replay) ?? UNYIELDING).rate / Math.max(1, mates),
+      pace?.yieldMs === undefined ? Infinity : (this.#yielding.get(pace.replay) ?? FIRST).rate / Math.max(1, mates),
     ];
     return Math.min(...limits);
   }
@@ -102,7 +102,7 @@ export class Pacing {
       const { count, perSecond } = this.#folded.get(replay) ?? { count: 0, perSecond: 0 };
       const folded = seconds <= 0 ? perSecond : SMOOTHING * (count / seconds) + (1 - SMOOTHING) * perSecond;
       this.#folded.set(replay, { count: 0, perSecond: folded });
-      this.#yielding.set(replay, yieldStep(this.#yielding.get(replay) ?? UNYIELDING, { at, lagMs, toleratedMs, folded }));
+      this.#yielding.set(replay, yieldStep(this.#yielding.get(replay) ?? FIRST, { at, lagMs, toleratedMs, folded }));
     }
   }
 

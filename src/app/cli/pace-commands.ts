@@ -17,18 +17,18 @@ export interface PaceFlags {
   readonly yieldToLive?: number | true;
 }
 
-/** `none` takes a limit away. */
+/** Takes a limit away. */
+const NONE = 'none';
+
 export interface ChangeFlags {
-  readonly rate?: number | null;
-  readonly concurrency?: number | null;
+  readonly rate?: number | typeof NONE;
+  readonly concurrency?: number | typeof NONE;
   readonly window?: readonly string[];
-  readonly yieldToLive?: number | true | null;
+  readonly yieldToLive?: number | true | typeof NONE;
 }
 
 /** What is tolerated where `--yield-to-live` says no time, in milliseconds. */
 const YIELD_MS = 1_000;
-
-const NONE = 'none';
 
 const hoursList = (text: string, before: readonly string[] = []): readonly string[] => {
   const fault = hoursFault(text);
@@ -40,8 +40,10 @@ const hoursList = (text: string, before: readonly string[] = []): readonly strin
 
 const orNone =
   <T>(read: (text: string) => T) =>
-  (text: string): T | null =>
-    text === NONE ? null : read(text);
+  (text: string): T | typeof NONE =>
+    text === NONE ? NONE : read(text);
+
+const orNull = <T>(value: T | typeof NONE): T | null => (value === NONE ? null : value);
 
 /** Pure: flags of `replay start` as settings; what is not given is left out. */
 export const paceOf = ({ rate, concurrency, window, yieldToLive }: PaceFlags): PaceSettings => ({
@@ -53,10 +55,10 @@ export const paceOf = ({ rate, concurrency, window, yieldToLive }: PaceFlags): P
 
 /** Pure: flags of `replay set`. */
 export const changeOf = ({ rate, concurrency, window, yieldToLive }: ChangeFlags): PaceChange => ({
-  ...(rate === undefined ? {} : { rate }),
-  ...(concurrency === undefined ? {} : { concurrency }),
+  ...(rate === undefined ? {} : { rate: orNull(rate) }),
+  ...(concurrency === undefined ? {} : { concurrency: orNull(concurrency) }),
   ...(window === undefined ? {} : { hours: window.includes(NONE) ? null : window }),
-  ...(yieldToLive === undefined ? {} : { yieldMs: yieldToLive === true ? YIELD_MS : yieldToLive }),
+  ...(yieldToLive === undefined ? {} : { yieldMs: yieldToLive === true ? YIELD_MS : orNull(yieldToLive) }),
 });
 
 const WINDOW = "fold only within these hours of the day, '22:00-06:00 Europe/Berlin' (UTC without a zone); may be given several times";

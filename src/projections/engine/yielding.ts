@@ -11,13 +11,14 @@ const PATIENCE_MS = 1_000;
 
 /** What one worker allows one replay. */
 export interface Yielding {
-  /** Events per second; `Infinity` before the first lag. */
+  /** Events per second. */
   readonly rate: number;
   /** When it was cut last, milliseconds since the epoch. */
   readonly cutAt: number;
 }
 
-export const UNYIELDING: Yielding = { rate: Infinity, cutAt: -Infinity };
+/** It begins moderately: what a burst of large commits does to the lag would be seen when it is too late. */
+export const FIRST: Yielding = { rate: 10_000, cutAt: -Infinity };
 
 /** What one look has shown. */
 export interface LiveLook {
@@ -37,8 +38,7 @@ export interface LiveLook {
  */
 export const yieldStep = (before: Yielding, { at, lagMs, toleratedMs, folded }: LiveLook): Yielding => {
   if (lagMs > toleratedMs) {
-    const from = Math.min(before.rate, before.rate === Infinity ? folded : before.rate);
-    return at - before.cutAt < PATIENCE_MS ? before : { rate: Math.max(TRICKLE, from / 2), cutAt: at };
+    return at - before.cutAt < PATIENCE_MS ? before : { rate: Math.max(TRICKLE, before.rate / 2), cutAt: at };
   }
   const isUsed = before.rate <= 2 * folded + STEP;
   return lagMs <= toleratedMs / 2 && isUsed ? { ...before, rate: before.rate + STEP } : before;

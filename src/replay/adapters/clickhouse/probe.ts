@@ -5,7 +5,7 @@ import { generationLabel, type Generation } from '../../../projections/generatio
 import type { DiskNeed, GenerationPair, StoreExamination, StoreProbe } from '../../ports';
 
 /** What building, switching and dropping need in the database. */
-const RIGHTS = ['SELECT', 'INSERT', 'CREATE TABLE', 'CREATE VIEW', 'DROP TABLE', 'DROP VIEW', 'ALTER'] as const;
+const RIGHTS = ['SELECT', 'INSERT', 'CREATE TABLE', 'CREATE VIEW', 'DROP TABLE', 'DROP VIEW'] as const;
 
 /** What ClickHouse knows of rights, names and room. Roles that may not look into its system tables are told nothing, and refused nothing. */
 export class ClickHouseProbe implements StoreProbe {

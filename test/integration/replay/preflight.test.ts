@@ -53,7 +53,7 @@ describeWithPostgres('before a replay', () => {
     await world.pool.query(`GRANT USAGE ON SCHEMA refold, public TO ${ROLE}; GRANT ALL ON ALL TABLES IN SCHEMA refold TO ${ROLE}`);
     const url = new URL(world.url);
     [url.username, url.password] = [ROLE, 'reader'];
-    const poor = (await connect(app, { configuration: { postgresUrl: url.href }, environment: {} })) as unknown as ConnectedApp;
+    const poor = await connect(app, { configuration: { postgresUrl: url.href }, environment: {} });
     try {
       await poor.container.resolve(TOKENS.pool).query('SELECT 1');
       const small = new Map([['postgres', new PostgresProbe({ pool: poor.container.resolve(TOKENS.pool), diskBytes: 1 })]] as const);

@@ -1,4 +1,4 @@
-import { connect, type ConnectedApp } from '../../../src/app/connect';
+import { connect } from '../../../src/app/connect';
 import { TOKENS } from '../../../src/app/container';
 import { PostgresProbe } from '../../../src/replay/adapters/postgres/probe';
 import { describeWithPostgres } from '../../support/services';

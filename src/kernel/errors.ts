@@ -345,7 +345,12 @@ export const ERROR_CODES = {
   ),
   'replay.log-incomplete': entry(
     'The log does not begin at offset zero, so a replay cannot rebuild everything.',
-    'Restore the log; records lost to retention or compaction cannot be replayed.',
+    'Restore the log; records lost to retention or compaction cannot be replayed. Or accept that they are missing: `--accept-incomplete TOPIC`.',
+  ),
+  'replay.refused': entry('Several things stand in the way of a replay; all of them are listed.', 'Correct each of them; nothing was made.'),
+  'replay.no-room': entry(
+    'There is less room in a store than what readers see takes there now.',
+    'Make room, or retire what is not needed any more: `refold replay retire --now`.',
   ),
   'replay.not-behind': entry('The requested version is what is active already.', 'Ask for another version, or use --again to rebuild the same one.'),
   'replay.lease-held': entry('Another process is coordinating this replay.', 'Wait until it ends, or follow it with `refold replay status`.', true),

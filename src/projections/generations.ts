@@ -1,6 +1,7 @@
 import type { Position, TopicPartition } from '../events/position';
 import type { Pause } from './pauses';
 import type { NamedColumn } from './read-model';
+import type { ReplayPace } from './replay-pace';
 
 export type StoreKind = 'postgres' | 'clickhouse' | 'memory';
 
@@ -55,6 +56,8 @@ export interface Generation {
   readonly droppedAt?: number | undefined;
   /** Its projection is paused: workers do not fold it. */
   readonly paused?: Pause | undefined;
+  /** Of a candidate whose replay folds history: how fast and when. */
+  readonly pace?: ReplayPace | undefined;
 }
 
 export type GenerationName = Pick<Generation, 'projection' | 'store' | 'version' | 'run'>;

@@ -126,6 +126,15 @@ export interface ReadModelStore {
   readonly viewSchema: string;
   /** Creates the generation's table. Idempotent. */
   provision(generation: Generation, definition: ProjectionDefinition): Promise<void>;
+  /** What `provision` and `complete` would run, for people; changes nothing. A store without statements does not have it. */
+  statements?(generation: Generation, definition: ProjectionDefinition): Promise<readonly string[]>;
+  /**
+   * Makes what is made faster once history is folded (indexes), while workers go on, and learns what the rows are like. Idempotent;
+   * again after a crash it replaces what was left half made. Answers what was made. A store that needs nothing does not have it.
+   */
+  complete?(generation: Generation, definition: ProjectionDefinition): Promise<readonly string[]>;
+  /** About how many rows it keeps of a generation, from what the database knows without counting; `undefined`: it does not. */
+  estimatedRows?(generation: Generation): Promise<number | undefined>;
   /**
    * Removes what deleted rows leave behind, while workers go on; answers how many. A store that leaves nothing does not have it.
    * @throws RefoldError `store.conflict` while a batch is in doubt

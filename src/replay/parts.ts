@@ -1,11 +1,13 @@
 import type { Clock } from '../kernel/clock';
 import type { ErrataBook } from '../events/errata';
 import type { EventLog } from '../events/event-log';
+import type { EventSerde } from '../events/event-serde';
 import type { ProjectionDefinition } from '../projections/definition';
 import type { GenerationCatalog, StoreKind } from '../projections/generations';
 import type { ReadModelStore } from '../projections/read-model-store';
-import type { Holds, Lease, ReplayJournal, Retirements, StoreSwitch, Transition } from './ports';
 import type { ReplayCheck } from './checks';
+import type { ReplayPaces } from './pacing';
+import type { Holds, Lease, ReplayJournal, Retirements, StoreProbe, StoreSwitch, Transition } from './ports';
 import type { Replay } from './replay';
 import { requirePhaseAfter, type ReplayEvent } from './states';
 import type { Verifications } from './verifications';
@@ -79,7 +81,11 @@ export interface ReplayParts {
   readonly stores: ReadonlyMap<StoreKind, ReadModelStore>;
   readonly switches: ReadonlyMap<StoreKind, StoreSwitch>;
   readonly log: EventLog;
-  readonly errata: Pick<ErrataBook, 'version'>;
+  readonly errata: Pick<ErrataBook, 'version' | 'list'>;
+  readonly paces: ReplayPaces;
+  /** What each store knows of rights, names and room; one that is left out is not asked. */
+  readonly probes: ReadonlyMap<StoreKind, StoreProbe>;
+  readonly serde: Pick<EventSerde, 'decoder'>;
   readonly definitions: readonly ProjectionDefinition[];
   readonly clock: Clock;
   /** Checks of the application by name, for rules. */

@@ -1,5 +1,7 @@
 import type { PartitionId, TopicPartition } from '../events/position';
 import type { Counters, Generation, StoppedBy, StoreKind } from '../projections/generations';
+import type { RefoldError } from '../kernel/errors';
+import type { PaceSettings } from '../projections/replay-pace';
 import type { Replay, ReplayFailure, ReplayMember, ReplayStep } from './replay';
 import type { Direction, Phase } from './states';
 import type { FoundRow, Rules } from './rule-types';
@@ -17,6 +19,8 @@ export interface NewReplay {
   readonly members: readonly Omit<ReplayMember, 'toId'>[];
   readonly rules?: Rules | undefined;
   readonly facts: Readonly<Record<string, unknown>>;
+  /** How fast and when it may fold. */
+  readonly pace?: PaceSettings | undefined;
 }
 
 /** A change of phase with its row in the history. */
@@ -247,4 +251,27 @@ export interface StoreSwitch {
   markers(): Promise<readonly ActiveMarker[]>;
   /** Sets the statuses to what the markers say; answers the projections that were corrected. */
   reconcile(): Promise<readonly string[]>;
+}
+
+/** Room for one more generation of each member, in bytes. */
+export interface DiskNeed {
+  /** What the generations that readers see take now. */
+  readonly needed: number;
+  /** `undefined`: the store cannot tell. */
+  readonly free: number | undefined;
+  /** How both are known, or why not. */
+  readonly basis: string;
+}
+
+/** What a store says before anything is made in it. */
+export interface StoreExamination {
+  /** `store.access-denied`, `store.name-taken`. */
+  readonly refusals: readonly RefoldError[];
+  readonly disk: DiskNeed;
+}
+
+/** Port to what one kind of store knows of rights, names and room; changes nothing. */
+export interface StoreProbe {
+  /** @param pairs what readers see, and the generation as it would be made; nothing of the latter exists */
+  examine(pairs: readonly GenerationPair[]): Promise<StoreExamination>;
 }

@@ -5,15 +5,26 @@ import { addErrataCommands } from './errata-program';
 import { addLagCommands, portNumber } from './lag-program';
 import { addMigrateCommand } from './migrate-command';
 import { addParkedCommands } from './parked-program';
+import { addPaceCommands, addPaceOptions } from './pace-commands';
 import { addPauseCommands } from './pause-commands';
 import { addPartitionCommands } from './partitions-commands';
 import { projectionsListAction } from './projections-command';
 import { addModelCommands } from './models-commands';
 import { addReactorCommands } from './reactors-commands';
-import { cutoverAction, listAction, moveAction, retireAction, startAction, statusAction, type RetireFlags } from './replay-commands';
+import {
+  cutoverAction,
+  listAction,
+  moveAction,
+  retireAction,
+  planReplayAction,
+  startAction,
+  statusAction,
+  type RetireFlags,
+  type StartFlags,
+} from './replay-commands';
 import { parseWanted, type WantedProjection } from './replay-choice';
 import { runAction, type RunFlags } from './run-command';
-import { addRuleOptions, type RuleFlags } from './rule-options';
+import { addRuleOptions } from './rule-options';
 import { addSchemaCommands } from './schemas-commands';
 import { LOG_LEVELS, type Action, type AnyAction, type Flags } from './session';
 import { addTopicCommands } from './topics-commands';
@@ -86,10 +97,15 @@ const addReplayCommands = (program: Command, perform: Perform): void => {
     .description('rebuild versions of projections, which will switch together; goes on until ready. Ctrl-C detaches, the same command goes on')
     .addArgument(new Argument('<projection...>', 'name or name@version; without a version the highest of the code').argParser(wantedList))
     .option('--again', 'rebuild a version that is active already')
-    .action((wanted: readonly WantedProjection[], flags: { readonly again?: boolean } & RuleFlags, command: Command) =>
-      perform(command.optsWithGlobals<Flags>(), startAction(wanted, flags)),
+    .option('--dry-run', 'say what would be read, made and needed, and what stands in the way; changes nothing')
+    .addOption(
+      new Option('--accept-incomplete <topics>', 'replay though these topics do not hold everything any more, names with commas between').argParser(nameList),
     );
   addRuleOptions(start);
+  addPaceOptions(start).action((wanted: readonly WantedProjection[], flags: StartFlags, command: Command) =>
+    perform(command.optsWithGlobals<Flags>(), flags.dryRun === true ? planReplayAction(wanted, flags) : startAction(wanted, flags)),
+  );
+  addPaceCommands(replay, id, perform);
   withId('status', 'state, progress, history and what may be done next', statusAction);
   addVerifyCommands(replay, perform, id);
   replay
@@ -120,7 +136,7 @@ const addCommands = (program: Command, perform: Perform): void => {
     .command('run')
     .description("follow the projections of the application, and relay its commands' events, until a signal comes; as many processes as you like")
     .option('--name <name>', 'name of this worker; must differ between workers')
-    .option('--replay-rate <events>', 'fold a candidate with at most so many events per second', wholeNumber('The rate'))
+    .option('--replay-rate <events>', 'fold at most so many events per second of all candidates together, in this worker', wholeNumber('The rate'))
     .addOption(new Option('--only <names>', 'work on these projections and reactors alone, names with commas between').argParser(nameList))
     .addOption(new Option('--tag <tags>', 'work on what has one of these tags, with commas between; with --only, on both').argParser(nameList))
     .option('--no-relay', 'leave it to others to take the events of commands to the log')

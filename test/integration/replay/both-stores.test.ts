@@ -7,6 +7,7 @@ import { tumbling } from '../../../src/projections/windows/tumbling';
 import { caughtUp, until } from '../../support/harness';
 import { describeWithClickHouse, freshClickHouse, freshDatabase, type TestClickHouse, type TestDatabase } from '../../support/services';
 import { OrderErased, OrderPlaced, OrderShipped, customerDaily, orderSummary, shopEvents, type OrderRow } from '../../support/shop';
+import { ClickHouseProbe } from '../../../src/replay/adapters/clickhouse/probe';
 import { coordinatorOver, orders, replacing, startWorker, type WorkerHandle } from './world';
 
 const BOTH = ['postgres', 'clickhouse'] as const;
@@ -88,6 +89,33 @@ describeWithClickHouse('a projection in both stores', () => {
     expect(rows).toHaveLength(119); // 4 is erased, 5 was placed again
     expect(rows).toContainEqual(expect.objectContaining({ order_id: 'o3', status: 'shipped' }));
     expect(await countOf()).toBe(121n);
+  });
+
+  it('plans for both, and asks each what it knows', async () => {
+    const coordinator = coordinatorOver(connection);
+    const wanted = { projections: [{ name: 'customer-daily', version: 2 }] };
+    const { members, disk, statements, events, refusals } = await coordinator.plan(wanted);
+    expect(members.map(({ store, switchOrder }) => [store, switchOrder])).toEqual([
+      ['postgres', 0],
+      ['clickhouse', 1],
+    ]);
+    expect(events).toBe(2 * 124);
+    const [inPostgres, inClickHouse] = disk;
+    expect(inPostgres!.free).toBeUndefined();
+    expect(inClickHouse!.needed).toBeGreaterThan(0);
+    expect(inClickHouse!.free).toBeGreaterThan(inClickHouse!.needed);
+    expect(statements.filter(({ store }) => store === 'clickhouse').map(({ when }) => when)).toEqual(['at the start', 'at the start', 'at the cutover']);
+    expect(refusals).toEqual([]);
+    const clickhouse = connection.container.resolve(TOKENS.clickhouse);
+    await clickhouse.command('CREATE TABLE customer_daily__v2_r1 (n Int32) ENGINE = MergeTree ORDER BY n');
+    await expect(coordinator.start(wanted)).rejects.toMatchObject({ code: 'store.name-taken' });
+    await clickhouse.command('DROP TABLE customer_daily__v2_r1 SYNC');
+    // The embedded engine grants everything to everybody: what a server says is played.
+    const rows = (sql: string): Promise<readonly (readonly number[])[]> => Promise.resolve(/^CHECK GRANT (?:INSERT|DROP VIEW) /.test(sql) ? [[0]] : [[1]]);
+    const poor = { rows: (sql: string) => (sql.startsWith('CHECK') ? rows(sql) : Promise.resolve([])) } as unknown as typeof clickhouse;
+    const probes = new Map([['clickhouse', new ClickHouseProbe({ clickhouse: poor })]] as const);
+    const refused = coordinatorOver(connection, { rewire: (parts) => ({ ...parts, probes }) }).start(wanted);
+    await expect(refused).rejects.toMatchObject({ code: 'store.access-denied', facts: { missing: ['INSERT', 'DROP VIEW'] } });
   });
 
   it('switches both in one replay, forth and back, and names the same changed rows', async () => {

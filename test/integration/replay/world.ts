@@ -5,6 +5,7 @@ import { Decimal } from '../../../src/kernel/decimal';
 import { systemClock } from '../../../src/kernel/clock';
 import type { PostgresPool } from '../../../src/platform/postgres/pool';
 import { PostgresHolds } from '../../../src/replay/adapters/postgres/holds';
+import { PostgresReplayPaces } from '../../../src/replay/adapters/postgres/paces';
 import { PostgresReplayJournal } from '../../../src/replay/adapters/postgres/journal';
 import { PostgresRetirements } from '../../../src/replay/adapters/postgres/retirements';
 import { PostgresVerifications } from '../../../src/replay/adapters/postgres/verifications';
@@ -76,6 +77,9 @@ export const coordinatorOver = (connection: ConnectedApp, settings: CoordinatorS
     switches: new Map([...container.resolve(TOKENS.switches)].map(([kind, store]) => [kind, mortal(store, death)])),
     log: container.resolve(TOKENS.log),
     errata: container.resolve(TOKENS.errata),
+    paces: mortal(new PostgresReplayPaces({ pool, app: app.name }), death),
+    probes: container.resolve(TOKENS.probes),
+    serde: container.resolve(TOKENS.serde),
     definitions: settings.definitions ?? app.projections,
     clock: systemClock,
     by: settings.by ?? 'test',

@@ -19,6 +19,8 @@ const progress = (more: Partial<GenerationProgress> = {}): GenerationProgress =>
   secondsLeft: 2.1,
   lag: 26_539,
   stopped: [],
+  partitions: [],
+  rows: undefined,
   ...more,
 });
 
@@ -31,6 +33,8 @@ const status = (more: Partial<ReplayStatus> = {}): ReplayStatus => ({
   legal: [],
   waitingFor: undefined,
   paused: [],
+  pace: { replay: 1 },
+  halted: undefined,
   error: undefined,
   verdict: undefined,
   steps: [],

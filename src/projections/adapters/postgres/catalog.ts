@@ -11,7 +11,11 @@ const COLUMNS = `generation_id AS id, app, projection, store, version, run, stat
   heads_at_start AS "headsAtStart", ${msOf('created_at')} AS "createdAt",
   CASE WHEN status = 'retired' THEN ${msOf('coalesce(drop_at, retired_at)')} END AS "dropAt", ${msOf('dropped_at')} AS "droppedAt",
   (SELECT json_build_object('reason', p.reason, 'by', p.paused_by, 'at', ${msOf('p.paused_at')})
-   FROM refold.pauses p WHERE p.app = generations.app AND p.kind = 'projection' AND p.name = generations.projection) AS paused`;
+   FROM refold.pauses p WHERE p.app = generations.app AND p.kind = 'projection' AND p.name = generations.projection) AS paused,
+  (SELECT json_strip_nulls(json_build_object('replay', r.replay_id, 'rate', p.rate, 'concurrency', p.concurrency, 'hours', p.hours, 'yieldMs', p.yield_ms,
+            'paused', CASE WHEN p.paused_at IS NOT NULL THEN json_build_object('reason', p.pause_reason, 'by', p.paused_by, 'at', ${msOf('p.paused_at')}) END))
+   FROM refold.replay_members m JOIN refold.replays r USING (replay_id) JOIN refold.replay_paces p USING (replay_id)
+   WHERE m.to_id = generations.generation_id AND r.state IN ('provisioning', 'replaying', 'catching-up') LIMIT 1) AS pace`;
 
 const UNIQUE_VIOLATION = '23505';
 /** The index that allows one candidate per projection and store. */

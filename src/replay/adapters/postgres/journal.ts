@@ -4,6 +4,7 @@ import { fromRow, msOf, type NullableRow } from '../../../platform/postgres/rows
 import type { Lease, NewReplay, ReplayJournal, Transition } from '../../ports';
 import type { Replay, ReplayMember, ReplayStep } from '../../replay';
 import type { Rules } from '../../rule-types';
+import { insertPace } from './paces';
 import { lockReplay, writeStep, writeTransition } from './transition';
 
 /** Columns named as the fields of a replay. */
@@ -46,6 +47,7 @@ export class PostgresReplayJournal implements ReplayJournal {
           [replayId, m.projection, m.store, m.version, m.run, m.switchOrder, m.fromId],
         );
       }
+      await insertPace(sql, replayId, replay.pace ?? {});
       await writeStep(sql, replayId, null, { to: 'planned', by: replay.by, facts: replay.facts });
       return replayId;
     });

@@ -10,6 +10,7 @@ import { identityOf } from '../../read-model';
 import type { Advance, BatchCommit, CommitResult, Decision, GenerationStore, Merge, StampedRow } from '../../read-model-store';
 import { repeated } from '../../repeated';
 import { keyText } from '../../values';
+import { replacedRows } from './kept-rows';
 import { addTo, byPartition, evidenceOf, identityTexts, keyValue, valuesOfMerge, versionOf, type Evidence, type VersionedRow } from './rows';
 import type { StoredRow, StoredRows } from './stored-rows';
 
@@ -67,6 +68,10 @@ export class ClickHouseGenerationStore implements GenerationStore {
     return this.#control.recordStop(this.#generation, { ...partition, epoch }, stop);
   }
 
+  errataVersion(): Promise<number> {
+    return this.#control.errataVersion(this.#generation);
+  }
+
   checkpoints(): Promise<readonly Checkpoint[]> {
     return this.#control.checkpoints(this.#generation);
   }
@@ -103,8 +108,9 @@ export class ClickHouseGenerationStore implements GenerationStore {
       late: batch.late.filter((contribution) => freshPartitions.has(partitionId(contribution))), // the others were kept with their intent
       parked: batch.parked.filter(({ record }) => freshPartitions.has(partitionId(record))),
       redriven: batch.redriven,
+      errataVersion: batch.errataVersion,
     };
-    if (intents.every(({ advance, evidence }) => evidence === null && freshPartitions.has(partitionId(advance)))) {
+    if (rows.size === 0 && intents.every(({ advance }) => freshPartitions.has(partitionId(advance)))) {
       const result = await this.#control.advance(this.#generation, batch.advances, aside);
       return result.status === 'committed' ? this.#moved(batch.advances) : result;
     }
@@ -112,7 +118,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
     const { redriven } = batch;
     const recorded = await this.#control.intend(
       this.#generation,
-      redriven === undefined ? fresh : fresh.map((intent) => ({ ...intent, redrive: { redriven, block } })),
+      redriven === undefined && batch.replaced === undefined ? fresh : fresh.map((intent) => ({ ...intent, redrive: { redriven, block } })),
       aside,
     );
     if (recorded.status !== 'committed') {
@@ -193,7 +199,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
     return true;
   }
 
-  async #rowsOf({ advances, upserts, deletes, merges }: BatchCommit): Promise<readonly VersionedRow[]> {
+  async #rowsOf({ advances, upserts, deletes, merges, replaced = [] }: BatchCommit): Promise<readonly VersionedRow[]> {
     const { columns } = this.#generation;
     const [key] = identityOf(columns);
     const epochs = new Map(advances.map((advance) => [partitionId(advance), this.#claims.get(partitionId(advance))!.intent?.advance.epoch ?? advance.epoch]));
@@ -212,6 +218,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
       ...upserts.map(({ row, stamp }) => versioned(row, stamp, false)),
       ...deletes.map((deletion) => versioned({ [key!.name]: keyValue(key!, deletion.key) }, deletion.stamp, true)),
       ...merged.flat(),
+      ...replacedRows(this.#generation, advances, replaced),
     ];
   }
 

@@ -6,6 +6,7 @@ import type { Generation } from '../../generations';
 import type { GenerationStore, ReadModelStore } from '../../read-model-store';
 import { cleanRows } from './clean';
 import { ClickHouseGenerationStore } from './generation-store';
+import { ClickHouseKeptRows } from './kept-rows';
 import { StoredRows } from './stored-rows';
 import { assertTable, provisionTable, readableSelect, rowsTable } from './table';
 
@@ -25,6 +26,10 @@ export class ClickHouseReadModelStore implements ReadModelStore {
 
   provision(generation: Generation): Promise<void> {
     return provisionTable(this.#clickhouse, generation);
+  }
+
+  keptRows(generation: Generation): ClickHouseKeptRows {
+    return new ClickHouseKeptRows(this.#clickhouse, generation);
   }
 
   async open(generation: Generation): Promise<GenerationStore> {

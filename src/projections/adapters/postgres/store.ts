@@ -11,6 +11,7 @@ import { keyText } from '../../values';
 import { PostgresCheckpointControl } from './checkpoint-control';
 import { readValue } from './columns';
 import { addedIndexes, lockProvision } from './indexes';
+import { PostgresKeptRows, replaceRows } from './kept-rows';
 import { assertTable, createTable, tableExists } from './table';
 import { writesFor, type Bulk, type Writes } from './writes';
 
@@ -49,6 +50,10 @@ export class PostgresReadModelStore implements ReadModelStore {
     });
   }
 
+  keptRows(generation: Generation): PostgresKeptRows {
+    return new PostgresKeptRows(this.#pool, generation);
+  }
+
   async open(generation: Generation, definition: ProjectionDefinition): Promise<GenerationStore> {
     await assertTable(this.#pool, generation, definition);
     return new PostgresGenerationStore(this.#pool, generation, definition);
@@ -76,6 +81,10 @@ class PostgresGenerationStore implements GenerationStore {
 
   decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {
     return this.#control.decisions(this.#generation, checkpoints);
+  }
+
+  errataVersion(): Promise<number> {
+    return this.#control.errataVersion(this.#generation);
   }
 
   checkpoints(): Promise<readonly Checkpoint[]> {
@@ -118,7 +127,8 @@ class PostgresGenerationStore implements GenerationStore {
   }
 
   /** False: somebody else has written one of the keys since; whoever claims anew and loads it sees that the key has moved. */
-  async #write(sql: SqlSession, { upserts, deletes, merges }: BatchCommit): Promise<boolean> {
+  async #write(sql: SqlSession, { upserts, deletes, merges, replaced = [] }: BatchCommit): Promise<boolean> {
+    await replaceRows(sql, this.#generation, replaced);
     if (deletes.length > 0) {
       await sql.query(this.#writes.delete, [deletes.map(({ key }) => key)]);
     }

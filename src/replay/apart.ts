@@ -159,7 +159,10 @@ export const followed = (c: CorrectionParts, { id }: Generation, partitions: rea
 export const leftUntil = (checkpoints: readonly Checkpoint[], offsets: ReadonlyMap<PartitionId, number>): number =>
   checkpoints.reduce((sum, one) => sum + Math.max(0, (offsets.get(partitionId(one)) ?? 0) - one.next), 0);
 
-/** Waits until it has been folded up to its goal. @throws what ended the folding, `correction.in-progress` if the lease was lost */
+/**
+ * Waits until it has been folded up to its goal, or near to one that moves on: the rest is folded in a hold.
+ * @throws what ended the folding, `correction.in-progress` if the lease was lost
+ */
 export const buildUntil = async (
   c: CorrectionParts,
   lease: CorrectionLease,
@@ -167,13 +170,19 @@ export const buildUntil = async (
   apart: Generation,
   onProgress?: (left: number) => void,
 ): Promise<void> => {
+  let offsets = await building.goal();
   for (let renewed = c.clock.now(); ; ) {
     building.requireGoing();
-    const left = leftUntil(await c.catalog.checkpoints(apart.id), await building.goal());
-    onProgress?.(left);
-    if (left === 0) {
-      return;
+    const checkpoints = await c.catalog.checkpoints(apart.id);
+    if (leftUntil(checkpoints, offsets) === 0) {
+      offsets = await building.goal();
+      const left = leftUntil(checkpoints, offsets);
+      onProgress?.(left);
+      if (left <= c.options.catchUpLag) {
+        return;
+      }
     }
+    onProgress?.(leftUntil(checkpoints, offsets));
     if (c.clock.now() - renewed > CORRECTION_LEASE_MS / 3) {
       await c.book.acquire(lease, CORRECTION_LEASE_MS);
       renewed = c.clock.now();
@@ -181,6 +190,3 @@ export const buildUntil = async (
     await c.clock.sleep(20);
   }
 };
-
-/** The same command goes on with it, whoever gave it. */
-export const describeCorrection = ({ id, kind, projection, store }: Correction): string => `${kind} ${String(id)} of ${projection} in ${store}`;

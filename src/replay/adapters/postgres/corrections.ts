@@ -96,7 +96,7 @@ export class PostgresCorrections implements CorrectionBook {
 
   async save({ id, owner }: CorrectionLease, { apartId, progress }: { readonly apartId?: number; readonly progress?: object }): Promise<void> {
     const { rowCount } = await this.#pool.query(
-      `UPDATE refold.corrections SET apart_id = coalesce($3, apart_id), progress = progress || coalesce($4, '{}')
+      `UPDATE refold.corrections SET apart_id = coalesce($3::bigint, apart_id), progress = progress || coalesce($4::jsonb, '{}')
        WHERE correction_id = $1 AND lease_owner = $2 AND lease_until > clock_timestamp() AND state = 'running'`,
       [id, owner, apartId ?? null, progress === undefined ? null : JSON.stringify(progress)],
     );

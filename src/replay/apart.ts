@@ -9,7 +9,7 @@ import { assertSameDefinition } from '../projections/engine/same-definition';
 import { generationLabel, type Checkpoint, type Generation, type StoreKind } from '../projections/generations';
 import { newGeneration } from '../projections/new-generation';
 import type { ReadModelStore } from '../projections/read-model-store';
-import type { Correction, CorrectionBook, CorrectionLease } from './corrections';
+import type { CorrectionBook, CorrectionLease } from './corrections';
 import type { Coordination } from './parts';
 
 /** What corrections work with, beside what a coordinator has. */

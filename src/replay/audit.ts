@@ -37,7 +37,7 @@ export interface AuditResult {
 /** Rows shown; a repair of no more than these is offered by their keys. */
 const SAMPLES = 20;
 
-const quoted = (text: string): string => (/^[\w.:@/-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+const quoted = (text: string): string => (/^[\w.:@/,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
 /** Pure: what to type. By keys where all that differ are known and none of them holds a comma, else everything. */
 export const repairCommand = ({ projection, store, storage, columns }: Generation, verdict: MemberVerdict): string | undefined => {

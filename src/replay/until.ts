@@ -49,7 +49,7 @@ const requireFree = async (c: CorrectionParts, { generation, definition, store }
     throw new RefoldError('config.invalid', `${JSON.stringify(table)} cannot be the name of the table: use up to 50 small letters, digits and _`);
   }
   const known = (await c.catalog.list()).some((one) => one.store === generation.store && one.table === table && one.droppedAt === undefined);
-  const isFree = await store.open({ ...generation, table, status: 'apart' }, definition).then(
+  const isFree = await store.open({ ...generation, table, status: 'candidate' }, definition).then(
     () => false,
     (error: unknown) => isRefoldError(error, 'generation.not-provisioned'),
   );

@@ -22,7 +22,8 @@ const cellOf = (sample: DiffSample, column: string): string => {
     : valueText(sample.kind === 'before' ? change.before : change.after);
 };
 
-const samplesText = (samples: readonly DiffSample[]): readonly string[] => {
+/** Rows that differ, as a table. */
+export const samplesText = (samples: readonly DiffSample[]): readonly string[] => {
   const [first] = samples;
   if (first === undefined) {
     return [];
@@ -52,7 +53,8 @@ const parkedText = (side: string, { sequences, events, keys }: ParkedKeys): read
     ? []
     : [`  parked         ${side}: ${counted(events, 'event')} of ${counted(sequences, 'key')} (${keys.join(', ')}${sequences > keys.length ? ', …' : ''})`];
 
-const memberText = (member: MemberVerdict): string =>
+/** One comparison. */
+export const memberText = (member: MemberVerdict): string =>
   [
     `${member.before} → ${member.after}`,
     `  rows           ${grouped(member.rows.before)} before, ${grouped(member.rows.after)} after`,

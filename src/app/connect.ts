@@ -253,10 +253,14 @@ const assemble = <P extends readonly AnyProjection[]>(
       releasers.push(() => worker.close());
       return worker;
     },
-    close: () => releasers.close(),
-    [Symbol.asyncDispose]: () => releasers.close(),
+    ...closing(releasers),
   };
 };
+
+const closing = (releasers: Releasers): Pick<ConnectedApp, 'close' | typeof Symbol.asyncDispose> => ({
+  close: () => releasers.close(),
+  [Symbol.asyncDispose]: () => releasers.close(),
+});
 
 const generationStates = async (catalog: GenerationCatalog): Promise<readonly GenerationState[]> =>
   Promise.all((await catalog.list()).map(async (generation) => ({ generation, checkpoints: await catalog.checkpoints(generation.id) })));

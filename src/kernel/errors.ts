@@ -376,7 +376,10 @@ export const ERROR_CODES = {
     'A service that was asked for could not be found or started.',
     'Read the cause; give an address by environment or configuration, or install what the message names.',
   ),
-  'repair.selection-invalid': entry('What is to be repaired cannot be understood.', 'Correct the keys, times, partition or condition named in the message; nothing was changed.'),
+  'repair.selection-invalid': entry(
+    'What is to be repaired cannot be understood.',
+    'Correct the keys, times, partition or condition named in the message; nothing was changed.',
+  ),
   'repair.selection-unsupported': entry(
     'What is to be repaired cannot be chosen in this way for a model of this kind.',
     'Choose it by --keys, --where or --all, or rebuild the model: `refold replay start NAME --again`.',

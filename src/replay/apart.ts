@@ -171,7 +171,7 @@ export const buildUntil = async (
   onProgress?: (left: number) => void,
 ): Promise<void> => {
   let offsets = await building.goal();
-  for (let renewed = c.clock.now(); ; ) {
+  for (let renewed = c.clock.now(); ;) {
     building.requireGoing();
     const checkpoints = await c.catalog.checkpoints(apart.id);
     if (leftUntil(checkpoints, offsets) === 0) {

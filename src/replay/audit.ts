@@ -76,7 +76,14 @@ const run = async (c: CorrectionParts, lease: CorrectionLease, target: Target, r
     const verdict = await whileLeased(c, lease, () => compare(c, target, apart));
     building.requireGoing();
     const drift = isIdentical(verdict) ? 0 : differingRows(verdict);
-    return { correction: lease.id, generation: generationLabel(generation), store: generation.store, drift, verdict, repair: repairCommand(generation, verdict) };
+    return {
+      correction: lease.id,
+      generation: generationLabel(generation),
+      store: generation.store,
+      drift,
+      verdict,
+      repair: repairCommand(generation, verdict),
+    };
   } finally {
     await building.stop();
   }

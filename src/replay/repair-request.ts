@@ -122,7 +122,10 @@ export const planOf = (generation: Generation, choice: RepairChoice): RepairPlan
 /** Pure: what is recorded of a request, and by which the same command is known again. */
 export const recordedChoice = (request: RepairRequest): Readonly<Record<string, unknown>> => ({
   ...Object.fromEntries(
-    CHOICES.filter((name) => request[name] !== undefined && request[name] !== false).map((name) => [name, name === 'keys' ? [...new Set(request.keys)].sort() : request[name]]),
+    CHOICES.filter((name) => request[name] !== undefined && request[name] !== false).map((name) => [
+      name,
+      name === 'keys' ? [...new Set(request.keys)].sort() : request[name],
+    ]),
   ),
   ...(request.toTime === undefined ? {} : { toTime: request.toTime }),
   ...(request.dryRun === true ? { dryRun: true } : {}),

@@ -32,7 +32,7 @@ const keysOf = async (c: CorrectionParts, { definition }: Target, records: reado
 };
 
 const listRange = async (c: CorrectionParts, target: Target, id: number, from: Position, to: number): Promise<void> => {
-  for (let offset = from.offset; offset < to; ) {
+  for (let offset = from.offset; offset < to;) {
     const { next, records } = await c.log.read({ ...from, offset }, { maxRecords: READ });
     const keys = await keysOf(
       c,
@@ -60,9 +60,13 @@ export const requireErrataApply = (target: Target, changed: readonly Erratum[], 
   const { generation, definition } = target;
   const full = changed.find(({ fullReplay }) => fullReplay);
   if (definition.window !== undefined && full !== undefined) {
-    throw new RefoldError('repair.errata-full-replay', `erratum ${String(full.version)} may change the stream time of ${full.topic}/${String(full.partition)}`, {
-      facts: { version: full.version, topic: full.topic, partition: full.partition, offset: full.offset },
-    });
+    throw new RefoldError(
+      'repair.errata-full-replay',
+      `erratum ${String(full.version)} may change the stream time of ${full.topic}/${String(full.partition)}`,
+      {
+        facts: { version: full.version, topic: full.topic, partition: full.partition, offset: full.offset },
+      },
+    );
   }
   const next = new Map(checkpoints.map((one) => [partitionId(one), one.next]));
   const ahead = changed.find((one) => one.offset >= (next.get(partitionId(one)) ?? Infinity));
@@ -91,7 +95,10 @@ export const listKeys = async (c: CorrectionParts, target: Target, id: number, p
   } else if (plan.from === 'log') {
     for (const topic of generation.topics) {
       const starts = await c.log.offsetsForTime(topic, plan.fromTime);
-      const ends = plan.toTime === undefined ? (await c.log.heads([topic])).map((head) => ({ ...head, offset: head.stable })) : await c.log.offsetsForTime(topic, plan.toTime);
+      const ends =
+        plan.toTime === undefined
+          ? (await c.log.heads([topic])).map((head) => ({ ...head, offset: head.stable }))
+          : await c.log.offsetsForTime(topic, plan.toTime);
       for (const start of starts) {
         const end = ends.find(({ partition }) => partition === start.partition);
         await listRange(c, target, id, start, end?.offset ?? start.offset);

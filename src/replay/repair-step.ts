@@ -55,8 +55,7 @@ const requireSameParked = async (work: Repairing, store: GenerationStore, identi
   const { target, apart, partitions } = work;
   const { generation, definition } = target;
   const other = await target.store.open(apart, definition);
-  const isMeant = (one: ParkedSequence): boolean =>
-    generation.storage !== 'rows' || identities.some(([key]) => sequenceOf(Buffer.from(key!)) === one.sequence);
+  const isMeant = (one: ParkedSequence): boolean => generation.storage !== 'rows' || identities.some(([key]) => sequenceOf(Buffer.from(key!)) === one.sequence);
   const left = (await store.parkedSequences(partitions)).filter(isMeant);
   const right = (await other.parkedSequences(partitions)).filter(isMeant);
   const known = new Set(right.map(parkedText));

@@ -68,7 +68,13 @@ interface Progress {
 /** Identities that are looked at together. */
 const CHUNK = 500;
 
-const counted = (cursor: Cursor, generation: Generation, compared: number, replaced: readonly Replacement[], samples: number): Omit<Cursor, 'phase' | 'after'> => ({
+const counted = (
+  cursor: Cursor,
+  generation: Generation,
+  compared: number,
+  replaced: readonly Replacement[],
+  samples: number,
+): Omit<Cursor, 'phase' | 'after'> => ({
   compared: cursor.compared + compared,
   changed: cursor.changed + replaced.filter(({ before, after }) => before.length > 0 && after.length > 0).length,
   added: cursor.added + replaced.filter(({ before }) => before.length === 0).length,
@@ -127,12 +133,18 @@ const compareAll = async (running: Running, work: Repairing, building: Building,
   }
 };
 
-const errataOf = async (c: CorrectionParts, { request, target, lease }: Running, known: number | undefined): Promise<{ readonly version: number | undefined; readonly changed: readonly Erratum[] }> => {
+const errataOf = async (
+  c: CorrectionParts,
+  { request, target, lease }: Running,
+  known: number | undefined,
+): Promise<{ readonly version: number | undefined; readonly changed: readonly Erratum[] }> => {
   if (request.errata !== true) {
     return { version: undefined, changed: [] };
   }
   const version = known ?? (await c.errata.version());
-  const changed = changedErrata(await c.errata.list(version), target.generation.errataVersion, version).filter(({ topic }) => target.generation.topics.includes(topic));
+  const changed = changedErrata(await c.errata.list(version), target.generation.errataVersion, version).filter(({ topic }) =>
+    target.generation.topics.includes(topic),
+  );
   requireErrataApply(target, changed, await c.catalog.checkpoints(target.generation.id));
   await c.book.save(lease, { progress: { errata: version } });
   return { version, changed };
@@ -167,7 +179,10 @@ const run = async (c: CorrectionParts, running: Running): Promise<RepairResult> 
   const isFiltered = keys !== undefined && !generation.topics.some((topic) => c.foreign.has(topic));
   const wanted = new Set(keys);
   const goal = followed(c, generation, partitions);
-  const building = startBuilding(c, target, apart, goal, { partitions, ...(isFiltered ? { keep: ({ key }) => key !== null && wanted.has(key.toString()) } : {}) });
+  const building = startBuilding(c, target, apart, goal, {
+    partitions,
+    ...(isFiltered ? { keep: ({ key }) => key !== null && wanted.has(key.toString()) } : {}),
+  });
   try {
     await buildUntil(c, lease, building, apart, (count) => request.onProgress?.({ phase: 'folding', count }));
     await told(c, 'repair:folded');
@@ -226,7 +241,9 @@ const repairOne = async (c: CorrectionParts, target: Target, request: RepairRequ
   } catch (error) {
     // A repair stays as it is, and the same command goes on; what was only looked at leaves nothing.
     const isOver = request.dryRun === true || planFails(error);
-    await (isOver ? c.book.end(lease, { state: 'failed', error: { code: codeOf(error), message: messageOf(error) } }, false) : c.book.release(lease)).catch(() => undefined);
+    await (isOver ? c.book.end(lease, { state: 'failed', error: { code: codeOf(error), message: messageOf(error) } }, false) : c.book.release(lease)).catch(
+      () => undefined,
+    );
     throw error;
   } finally {
     await c.dropRetired().catch(() => undefined); // whoever comes by drops it
@@ -234,7 +251,8 @@ const repairOne = async (c: CorrectionParts, target: Target, request: RepairRequ
 };
 
 /** The same command would fail in the same way. */
-const planFails = (error: unknown): boolean => ['repair.selection-invalid', 'repair.selection-unsupported', 'repair.errata-full-replay', 'repair.not-effective'].includes(codeOf(error));
+const planFails = (error: unknown): boolean =>
+  ['repair.selection-invalid', 'repair.selection-unsupported', 'repair.errata-full-replay', 'repair.not-effective'].includes(codeOf(error));
 
 /**
  * Folds chosen rows again from the beginning of the log and puts them in the place of those that are stored, while workers

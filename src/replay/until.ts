@@ -54,7 +54,10 @@ const requireFree = async (c: CorrectionParts, { generation, definition, store }
     (error: unknown) => isRefoldError(error, 'generation.not-provisioned'),
   );
   if (known || !isFree || table === generation.model) {
-    throw new RefoldError('store.name-taken', `${table} exists already`, { facts: { name: `${generation.viewSchema}.${table}` }, remedy: 'Choose another name, or drop it first.' });
+    throw new RefoldError('store.name-taken', `${table} exists already`, {
+      facts: { name: `${generation.viewSchema}.${table}` },
+      remedy: 'Choose another name, or drop it first.',
+    });
   }
 };
 
@@ -67,7 +70,13 @@ const endOf = async (c: CorrectionParts, { generation }: Target, { time, by }: U
 };
 
 /** Written down before anything is folded, so that the same command ends where it would have ended. */
-const positionsFor = async (c: CorrectionParts, lease: CorrectionLease, correction: Correction, target: Target, request: UntilRequest): Promise<ReadonlyMap<PartitionId, number>> => {
+const positionsFor = async (
+  c: CorrectionParts,
+  lease: CorrectionLease,
+  correction: Correction,
+  target: Target,
+  request: UntilRequest,
+): Promise<ReadonlyMap<PartitionId, number>> => {
   const known = correction.progress['positions'] as Readonly<Record<PartitionId, number>> | undefined;
   const positions = known === undefined ? await endOf(c, target, request) : new Map(Object.entries(known) as [PartitionId, number][]);
   await c.book.save(lease, { progress: { positions: Object.fromEntries(positions) } });
@@ -99,7 +108,9 @@ const recorded = ({ time, by = 'appended', into }: UntilRequest): Readonly<Recor
 const begin = async (c: CorrectionParts, target: Target, request: UntilRequest, owner: string): Promise<Correction> => {
   const { id: targetId, projection, store } = target.generation;
   const wanted = recorded(request);
-  const open = (await c.book.list(1_000)).find((one) => one.kind === 'until' && one.state === 'running' && one.targetId === targetId && isDeepStrictEqual(one.request, wanted));
+  const open = (await c.book.list(1_000)).find(
+    (one) => one.kind === 'until' && one.state === 'running' && one.targetId === targetId && isDeepStrictEqual(one.request, wanted),
+  );
   if (open !== undefined) {
     await c.book.acquire({ id: open.id, owner }, CORRECTION_LEASE_MS);
     return open;

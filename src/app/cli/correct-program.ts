@@ -1,5 +1,14 @@
 import { Argument, InvalidArgumentError, Option, type Command } from 'commander';
-import { auditAction, correctionsListAction, giveUpAction, repairAction, untilAction, type AuditFlags, type RepairFlags, type UntilFlags } from './correct-commands';
+import {
+  auditAction,
+  correctionsListAction,
+  giveUpAction,
+  repairAction,
+  untilAction,
+  type AuditFlags,
+  type RepairFlags,
+  type UntilFlags,
+} from './correct-commands';
 import { duration } from './duration-argument';
 import { instant } from './instant';
 import type { Action, Flags } from './session';
@@ -23,7 +32,8 @@ const partition = (text: string): { readonly topic: string; readonly partition: 
   return { topic, partition: Number(number) };
 };
 
-const store = (): Option => new Option('--store <kind>', 'in this store; in every one that readers see it in, if not given').choices(['postgres', 'clickhouse']);
+const store = (): Option =>
+  new Option('--store <kind>', 'in this store; in every one that readers see it in, if not given').choices(['postgres', 'clickhouse']);
 const reason = (): Option => new Option('--reason <text>', 'why; kept for good');
 
 const addRepair = (replay: Command, perform: Perform): void => {

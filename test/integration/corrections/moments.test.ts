@@ -13,11 +13,16 @@ describeWithPostgres('audits, errata and moments', () => {
   afterAll(() => world.close());
 
   const dying = (at: string): ModelCorrections =>
-    modelCorrectionsOf(world.shop.app, world.shop.container, () => Promise.resolve(), (step) => {
-      if (step === at) {
-        throw new Error(`dead at ${at}`);
-      }
-    });
+    modelCorrectionsOf(
+      world.shop.app,
+      world.shop.container,
+      () => Promise.resolve(),
+      (step) => {
+        if (step === at) {
+          throw new Error(`dead at ${at}`);
+        }
+      },
+    );
   const texts = async (sql: string): Promise<readonly string[]> => (await world.pool.query<{ text: string }>(`SELECT ${sql}`)).rows.map(({ text }) => text);
   const relations = (): Promise<readonly string[]> => texts(`relname AS text FROM pg_class WHERE relname LIKE '%\\_\\_v%\\_c%' AND relkind IN ('r', 'v')`);
   const idOf = async (order: string): Promise<string> => {
@@ -39,7 +44,9 @@ describeWithPostgres('audits, errata and moments', () => {
     await expect(dying('audit:folded').audit({ projection: 'order-summary' })).rejects.toThrow('dead at audit:folded');
     expect(await relations()).toEqual([]);
     // A process that is gone ends nothing: its lease runs out, and whoever comes by clears it away
-    await world.pool.query(`UPDATE refold.corrections SET state = 'running', resumable = false, lease_until = now() - interval '1 s' WHERE correction_id = (SELECT max(correction_id) FROM refold.corrections)`);
+    await world.pool.query(
+      `UPDATE refold.corrections SET state = 'running', resumable = false, lease_until = now() - interval '1 s' WHERE correction_id = (SELECT max(correction_id) FROM refold.corrections)`,
+    );
     await world.shop.corrections.sweep();
     expect((await world.shop.corrections.list())[0]).toMatchObject({ kind: 'audit', state: 'given-up' });
     await world.shop.corrections.repair({ projection: 'order-summary', keys: ['o1', 'o2'] });
@@ -70,7 +77,9 @@ describeWithPostgres('audits, errata and moments', () => {
 
   it('builds a model as of a moment by appending or by events, goes on after it died, and is dropped by command', async () => {
     await until(async () => (await texts(`now()::text AS text`)).length === 1, 'the clock');
-    const [now] = (await world.pool.query<{ now: number }>(`SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint + 2 AS now`)).rows.map(({ now: at }) => Number(at));
+    const [now] = (await world.pool.query<{ now: number }>(`SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint + 2 AS now`)).rows.map(
+      ({ now: at }) => Number(at),
+    );
     await until(() => Promise.resolve(Date.now() > now!), 'the moment is over');
     const then = await texts(`t::text AS text FROM order_summary t ORDER BY 1`);
     await world.shop.emit(orders(60, 80));
@@ -85,7 +94,9 @@ describeWithPostgres('audits, errata and moments', () => {
     await expect(world.shop.corrections.until({ ...request, time: now! + 1 })).rejects.toMatchObject({ code: 'store.name-taken' });
 
     const happened = await world.shop.corrections.until({ projection: 'order-summary', time: Date.UTC(2026, 0, 1, 10), by: 'event' });
-    expect(await texts(`order_id AS text FROM ${happened.table} ORDER BY 1`)).toEqual(['o0', 'o1', 'o2', 'o3', 'o4', 'o5', 'o6', 'o7', 'o9'].filter((id) => id !== 'o8'));
+    expect(await texts(`order_id AS text FROM ${happened.table} ORDER BY 1`)).toEqual(
+      ['o0', 'o1', 'o2', 'o3', 'o4', 'o5', 'o6', 'o7', 'o9'].filter((id) => id !== 'o8'),
+    );
     await world.shop.corrections.giveUp(built.correction);
     await world.shop.corrections.giveUp(happened.correction);
     expect([...(await relations()), ...(await texts(`relname AS text FROM pg_class WHERE relname = 'orders_then'`))]).toEqual([]);
@@ -116,7 +127,10 @@ describeWithPostgres('audits, errata and moments', () => {
     await refused({}, 'repair.selection-invalid');
     await refused({ all: true, keys: ['c1'] }, 'repair.selection-invalid');
     await refused({ where: 'nothing = 1' }, 'repair.selection-invalid');
-    await refused({ where: 'pg_notify(\'a\', \'b\') IS NULL OR set_config(\'x.y\', \'1\', false) = (SELECT nextval(\'refold.generations_generation_id_seq\')::text)' }, 'repair.selection-invalid');
+    await refused(
+      { where: "pg_notify('a', 'b') IS NULL OR set_config('x.y', '1', false) = (SELECT nextval('refold.generations_generation_id_seq')::text)" },
+      'repair.selection-invalid',
+    );
     await refused({ partition: { topic: 'orders', partition: 0 } }, 'repair.selection-unsupported');
     await expect(corrections.repair({ projection: 'nobody', all: true })).rejects.toMatchObject({ code: 'projection.not-active' });
   });

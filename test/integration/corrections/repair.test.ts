@@ -26,11 +26,16 @@ describeWithPostgres('a repair in Postgres', () => {
   const rows = async (of: string): Promise<readonly string[]> =>
     (await world.pool.query<{ row: string }>(`SELECT t::text AS row FROM ${of} t ORDER BY 1`)).rows.map(({ row }) => row);
   const dying = (at: string): ModelCorrections =>
-    modelCorrectionsOf(world.shop.app, world.shop.container, () => Promise.resolve(), (step) => {
-      if (step === at) {
-        throw new Error(`dead at ${at}`);
-      }
-    });
+    modelCorrectionsOf(
+      world.shop.app,
+      world.shop.container,
+      () => Promise.resolve(),
+      (step) => {
+        if (step === at) {
+          throw new Error(`dead at ${at}`);
+        }
+      },
+    );
   /** Nothing but the generations that workers follow. */
   const left = async (): Promise<readonly string[]> => {
     const { rows: found } = await world.pool.query<{ name: string }>(
@@ -46,7 +51,9 @@ describeWithPostgres('a repair in Postgres', () => {
     const before = await rows(summary);
     await world.pool.query(`UPDATE ${summary} SET amount = 1 WHERE order_id IN ('o10', 'o11', 'o12')`);
     await world.pool.query(`DELETE FROM ${summary} WHERE order_id = 'o13'`);
-    await world.pool.query(`INSERT INTO ${summary} SELECT 'o4', customer_id, status, amount, changed_at, _topic, (_partition + 1) % 4, 0 FROM ${summary} WHERE order_id = 'o10'`);
+    await world.pool.query(
+      `INSERT INTO ${summary} SELECT 'o4', customer_id, status, amount, changed_at, _topic, (_partition + 1) % 4, 0 FROM ${summary} WHERE order_id = 'o10'`,
+    );
     const plan = { projection: 'order-summary', keys: ['o10', 'o11', 'o13', 'o4', 'o5', 'nobody'] };
     const [dry] = await world.shop.corrections.repair({ ...plan, dryRun: true });
     expect(dry).toMatchObject({ dryRun: true, keys: 6, compared: 6, changed: 2, added: 1, removed: 1, store: 'postgres' });
@@ -63,17 +70,20 @@ describeWithPostgres('a repair in Postgres', () => {
     expect((await world.shop.corrections.list())[1]).toMatchObject({ kind: 'repair', state: 'done', reason: 'by hand' });
   });
 
-  it.each(['apart:created', 'apart:provisioned', 'repair:planned', 'repair:folded', 'repair:writing', 'repair:compared'])('goes on after it died at %s', async (at) => {
-    const summary = await table('order-summary');
-    const before = await rows(summary);
-    await world.pool.query(`UPDATE ${summary} SET status = 'lost' WHERE order_id IN ('o20', 'o21')`);
-    const request = { projection: 'order-summary', where: `order_id IN ('o20', 'o21')` };
-    await expect(dying(at).repair(request)).rejects.toThrow(`dead at ${at}`);
-    await expect(world.shop.corrections.repair({ projection: 'order-summary', keys: ['o1'] })).rejects.toMatchObject({ code: 'correction.in-progress' });
-    await world.shop.corrections.repair(request);
-    expect(await rows(summary)).toEqual(before);
-    expect(await left()).toEqual([]);
-  });
+  it.each(['apart:created', 'apart:provisioned', 'repair:planned', 'repair:folded', 'repair:writing', 'repair:compared'])(
+    'goes on after it died at %s',
+    async (at) => {
+      const summary = await table('order-summary');
+      const before = await rows(summary);
+      await world.pool.query(`UPDATE ${summary} SET status = 'lost' WHERE order_id IN ('o20', 'o21')`);
+      const request = { projection: 'order-summary', where: `order_id IN ('o20', 'o21')` };
+      await expect(dying(at).repair(request)).rejects.toThrow(`dead at ${at}`);
+      await expect(world.shop.corrections.repair({ projection: 'order-summary', keys: ['o1'] })).rejects.toMatchObject({ code: 'correction.in-progress' });
+      await world.shop.corrections.repair(request);
+      expect(await rows(summary)).toEqual(before);
+      expect(await left()).toEqual([]);
+    },
+  );
 
   it('puts right windows by key, by time and all of them, exactly, while events go on', async () => {
     const daily = await table('customer-daily');
@@ -82,7 +92,7 @@ describeWithPostgres('a repair in Postgres', () => {
     try {
       await world.pool.query(`UPDATE ${daily} SET orders = orders + 5 WHERE customer_id IN ('c1', 'c2')`);
       await world.pool.query(`DELETE FROM ${daily} WHERE customer_id = 'c3'`);
-            const [byKey] = await world.shop.corrections.repair({ projection: 'customer-daily', keys: ['c1'] });
+      const [byKey] = await world.shop.corrections.repair({ projection: 'customer-daily', keys: ['c1'] });
       expect(byKey!.changed).toBeGreaterThan(0);
       expect(byKey!.added).toBe(0);
       const from = Date.UTC(2026, 0, 2);

@@ -135,7 +135,7 @@ export const replaceRows = async (sql: Sql, generation: Generation, replaced: re
   }
   const fields = [
     ...columns.map(({ name, type }) => ({ name: identifier(name), type: castType(type) })),
-    ...(isStamped(generation) ? STAMPS.map(([name, type]) => ({ name: name as string, type: type as string })) : []),
+    ...(isStamped(generation) ? STAMPS.map(([name, type]) => ({ name: name, type: type })) : []),
   ];
   const values = rows.map(({ cells, stamp }) => [...cells, ...(isStamped(generation) ? [stamp!.topic, String(stamp!.partition), String(stamp!.offset)] : [])]);
   await sql.query(

@@ -7,7 +7,8 @@ import type { Correction, CorrectionBook, CorrectionEnd, CorrectionLease, NewCor
 const COLUMNS = `correction_id AS id, kind, projection, store, target_id AS "targetId", apart_id AS "apartId", state, resumable, request, progress, result, error,
   reason, by_whom AS by, ${msOf('started_at')} AS "startedAt", ${msOf('ended_at')} AS "endedAt"`;
 
-const lost = (id: number): RefoldError => new RefoldError('correction.in-progress', `correction ${String(id)} is worked on by another process`, { facts: { id } });
+const lost = (id: number): RefoldError =>
+  new RefoldError('correction.in-progress', `correction ${String(id)} is worked on by another process`, { facts: { id } });
 
 /** Its tables are due at once, whoever comes by. */
 const retireApart = async (sql: Sql, id: number): Promise<void> => {

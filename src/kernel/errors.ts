@@ -398,7 +398,7 @@ export const ERROR_CODES = {
   ),
   'correction.in-progress': entry(
     'Another correction of this generation is under way or has not been finished.',
-    'Wait for it, give its command again to go on, or give it up: `refold replay corrections give-up ID`.',
+    'Wait for it, give its command again to go on, or give it up: `refold replay corrections drop ID`.',
     true,
   ),
   'correction.unknown': entry('There is no correction of that number.', '`refold replay corrections list` shows all.'),

@@ -92,7 +92,7 @@ export const correctionsListAction: Action = {
   },
 };
 
-/** `refold replay corrections give-up`. */
+/** `refold replay corrections drop`. */
 export const giveUpAction = (id: number): Action => ({
   work: async ({ connected }) => {
     await connected.corrections.giveUp(id);

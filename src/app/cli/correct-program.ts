@@ -84,7 +84,7 @@ export const addCorrectionCommands = (replay: Command, perform: Perform): void =
     .description('newest first')
     .action((_: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), correctionsListAction));
   corrections
-    .command('give-up')
+    .command('drop')
     .description('give up a repair that was interrupted, or drop a model as of a moment')
     .addArgument(new Argument('<id>', 'number of the correction').argParser(wholeNumber('The id')))
     .action((id: number, _: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), giveUpAction(id)));

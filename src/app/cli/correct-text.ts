@@ -38,7 +38,7 @@ export const untilText = ({ generation, correction, schema, table: name, positio
       .map(([partition, next]) => `${partition}:${String(next)}`)
       .join(' ')}`,
     ...(parked === 0 ? [] : [`  parked         ${counted(parked, 'event')} could not be folded`]),
-    `to drop it: refold replay corrections give-up ${String(correction)}`,
+    `to drop it: refold replay corrections drop ${String(correction)}`,
   ].join('\n');
 
 /** Pure: one line per correction. */

@@ -14,7 +14,7 @@ describeWithPostgres('`refold replay repair|audit|until|corrections`', () => {
 
   beforeAll(async () => {
     database = await freshDatabase('cli-corrections');
-    connected = (await connect(before, { configuration: { postgresUrl: database.url }, environment: {} })) as unknown as ConnectedApp;
+    connected = await connect(before, { configuration: { postgresUrl: database.url }, environment: {} });
     await connected.migrate();
     await connected.emit(['o-1', 'o-2', 'o-3'].map((key) => new OrderPlaced(key, 'ann', Decimal.parse('1.00'))));
     const worker = connected.worker({ options: { pollMs: 20, waitMs: 20 } });
@@ -59,8 +59,8 @@ describeWithPostgres('`refold replay repair|audit|until|corrections`', () => {
     expect(model).toMatchObject({ schema: 'public', table: 'then', parked: 0 });
     expect((await connected.container.resolve(TOKENS.pool).query('SELECT orders FROM "then"')).rows).toEqual([{ orders: 3 }]);
     const id = String((model as { correction: number }).correction);
-    expect((await run('replay', 'corrections', 'give-up', id)).stdout).toContain(`correction ${id} is given up`);
-    expect((await run('replay', 'corrections', 'give-up', id)).code).toBe(1);
+    expect((await run('replay', 'corrections', 'drop', id)).stdout).toContain(`correction ${id} is given up`);
+    expect((await run('replay', 'corrections', 'drop', id)).code).toBe(1);
   });
 
   it('refuses what it cannot read, with the exit code of wrong usage or of a failure', async () => {

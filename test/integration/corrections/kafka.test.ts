@@ -45,7 +45,7 @@ describeWithKafka('corrections over Kafka', () => {
     database = await freshDatabase('corrections-kafka');
     const app = defineApp({ name: `shop-${randomUUID()}`, events: [Counted], projections: [counting, totalling], topics: { [topic]: { partitions: 3 } } });
     const kafka = { brokers: await kafkaBrokers() };
-    connection = (await connect(app, { configuration: { postgresUrl: database.url, log: 'kafka', kafka }, environment: {} })) as unknown as ConnectedApp;
+    connection = await connect(app, { configuration: { postgresUrl: database.url, log: 'kafka', kafka }, environment: {} });
     await connection.migrate();
     await connection.emit(Array.from({ length: 60 }, (_, n) => new Counted(`k${String(n % 20)}`, n)));
     worker = startWorker(connection, 'one');

@@ -389,6 +389,33 @@ export const ERROR_CODES = {
     'A service that was asked for could not be found or started.',
     'Read the cause; give an address by environment or configuration, or install what the message names.',
   ),
+  'repair.selection-invalid': entry(
+    'What is to be repaired cannot be understood.',
+    'Correct the keys, times, partition or condition named in the message; nothing was changed.',
+  ),
+  'repair.selection-unsupported': entry(
+    'What is to be repaired cannot be chosen in this way for a model of this kind.',
+    'Choose it by --keys, --where or --all, or rebuild the model: `refold replay start NAME --again`.',
+  ),
+  'repair.parked': entry(
+    'Parked events of a row that is to be repaired are not parked when its events are folded again, or the other way round; the row was left as it is.',
+    'Redrive them (`refold parked redrive`) or discard them, then give the same command again.',
+  ),
+  'repair.errata-full-replay': entry(
+    'An erratum may change the stream time, so windows that no event of it touches may be others too.',
+    'Rebuild the model: `refold replay start NAME --again`.',
+  ),
+  'repair.not-effective': entry(
+    'A row that was written is not what is read: something in the table lies before it.',
+    'Rebuild the model: `refold replay start NAME --again`; whoever changed the table by hand gave a row a version beyond all others.',
+  ),
+  'correction.in-progress': entry(
+    'Another correction of this generation is under way or has not been finished.',
+    'Wait for it, give its command again to go on, or give it up: `refold replay corrections drop ID`.',
+    true,
+  ),
+  'correction.unknown': entry('There is no correction of that number.', '`refold replay corrections list` shows all.'),
+  'correction.wrong-state': entry('This correction cannot be given up or dropped now.', '`refold replay corrections list` shows the state of each.'),
   'internal.invariant': entry('Something that must always hold did not; this is a fault of refold.', 'Please report it with the message and what you did.'),
 } as const satisfies Record<string, ErrorCodeEntry>;
 

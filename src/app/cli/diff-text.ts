@@ -29,7 +29,8 @@ const cellOf = (sample: DiffSample, column: string): string => {
     : valueText(sample.kind === 'before' ? change.before : change.after);
 };
 
-const samplesText = (samples: readonly DiffSample[]): readonly string[] => {
+/** Rows that differ, as a table. */
+export const samplesText = (samples: readonly DiffSample[]): readonly string[] => {
   const [first] = samples;
   if (first === undefined) {
     return [];
@@ -87,7 +88,8 @@ const rulesText = (id: number, verdict: Verdict): readonly string[] => [
     : [`no cutover unless approved: refold replay approve ${String(id)} --verification ${String(verdict.verification ?? 0)} --by NAME --reason TEXT`]),
 ];
 
-const memberText = (member: MemberVerdict, shown: readonly DiffSample[]): string =>
+/** One comparison; `shown` of the rows that differ. */
+export const memberText = (member: MemberVerdict, shown: readonly DiffSample[] = member.samples): string =>
   [
     `${member.before} → ${member.after}`,
     `  rows           ${grouped(member.rows.before)} before, ${grouped(member.rows.after)} after`,

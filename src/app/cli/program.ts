@@ -1,5 +1,6 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { brokersOf } from '../services/services';
+import { addCorrectionCommands } from './correct-program';
 import { duration } from './duration-argument';
 import { addErrataCommands } from './errata-program';
 import { addLagCommands, portNumber } from './lag-program';
@@ -129,6 +130,7 @@ const addReplayCommands = (program: Command, perform: Perform): void => {
     .command('list')
     .description('all replays, newest first')
     .action((_: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), listAction));
+  addCorrectionCommands(replay, perform);
 };
 
 const addCommands = (program: Command, perform: Perform): void => {

@@ -85,6 +85,10 @@ export class Written {
     }
   }
 
+  get isEmpty(): boolean {
+    return this.#partitions.size === 0;
+  }
+
   /** The newest row of a partition, if there is one. */
   newest(partition: TopicPartition): VersionedRow | undefined {
     return this.#partitions.get(partitionId(partition))?.newest;

@@ -11,7 +11,8 @@ import { repeated } from '../../repeated';
 import { keyText } from '../../values';
 import { BatchRows, Written } from './batch-rows';
 import { Claims, type Claim } from './claims';
-import { byPartition, evidenceOf, identityTexts, type Evidence } from './rows';
+import { replacedRows } from './kept-rows';
+import { byPartition, evidenceOf, identityTexts, type Evidence, type VersionedRow } from './rows';
 import type { StoredRow, StoredRows } from './stored-rows';
 
 type Values = Readonly<Record<string, unknown>>;
@@ -65,6 +66,10 @@ export class ClickHouseGenerationStore implements GenerationStore {
     return this.#control.recordStop(this.#generation, { ...partition, epoch }, stop);
   }
 
+  errataVersion(): Promise<number> {
+    return this.#control.errataVersion(this.#generation);
+  }
+
   checkpoints(): Promise<readonly Checkpoint[]> {
     return this.#control.checkpoints(this.#generation);
   }
@@ -92,7 +97,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
       return fencedAt(lost);
     }
     const written = new Written();
-    const block = this.#rows.blockOf(written.noting(this.#batchRows.of(batch, this.#claims.epochs(batch.advances), before)));
+    const block = this.#rows.blockOf(written.noting(this.#rowsOf(batch, before)));
     const intents = batch.advances.map((advance): Intent => ({ advance, evidence: evidenceOf(this.#generation.columns, written.newest(advance)) }));
     const fresh = intents.filter((intent) => !this.#isRepeated(intent));
     const freshPartitions = new Set(fresh.map(({ advance }) => partitionId(advance)));
@@ -100,8 +105,9 @@ export class ClickHouseGenerationStore implements GenerationStore {
       late: batch.late.filter((contribution) => freshPartitions.has(partitionId(contribution))), // the others were kept with their intent
       parked: batch.parked.filter(({ record }) => freshPartitions.has(partitionId(record))),
       redriven: batch.redriven,
+      errataVersion: batch.errataVersion,
     };
-    if (intents.every(({ advance, evidence }) => evidence === null && freshPartitions.has(partitionId(advance)))) {
+    if (written.isEmpty && intents.every(({ advance }) => freshPartitions.has(partitionId(advance)))) {
       const result = await this.#control.advance(this.#generation, batch.advances, aside);
       if (result.status === 'committed') {
         this.#claims.moved(batch.advances);
@@ -111,7 +117,9 @@ export class ClickHouseGenerationStore implements GenerationStore {
     const { redriven } = batch;
     const recorded = await this.#control.intend(
       this.#generation,
-      redriven === undefined ? fresh : fresh.map((intent) => ({ ...intent, redrive: { redriven, block: Buffer.concat(block).toString() } })),
+      redriven === undefined && batch.replaced === undefined
+        ? fresh
+        : fresh.map((intent) => ({ ...intent, redrive: { redriven, block: Buffer.concat(block).toString() } })),
       aside,
     );
     if (recorded.status !== 'committed') {
@@ -191,6 +199,11 @@ export class ClickHouseGenerationStore implements GenerationStore {
       });
     }
     return true;
+  }
+
+  *#rowsOf(batch: BatchCommit, sums: ReadonlyMap<string, Values>): Generator<VersionedRow> {
+    yield* this.#batchRows.of(batch, this.#claims.epochs(batch.advances), sums);
+    yield* replacedRows(this.#generation, batch.advances, batch.replaced ?? []);
   }
 
   /** What is stored of the groups that a batch adds to, by what identifies them; read where it is not remembered. */

@@ -6,6 +6,7 @@ import type { Generation } from '../../generations';
 import type { GenerationStore, ReadModelStore } from '../../read-model-store';
 import { cleanRows } from './clean';
 import { ClickHouseGenerationStore } from './generation-store';
+import { ClickHouseKeptRows } from './kept-rows';
 import { StoredRows } from './stored-rows';
 import { assertTable, createTable, provisionTable, readableSelect, rowsTable } from './table';
 
@@ -38,6 +39,10 @@ export class ClickHouseReadModelStore implements ReadModelStore {
       name: rowsTable(generation),
     });
     return row?.[0] === undefined || row[0] === null ? undefined : Number(row[0]);
+  }
+
+  keptRows(generation: Generation): ClickHouseKeptRows {
+    return new ClickHouseKeptRows(this.#clickhouse, generation);
   }
 
   async open(generation: Generation): Promise<GenerationStore> {

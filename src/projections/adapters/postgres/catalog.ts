@@ -53,10 +53,11 @@ export class PostgresCatalog implements GenerationCatalog {
 
   async #createIn(sql: Sql, generation: NewGeneration): Promise<Generation> {
     const { table, group } = generationNames(this.#app, generation.model, generation);
+    const { apart } = generation;
     const inserted = await sql.query<NullableRow<Generation>>(
       `INSERT INTO refold.generations (app, projection, store, version, run, status, model, view_schema, table_name, consumer_group, topics,
          definition_hash, source_hash, definition, first_build, heads_at_start, storage, columns, errata_version)
-       SELECT $1, $2, $3, $4, $5, 'candidate', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, coalesce(max(e.version), 0)
+       SELECT $1, $2, $3, $4, $5, $18, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, coalesce($19::integer, max(e.version), 0)
          FROM refold.errata e WHERE e.app = $1
        ON CONFLICT (app, projection, store, version, run) DO NOTHING RETURNING ${COLUMNS}`,
       [
@@ -67,7 +68,7 @@ export class PostgresCatalog implements GenerationCatalog {
         generation.run,
         generation.model,
         generation.viewSchema,
-        table,
+        apart?.table ?? table,
         group,
         generation.topics,
         generation.definitionHash,
@@ -77,6 +78,8 @@ export class PostgresCatalog implements GenerationCatalog {
         JSON.stringify(generation.headsAtStart),
         generation.storage,
         JSON.stringify(generation.columns),
+        apart === undefined ? 'candidate' : 'apart',
+        apart?.errataVersion ?? null,
       ],
     );
     const created = inserted.rows[0];

@@ -11,6 +11,7 @@ import { keyText } from '../../values';
 import { PostgresCheckpointControl } from './checkpoint-control';
 import { readValue } from './columns';
 import { completeIndexes, indexStatements, lockProvision } from './indexes';
+import { PostgresKeptRows, replaceRows } from './kept-rows';
 import { assertTable, createTable, tableExists, writtenTable } from './table';
 import { writesFor, type Bulk, type Writes } from './writes';
 
@@ -67,6 +68,10 @@ export class PostgresReadModelStore implements ReadModelStore {
     return rows[0]?.rows ?? undefined;
   }
 
+  keptRows(generation: Generation): PostgresKeptRows {
+    return new PostgresKeptRows(this.#pool, generation);
+  }
+
   async open(generation: Generation, definition: ProjectionDefinition): Promise<GenerationStore> {
     await assertTable(this.#pool, generation, definition);
     return new PostgresGenerationStore(this.#pool, generation, definition);
@@ -94,6 +99,10 @@ class PostgresGenerationStore implements GenerationStore {
 
   decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {
     return this.#control.decisions(this.#generation, checkpoints);
+  }
+
+  errataVersion(): Promise<number> {
+    return this.#control.errataVersion(this.#generation);
   }
 
   checkpoints(): Promise<readonly Checkpoint[]> {
@@ -136,7 +145,8 @@ class PostgresGenerationStore implements GenerationStore {
   }
 
   /** False: somebody else has written one of the keys since; whoever claims anew and loads it sees that the key has moved. */
-  async #write(sql: SqlSession, { upserts, deletes, merges }: BatchCommit): Promise<boolean> {
+  async #write(sql: SqlSession, { upserts, deletes, merges, replaced = [] }: BatchCommit): Promise<boolean> {
+    await replaceRows(sql, this.#generation, replaced);
     if (deletes.length > 0) {
       await sql.query(this.#writes.delete, [deletes.map(({ key }) => key)]);
     }

@@ -69,6 +69,7 @@ export const workerOf = (
     },
     overflowTopic: configuration.overflowTopic || overflowTopicOf(app.name),
     mirror: mirroring(configuration, container),
+    recoverSwitches: () => coordinator.recoverSwitches(),
     dropRetired: () => coordinator.dropRetired(),
     retain: () => appTopics(container.resolve(TOKENS.log), app, container.resolve(TOKENS.clock)).retain(),
     clock: container.resolve(TOKENS.clock),

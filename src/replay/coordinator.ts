@@ -1,7 +1,7 @@
 import { RefoldError } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
 import type { Generation } from '../projections/generations';
-import { keepFailure, switchOver, type CutoverOptions } from './cutover';
+import { keepFailure, switchOver, type CutoverOptions, type RollbackOptions } from './cutover';
 import { activateFirst, ensureFirstGenerations } from './first-generation';
 import { catchUp, followToHeads } from './follow';
 import { leased } from './lease';
@@ -11,6 +11,7 @@ import type { FirstActivation, Lease } from './ports';
 import { preflight, requireDefinition, type ProjectionVersion } from './preflight';
 import { provision } from './provision';
 import { reconcile } from './reconcile';
+import { recoverSwitches, type Recovery } from './recover';
 import type { Replay, ReplayStatus } from './replay';
 import { abort, dropRetired, requireDelay, retire, type DropFailure } from './retire';
 import { requirePatience, type Stalls } from './stalls';
@@ -59,6 +60,7 @@ export class ReplayCoordinator {
   async start({ projections, again = false }: StartRequest): Promise<Replay> {
     const c = this.#c;
     await this.reconcile();
+    await this.recoverSwitches();
     await this.dropRetired(); // what could not be dropped is tried again, and not the fault of this replay
     const topics = [...new Set(projections.flatMap((wanted) => requireDefinition(c.definitions, wanted).topics))];
     const generations = await c.catalog.list();
@@ -119,9 +121,14 @@ export class ReplayCoordinator {
   }
 
   /** Moves readers back; the replay is ready again. @throws see {@link switchOver} */
-  async rollback(id: number): Promise<ReplayStatus> {
-    await leased(this.#c, id, async (lease) => switchOver(this.#c, lease, await this.#c.journal.get(id), 'back'));
+  async rollback(id: number, options: RollbackOptions = {}): Promise<ReplayStatus> {
+    await leased(this.#c, id, async (lease) => switchOver(this.#c, lease, await this.#c.journal.get(id), 'back', options));
     return this.status(id);
+  }
+
+  /** Completes or reverts what a crash has left between two stores, see {@link recoverSwitches}; workers call it again and again, `start` once. */
+  recoverSwitches(): Promise<readonly Recovery[]> {
+    return recoverSwitches(this.#c);
   }
 
   /**

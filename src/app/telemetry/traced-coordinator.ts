@@ -19,8 +19,8 @@ export class TracedCoordinator extends ReplayCoordinator {
     return inReplaySpan('cutover', { 'refold.replay': given[0] }, () => super.cutover(...given));
   }
 
-  override rollback(id: number): ReturnType<ReplayCoordinator['rollback']> {
-    return inReplaySpan('rollback', { 'refold.replay': id }, () => super.rollback(id));
+  override rollback(...given: Parameters<ReplayCoordinator['rollback']>): ReturnType<ReplayCoordinator['rollback']> {
+    return inReplaySpan('rollback', { 'refold.replay': given[0] }, () => super.rollback(...given));
   }
 
   override retire(...given: Parameters<ReplayCoordinator['retire']>): ReturnType<ReplayCoordinator['retire']> {

@@ -89,7 +89,7 @@ describeWithClickHouse('values and names in ClickHouse', () => {
     expect((await new StoredRows(clickhouse, before).read([["k'"]])).map((found) => found.row)).toEqual([row]);
     const diff = await diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, 5);
     expect(diff.samples).toEqual([{ kind: 'changed', key: { 'order total': "k'" }, changes: [{ column: 'größe', before: '漢', after: '字' }] }]);
-    await showGenerations(clickhouse, [{ to: after }], 'forward');
+    await showGenerations(clickhouse, [{ to: after }], 'forward', false);
     expect(await readModelRows(clickhouse, { name: after.model, columns: after.columns })).toEqual([{ ...row, größe: '字' }]);
   });
 

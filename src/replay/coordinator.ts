@@ -4,6 +4,7 @@ import type { Generation } from '../projections/generations';
 import { keepFailure, switchOver, type CutoverOptions, type RollbackOptions } from './cutover';
 import { activateFirst, ensureFirstGenerations } from './first-generation';
 import { catchUp, followToHeads } from './follow';
+import { historyOf, type HistoryEntry } from './history';
 import { leased } from './lease';
 import { storeOf } from './members';
 import { REPLAY_DEFAULTS, move, tell, type Coordination, type ReplayParts } from './parts';
@@ -30,6 +31,13 @@ export interface StartRequest {
 export interface RetireOptions {
   /** How long the tables stay, in milliseconds; default `retireDelayMs`. 0 drops them at once. */
   readonly afterMs?: number | undefined;
+  /** Kept in the history. */
+  readonly reason?: string | undefined;
+}
+
+export interface AbortOptions {
+  /** Kept in the history. */
+  readonly reason?: string | undefined;
 }
 
 export interface RunOptions {
@@ -135,9 +143,9 @@ export class ReplayCoordinator {
    * Stops the side that readers do not see; its tables are dropped after the delay, of which the same command again changes
    * the end. Answers what is retired. There is no way back. @throws RefoldError `replay.wrong-state`, `duration.invalid`
    */
-  async retire(id: number, { afterMs }: RetireOptions = {}): Promise<readonly string[]> {
+  async retire(id: number, { afterMs, reason }: RetireOptions = {}): Promise<readonly string[]> {
     const delayMs = requireDelay(afterMs ?? this.#c.options.retireDelayMs);
-    return leased(this.#c, id, async (lease) => retire(this.#c, lease, await this.#c.journal.get(id), delayMs));
+    return leased(this.#c, id, async (lease) => retire(this.#c, lease, await this.#c.journal.get(id), delayMs, reason));
   }
 
   /** Drops the tables whose time has come, see {@link dropRetired}; workers call it again and again, `start` and `abort` once. */
@@ -146,15 +154,21 @@ export class ReplayCoordinator {
   }
 
   /** Gives the replay up: what was rebuilt is dropped, readers keep what they see. @throws RefoldError `replay.wrong-state` */
-  async abort(id: number): Promise<ReplayStatus> {
+  async abort(id: number, { reason }: AbortOptions = {}): Promise<ReplayStatus> {
     await this.dropRetired();
-    await leased(this.#c, id, async (lease) => abort(this.#c, lease, await this.#c.journal.get(id)));
+    await leased(this.#c, id, async (lease) => abort(this.#c, lease, await this.#c.journal.get(id), reason));
     return this.status(id);
   }
 
   /** @throws RefoldError `replay.unknown` */
   async status(id: number): Promise<ReplayStatus> {
     return statusOf(this.#c, await this.#c.journal.get(id), this.#measurements);
+  }
+
+  /** Everything that has happened to it: who, when, why, how long. @throws RefoldError `replay.unknown` */
+  async history(id: number): Promise<readonly HistoryEntry[]> {
+    const { id: known } = await this.#c.journal.get(id);
+    return historyOf(await this.#c.journal.steps(known));
   }
 
   /** Newest first. */

@@ -1,4 +1,4 @@
-import { RefoldError, isRefoldError } from '../kernel/errors';
+import { isRefoldError, type RefoldError } from '../kernel/errors';
 import { switchOver } from './cutover';
 import { leased } from './lease';
 import type { Coordination } from './parts';

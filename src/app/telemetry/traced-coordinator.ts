@@ -27,7 +27,7 @@ export class TracedCoordinator extends ReplayCoordinator {
     return inReplaySpan('retire', { 'refold.replay': given[0] }, () => super.retire(...given));
   }
 
-  override abort(id: number): ReturnType<ReplayCoordinator['abort']> {
-    return inReplaySpan('abort', { 'refold.replay': id }, () => super.abort(id));
+  override abort(...given: Parameters<ReplayCoordinator['abort']>): ReturnType<ReplayCoordinator['abort']> {
+    return inReplaySpan('abort', { 'refold.replay': given[0] }, () => super.abort(...given));
   }
 }

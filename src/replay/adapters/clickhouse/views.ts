@@ -97,7 +97,9 @@ const reshaped = async (
   if (breaking && exact.changes.length > 0) {
     const dependents = await viewsOver(clickhouse, to);
     if (dependents.length > 0) {
-      throw new RefoldError('cutover.dependents', `view ${to.model} cannot be made anew, others depend on it`, { facts: { view, dependents, columns: exact.changes } });
+      throw new RefoldError('cutover.dependents', `view ${to.model} cannot be made anew, others depend on it`, {
+        facts: { view, dependents, columns: exact.changes },
+      });
     }
     return exact;
   }

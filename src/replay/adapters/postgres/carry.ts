@@ -41,9 +41,11 @@ export const revokeStatements = (sql: Sql, view: string): Promise<readonly strin
 
 /** The statements that give a view made anew the comments, grants and the owner of the one that is there; the owner last, who then has granted all. */
 export const carryStatements = async (sql: Sql, view: string, columns: readonly string[]): Promise<readonly string[]> => [
-  ...(await texts(sql, `SELECT format('COMMENT ON VIEW %s IS %L', $1::text, d) AS text FROM obj_description(to_regclass($1), 'pg_class') d WHERE d IS NOT NULL`, [
-    view,
-  ])),
+  ...(await texts(
+    sql,
+    `SELECT format('COMMENT ON VIEW %s IS %L', $1::text, d) AS text FROM obj_description(to_regclass($1), 'pg_class') d WHERE d IS NOT NULL`,
+    [view],
+  )),
   ...(await texts(
     sql,
     `SELECT format('COMMENT ON COLUMN %s.%I IS %L', $1::text, t.attname, col_description(t.attrelid, t.attnum)) AS text

@@ -15,7 +15,10 @@ const staleFacts = (pairs: SwitchRequest['pairs'], late: readonly Straggler[]): 
   const older = late.filter(({ generationId }) => pairs.some(({ to }) => to.id === generationId));
   return older.length === 0
     ? {}
-    : { missing: older.reduce((sum, { at, next }) => sum + at - next, 0), older: older.map(({ topic, partition, next, at }) => ({ topic, partition, next, at })) };
+    : {
+        missing: older.reduce((sum, { at, next }) => sum + at - next, 0),
+        older: older.map(({ topic, partition, next, at }) => ({ topic, partition, next, at })),
+      };
 };
 
 /** Each step is one transaction, which ends only after what it shows was shown. */

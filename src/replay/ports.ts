@@ -171,6 +171,8 @@ export interface ViewChange {
   readonly store: StoreKind;
   /** Readers know these by now: `name: old type -> new type`, `name: missing`. */
   readonly columns: readonly string[];
+  /** Grants on columns that are gone, as statements: a view cannot keep them, and a way back does not bring them. */
+  readonly lost: readonly string[];
   /** Functions whose text names the view, not known to depend on it; empty in stores without functions. */
   readonly mentionedBy: readonly string[];
 }

@@ -87,9 +87,10 @@ export const switchText = (steps: readonly ReplayStep[]): readonly string[] => {
     ...own
       .filter(({ facts }) => facts['missing'] !== undefined)
       .map(() => 'warning: readers see an older state than before, until the generation has caught up'),
-    ...changes.flatMap(({ view, store, columns, mentionedBy }) => [
+    ...changes.flatMap(({ view, store, columns, lost, mentionedBy }) => [
       `${view} (${store}) has other columns: ${columns.join(', ')}`,
       ...clientsOf(store, columns).map((text) => `  fails: ${text}`),
+      ...lost.map((statement) => `  lost: ${statement}`),
       ...mentionedBy.map((name) => `  may fail: ${name}, whose text names the view`),
     ]),
   ];

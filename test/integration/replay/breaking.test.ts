@@ -78,7 +78,10 @@ describeWithPostgres('switching to changed columns', () => {
     const { steps, coordinator } = held();
     await expect(coordinator.cutover(id)).rejects.toMatchObject({
       code: 'cutover.incompatible-columns',
-      facts: { columns: [CHANGES[1], CHANGES[2]], clients: expect.arrayContaining([expect.stringContaining('0A000'), expect.stringContaining('smallest: 42703')]) },
+      facts: {
+        columns: [CHANGES[1], CHANGES[2]],
+        clients: expect.arrayContaining([expect.stringContaining('0A000'), expect.stringContaining('smallest: 42703')]),
+      },
       remedy: expect.stringContaining('--breaking'),
     });
     expect(steps).toEqual([]);
@@ -89,10 +92,7 @@ describeWithPostgres('switching to changed columns', () => {
     const dependents: Readonly<Record<string, readonly [string, string]>> = {
       'view best': ['CREATE VIEW best AS SELECT customer_id FROM customer_daily', 'DROP VIEW best'],
       'materialized view kept': ['CREATE MATERIALIZED VIEW kept AS SELECT customer_id FROM customer_daily', 'DROP MATERIALIZED VIEW kept'],
-      'function top()': [
-        'CREATE FUNCTION top() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT max(orders) FROM customer_daily; END',
-        'DROP FUNCTION top()',
-      ],
+      'function top()': ['CREATE FUNCTION top() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT max(orders) FROM customer_daily; END', 'DROP FUNCTION top()'],
       'function of_row(customer_daily)': [`CREATE FUNCTION of_row(customer_daily) RETURNS int LANGUAGE sql AS 'SELECT 1'`, 'DROP FUNCTION of_row'],
       'rule quiet on view customer_daily': ['CREATE RULE quiet AS ON DELETE TO customer_daily DO INSTEAD NOTHING', 'DROP RULE quiet ON customer_daily'],
       'trigger loud on view customer_daily': [
@@ -173,7 +173,15 @@ describeWithPostgres('switching to changed columns', () => {
     expect(status.steps.find(({ facts }) => facts['changes'] !== undefined)!.facts).toEqual({
       breaking: true,
       reason: 'finer amounts',
-      changes: [{ view: 'public.customer_daily', store: 'postgres', columns: CHANGES, mentionedBy: ['by_text()'] }],
+      changes: [
+        {
+          view: 'public.customer_daily',
+          store: 'postgres',
+          columns: CHANGES,
+          lost: [`GRANT SELECT (smallest) ON "public"."customer_daily" TO ${role('other')}`],
+          mentionedBy: ['by_text()'],
+        },
+      ],
     });
     const { rows } = await world.pool.query(
       `SELECT has_table_privilege('${role('reader')}', 'customer_daily__v2_r1', 'SELECT WITH GRANT OPTION') AS reader,

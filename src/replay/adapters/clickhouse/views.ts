@@ -126,7 +126,7 @@ const showing = async (clickhouse: ClickHouse, one: Showing, direction: Directio
   return {
     statement: `CREATE OR REPLACE VIEW ${qualified(to.viewSchema, to.model)}${onCluster(clickhouse.topology)} AS SELECT ${select.join(', ')} FROM ${qualified(to.viewSchema, to.table)}
      COMMENT ${literal(commentOf(to))}`,
-    change: changes.length === 0 ? undefined : { view: `${to.viewSchema}.${to.model}`, store: 'clickhouse', columns: changes, mentionedBy: [] },
+    change: changes.length === 0 ? undefined : { view: `${to.viewSchema}.${to.model}`, store: 'clickhouse', columns: changes, lost: [], mentionedBy: [] },
   };
 };
 

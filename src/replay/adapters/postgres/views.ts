@@ -41,8 +41,11 @@ const madeAnew = async (sql: Sql, g: Generation, { select, changes }: Reshaping,
     });
   }
   const columns = visible((await requireTable(sql, g)).columns).map(({ name }) => name);
+  const gone = existing.columns.map(({ name }) => name).filter((name) => !columns.includes(name));
+  const kept = await grantStatements(sql, view, view, []);
+  const lost = (await grantStatements(sql, view, view, gone)).filter((statement) => !kept.includes(statement));
   return {
-    change: { view: `${g.viewSchema}.${g.model}`, store: 'postgres', columns: changes, mentionedBy: await mentionsOf(sql, g) },
+    change: { view: `${g.viewSchema}.${g.model}`, store: 'postgres', columns: changes, lost, mentionedBy: await mentionsOf(sql, g) },
     run: async (within) => {
       await within.query(`LOCK TABLE ${view} IN ACCESS EXCLUSIVE MODE`); // what is carried over is read under the lock
       const carried = await carryStatements(within, view, columns);

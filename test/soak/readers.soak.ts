@@ -75,11 +75,11 @@ const BOTH = ['postgres', 'clickhouse'] as const;
 const daily = (version: number): typeof customerDailyV2 =>
   projection({ name: 'customer-daily', version, store: BOTH, into: customerDaily, window: tumbling('1 day', { grace: '400 days' }) }).on(OrderPlaced, (e) =>
     customerDaily.contribution({ customer_id: e.customerId }, { orders: 1, revenue: e.amount, largest: e.amount, smallest: e.amount }),
-  ) as unknown as typeof customerDailyV2;
+  );
 
 describeWithClickHouse('readers of a view in both stores', () => {
   const open = async (app: unknown, postgresUrl: string, clickhouseUrl: string): Promise<ConnectedApp> =>
-    (await connect(app as typeof shop, { configuration: { postgresUrl, clickhouseUrl }, environment: {} })) as unknown as ConnectedApp;
+    await connect(app as typeof shop, { configuration: { postgresUrl, clickhouseUrl }, environment: {} });
 
   it('4 readers of ClickHouse and 8 of Postgres see nothing wrong while a set is switched 20 times under 1,000 events/s', async () => {
     const [database, analytics] = await Promise.all([freshDatabase('soak-readers-both'), freshClickHouse('soak-readers-both')]);

@@ -49,9 +49,13 @@ const wordOf = ([name, value]: readonly [string, unknown], facts: Facts): string
   return word === undefined ? `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}` : word(value, facts);
 };
 
-/** The facts of a step in words. */
+const PLACES = Object.keys(WORDS);
+const placeOf = (name: string): number => (PLACES.includes(name) ? PLACES.indexOf(name) : PLACES.length);
+
+/** The facts of a step in words, in the order of the table. */
 export const factsText = (facts: Facts): string =>
   Object.entries(facts)
+    .sort(([a], [b]) => placeOf(a) - placeOf(b))
     .filter(([, value]) => value !== undefined && value !== null && value !== false)
     .map((one) => wordOf(one, facts))
     .filter((word) => word !== '')
@@ -74,16 +78,23 @@ export const historyText = (id: number, history: readonly HistoryEntry[]): strin
     ),
   ].join('\n');
 
-/** What the last switch meant for readers: how long they waited behind it, what they lack, which of their statements fail. */
-export const switchText = (steps: readonly ReplayStep[]): readonly string[] => {
+/** The steps of the last cutover or rollback. */
+const lastSwitch = (steps: readonly ReplayStep[]): readonly ReplayStep[] => {
   const entered = steps.findLastIndex(({ fromState, toState }) => toState === 'cutting-over' && fromState !== 'cutting-over');
-  if (entered === -1) {
-    return [];
-  }
-  const own = steps.slice(entered);
-  const changes = (own[0]!.facts['changes'] ?? []) as readonly ViewChange[];
+  return entered === -1 ? [] : steps.slice(entered);
+};
+
+/** How the last switch went, store by store: for how long both sides were held, and readers waited. */
+export const lockText = (steps: readonly ReplayStep[]): readonly string[] =>
+  lastSwitch(steps)
+    .filter(({ facts }) => facts['lockMs'] !== undefined)
+    .map(({ facts }) => factsText(facts));
+
+/** What the last switch means for readers, where it means anything: what they lack, which of their statements fail. */
+export const switchText = (steps: readonly ReplayStep[]): readonly string[] => {
+  const own = lastSwitch(steps);
+  const changes = (own[0]?.facts['changes'] ?? []) as readonly ViewChange[];
   return [
-    ...own.filter(({ facts }) => facts['lockMs'] !== undefined).map(({ facts }) => factsText(facts)),
     ...own
       .filter(({ facts }) => facts['missing'] !== undefined)
       .map(() => 'warning: readers see an older state than before, until the generation has caught up'),

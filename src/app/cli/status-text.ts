@@ -1,6 +1,6 @@
 import type { GenerationProgress, Replay, ReplayStatus, SideStatus } from '../../replay/replay';
 import { verdictLine } from './diff-text';
-import { switchText } from './history-text';
+import { lockText, switchText } from './history-text';
 import { counted, grouped, percent, secondsText, table, timeText } from './text';
 
 /** The command lines of what is legal now. */
@@ -41,7 +41,8 @@ export const statusText = (status: ReplayStatus): string =>
     ...status.members.map(({ from, to }) => `  ${sideText(from)} → ${to === undefined ? 'not built yet' : sideText(to)}`),
     ...status.progress.flatMap(progressText),
     ...(status.verdict === undefined ? [] : [`  compared: ${verdictLine(status.verdict)}`]),
-    ...switchText(status.steps).map((text) => `  last switch: ${text}`),
+    ...lockText(status.steps).map((text) => `  last switch: ${text}`),
+    ...switchText(status.steps).map((text) => `  ${text}`),
     ...dropText(status).map((text) => `  what it retired is ${text}`),
     ...(status.waitingFor === undefined ? [] : [`  waiting for ${status.waitingFor}`]),
     ...(status.coordinatedBy === undefined ? [] : [`  coordinated by ${status.coordinatedBy}`]),

@@ -62,7 +62,7 @@ import type { App } from './define-app';
 import { silentTelemetry, type Telemetry } from './telemetry/telemetry';
 import { activeTrace } from './telemetry/trace-context';
 import { TracedCoordinator } from './telemetry/traced-coordinator';
-import { spanOfStep } from './telemetry/tracing';
+import { countSwitch, spanOfStep } from './telemetry/tracing';
 
 /** A configuration whose addresses are known. */
 export interface Addresses {
@@ -230,6 +230,7 @@ export const OPERATOR = `${userInfo().username}@${hostname()}`;
 const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: DependencyContainer): ReplayCoordinator => {
   const pool = c.resolve(TOKENS.pool);
   const observe = c.resolve(TOKENS.replayObserver);
+  const telemetry = c.resolve(TOKENS.telemetry);
   return new TracedCoordinator({
     app: app.name,
     catalog: c.resolve(TOKENS.catalog),
@@ -250,6 +251,7 @@ const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: Depend
     by: OPERATOR,
     observe: (observation) => {
       spanOfStep(observation);
+      countSwitch(telemetry, observation);
       return observe(observation);
     },
     options: { retireDelayMs: durationMs(configuration.retireDelay) },

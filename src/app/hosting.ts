@@ -71,6 +71,7 @@ export const workerOf = (
     },
     overflowTopic: configuration.overflowTopic || overflowTopicOf(app.name),
     mirror: mirroring(configuration, container),
+    recoverSwitches: () => coordinator.recoverSwitches(),
     dropRetired: async () => {
       await corrections.sweep();
       return coordinator.dropRetired();

@@ -10,6 +10,7 @@ import type { ProjectionDefinition } from '../projections/definition';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
 import type { Generation, GenerationCatalog, StoreKind } from '../projections/generations';
 import type { ReadModelStore } from '../projections/read-model-store';
+import type { Recovery } from '../replay/recover';
 import type { DropFailure } from '../replay/retire';
 import type { ReactorHosting } from './reactor-hosting';
 import type { WorkerOptions } from './configuration';
@@ -34,6 +35,8 @@ export interface WorkerParts {
   readonly errata: ErrataBook;
   readonly first: FirstGenerations;
   readonly reactors: ReactorHosting;
+  /** Completes or reverts switches that a crash has left between two stores. */
+  readonly recoverSwitches: () => Promise<readonly Recovery[]>;
   /** Drops the tables of retired generations whose time has come; answers what could not be dropped. */
   readonly dropRetired: () => Promise<readonly DropFailure[]>;
   /** Deletes records older than the retention of their topic; answers the new starts. */

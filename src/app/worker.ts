@@ -68,7 +68,7 @@ export class Worker {
       const { announceMs, retainEveryMs, headsEveryMs } = this.#parts.options;
       aside = Promise.all([
         repeatedly(this.#parts, announceMs, signal, 'the worker could not announce itself; trying again', () => this.#announce()),
-        repeatedly(this.#parts, announceMs, signal, 'retired tables could not be looked for; trying again', () => this.#dropRetired()),
+        repeatedly(this.#parts, announceMs, signal, 'what replays have left could not be looked for; trying again', () => this.#tidy()),
         repeatedly(this.#parts, retainEveryMs, signal, 'old records could not be deleted; trying again', () => deleteOld(this.#parts)),
         this.#look().catch(() => undefined), // said by those that follow
         repeatedly(this.#parts, headsEveryMs, signal, 'the heads of the log could not be read; trying again', () => this.#look()),
@@ -216,7 +216,14 @@ export class Worker {
     await this.#parts.catalog.announce({ worker: this.name, host: hostname(), pid: process.pid, announced, reactors });
   }
 
-  async #dropRetired(): Promise<void> {
+  async #tidy(): Promise<void> {
+    for (const { replay, outcome, error } of await this.#parts.recoverSwitches()) {
+      if (outcome === 'waiting') {
+        this.#sayOnce(`replay ${String(replay)} has switched some of its stores and not others; it is tried again`, error!);
+      } else {
+        this.#parts.logger.log('warn', 'a switch that was left between two stores has been ended', { replay, outcome, ...errorFacts(error) });
+      }
+    }
     for (const { generation, error } of await this.#parts.dropRetired()) {
       this.#sayOnce(`the table of ${generation} could not be dropped; it is tried again`, error);
     }

@@ -364,7 +364,7 @@ export const ERROR_CODES = {
   ),
   'cutover.incompatible-columns': entry(
     'The columns of the candidate cannot replace those of the active view.',
-    'Give the changed read model a new name, or keep the existing columns and add new ones at the end.',
+    'Keep the existing columns and add new ones at the end, or give the changed read model a new name; or let clients notice, with --breaking: the message says which of their statements fail.',
   ),
   'cutover.lock-timeout': entry(
     'The view could not be locked in time because of long-running statements of others.',
@@ -372,9 +372,13 @@ export const ERROR_CODES = {
     true,
   ),
   'cutover.old-snapshots': entry(
-    'Transactions of others began before the candidate was built and would see its table empty.',
+    'Transactions of others would see the table to switch to as it was when they began: empty, or older than what readers know.',
     'Wait for the transactions named to end, or end them; then give the same command again.',
     true,
+  ),
+  'cutover.dependents': entry(
+    'Something would be lost by making the view anew, or stay behind with the former table.',
+    'Drop what the message names and make it again after the cutover; or keep the columns of the view.',
   ),
   'cutover.more-parked': entry(
     'Events of some keys are parked in the generation to switch to and folded in the one that readers see: they are missing in its rows.',

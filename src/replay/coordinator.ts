@@ -4,9 +4,10 @@ import type { Generation } from '../projections/generations';
 import { approve, type ApproveOptions } from './approval';
 import type { Pause } from '../projections/pauses';
 import type { ReplayPace } from '../projections/replay-pace';
-import { keepFailure, switchOver, type CutoverOptions } from './cutover';
+import { keepFailure, switchOver, type CutoverOptions, type RollbackOptions } from './cutover';
 import { activateFirst, ensureFirstGenerations } from './first-generation';
 import { catchUp, followToHeads } from './follow';
+import { historyOf, type HistoryEntry } from './history';
 import { leased } from './lease';
 import { REPLAY_DEFAULTS, move, tell, type Coordination, type ReplayParts } from './parts';
 import type { FirstActivation, Lease } from './ports';
@@ -15,6 +16,7 @@ import { examine, type ReplayPlan, type StartRequest } from './plan';
 import { requireNothingInTheWay } from './preflight';
 import { provision } from './provision';
 import { reconcile } from './reconcile';
+import { recoverSwitches, type Recovery } from './recover';
 import type { Replay, ReplayStatus } from './replay';
 import { abort, dropRetired, requireDelay, retire, type DropFailure } from './retire';
 import { giveRules, verifyAgain } from './ruling';
@@ -32,6 +34,13 @@ export type { ReplayPlan, StartRequest } from './plan';
 export interface RetireOptions {
   /** How long the tables stay, in milliseconds; default `retireDelayMs`. 0 drops them at once. */
   readonly afterMs?: number | undefined;
+  /** Kept in the history. */
+  readonly reason?: string | undefined;
+}
+
+export interface AbortOptions {
+  /** Kept in the history. */
+  readonly reason?: string | undefined;
 }
 
 export interface RunOptions {
@@ -63,6 +72,7 @@ export class ReplayCoordinator {
   async start(request: StartRequest): Promise<Replay> {
     const c = this.#c;
     await this.reconcile();
+    await this.recoverSwitches();
     await this.dropRetired(); // what could not be dropped is tried again, and not the fault of this replay
     const { members, refusals } = await examine(c, request, false);
     requireNothingInTheWay(refusals);
@@ -164,18 +174,23 @@ export class ReplayCoordinator {
   }
 
   /** Moves readers back; the replay is ready again. @throws see {@link switchOver} */
-  async rollback(id: number): Promise<ReplayStatus> {
-    await leased(this.#c, id, async (lease) => switchOver(this.#c, lease, await this.#c.journal.get(id), 'back'));
+  async rollback(id: number, options: RollbackOptions = {}): Promise<ReplayStatus> {
+    await leased(this.#c, id, async (lease) => switchOver(this.#c, lease, await this.#c.journal.get(id), 'back', options));
     return this.status(id);
+  }
+
+  /** Completes or reverts what a crash has left between two stores, see {@link recoverSwitches}; workers call it again and again, `start` once. */
+  recoverSwitches(): Promise<readonly Recovery[]> {
+    return recoverSwitches(this.#c);
   }
 
   /**
    * Stops the side that readers do not see; its tables are dropped after the delay, of which the same command again changes
    * the end. Answers what is retired. There is no way back. @throws RefoldError `replay.wrong-state`, `duration.invalid`
    */
-  async retire(id: number, { afterMs }: RetireOptions = {}): Promise<readonly string[]> {
+  async retire(id: number, { afterMs, reason }: RetireOptions = {}): Promise<readonly string[]> {
     const delayMs = requireDelay(afterMs ?? this.#c.options.retireDelayMs);
-    return leased(this.#c, id, async (lease) => retire(this.#c, lease, await this.#c.journal.get(id), delayMs));
+    return leased(this.#c, id, async (lease) => retire(this.#c, lease, await this.#c.journal.get(id), delayMs, reason));
   }
 
   /** Drops the tables whose time has come, see {@link dropRetired}; workers call it again and again, `start` and `abort` once. */
@@ -184,15 +199,21 @@ export class ReplayCoordinator {
   }
 
   /** Gives the replay up: what was rebuilt is dropped, readers keep what they see. @throws RefoldError `replay.wrong-state` */
-  async abort(id: number): Promise<ReplayStatus> {
+  async abort(id: number, { reason }: AbortOptions = {}): Promise<ReplayStatus> {
     await this.dropRetired();
-    await leased(this.#c, id, async (lease) => abort(this.#c, lease, await this.#c.journal.get(id)));
+    await leased(this.#c, id, async (lease) => abort(this.#c, lease, await this.#c.journal.get(id), reason));
     return this.status(id);
   }
 
   /** @throws RefoldError `replay.unknown` */
   async status(id: number): Promise<ReplayStatus> {
     return statusOf(this.#c, await this.#c.journal.get(id), this.#measurements);
+  }
+
+  /** Everything that has happened to it: who, when, why, how long. @throws RefoldError `replay.unknown` */
+  async history(id: number): Promise<readonly HistoryEntry[]> {
+    const { id: known } = await this.#c.journal.get(id);
+    return historyOf(await this.#c.journal.steps(known));
   }
 
   /** Newest first. */

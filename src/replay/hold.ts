@@ -44,16 +44,27 @@ const arrive = async (c: Coordination, pairs: readonly GenerationPair[], hold: H
 /**
  * Runs `work` while all generations of the pairs stand still at one position vector per pair. The hold is always lifted,
  * and expires by itself if this process dies or the lifting fails.
+ * @param orNot also where somebody does not arrive: nobody goes beyond the position then, some may be before it
  * @throws RefoldError `hold.timed-out`, `hold.lost`
  */
-export const withHold = async <T>(c: Coordination, replay: number, pairs: readonly GenerationPair[], work: (hold: Hold) => Promise<T>): Promise<T> => {
+export const withHold = async <T>(
+  c: Coordination,
+  replay: number,
+  pairs: readonly GenerationPair[],
+  work: (hold: Hold) => Promise<T>,
+  { orNot = false }: { readonly orNot?: boolean } = {},
+): Promise<T> => {
   const hold = await c.holds.place(
     pairs.map(({ from, to }) => [from.id, to.id] as const),
     c.options.holdMs,
   );
   return finallyRun(
     async () => {
-      await arrive(c, pairs, hold);
+      await arrive(c, pairs, hold).catch((error: unknown) => {
+        if (!orNot || !isRefoldError(error, 'hold.timed-out')) {
+          throw error;
+        }
+      });
       return work(hold);
     },
     () => c.holds.lift(hold),

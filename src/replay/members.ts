@@ -52,6 +52,6 @@ const byKind = <T>(kinds: ReadonlyMap<StoreKind, T>, kind: StoreKind): T => {
 export const storeOf = (c: Coordination, kind: StoreKind): ReadModelStore => byKind(c.stores, kind);
 export const switchOf = (c: Coordination, kind: StoreKind): StoreSwitch => byKind(c.switches, kind);
 
-/** The pairs by store, in the order in which the stores switch. */
+/** The pairs by store, in the recorded order in which the stores switch: pairs come in the order of the members. */
 export const pairsByStore = (c: Coordination, pairs: readonly GenerationPair[]): readonly (readonly [StoreSwitch, readonly GenerationPair[]])[] =>
-  [...c.switches.values()].map((store) => [store, pairs.filter(({ to }) => to.store === store.kind)] as const).filter(([, own]) => own.length > 0);
+  [...new Set(pairs.map(({ to }) => to.store))].map((kind) => [switchOf(c, kind), pairs.filter(({ to }) => to.store === kind)] as const);

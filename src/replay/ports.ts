@@ -171,14 +171,38 @@ export interface SwitchRequest {
   readonly hold: Hold;
   readonly direction: Direction;
   readonly lease: Lease;
-  /** The phase in which the replay must be. */
-  readonly expected: Phase;
-  /** Written together with the switch; left out while other stores of the replay have still to switch. */
-  readonly finish: Transition | undefined;
+  /** What a person has allowed. */
+  readonly allowed: SwitchPermission;
+  /** The row in the history, written together with the switch; `from` is the phase in which the replay must be. */
+  readonly record: Transition;
+  /** No other store has to switch after this one: the hold is lifted with it. */
+  readonly last: boolean;
 }
 
-/** `locked`: long statements of others hold the view; nothing was changed, try again. */
-export type SwitchResult = { readonly status: 'switched' } | { readonly status: 'locked'; readonly blockers: readonly string[] };
+/** What is done only when a person has asked for it by name. */
+export interface SwitchPermission {
+  /** Views take the columns of the new table as they are; clients that rely on the former ones fail. */
+  readonly breaking: boolean;
+  /** Sides need not be at one position: readers may see an older state than before. */
+  readonly stale: boolean;
+}
+
+/** `locked`: long statements of others hold the view; nothing was changed, try again. `lockMs`: how long new readers had to wait behind us. */
+export type SwitchResult =
+  { readonly status: 'switched'; readonly lockMs: number } | { readonly status: 'locked'; readonly lockMs: number; readonly blockers: readonly string[] };
+
+/** What a switch does to one view whose columns it cannot keep. */
+export interface ViewChange {
+  /** `schema.name`. */
+  readonly view: string;
+  readonly store: StoreKind;
+  /** Readers know these by now: `name: old type -> new type`, `name: missing`. */
+  readonly columns: readonly string[];
+  /** Grants on columns that are gone, as statements: a view cannot keep them, and a way back does not bring them. */
+  readonly lost: readonly string[];
+  /** Functions whose text names the view, not known to depend on it; empty in stores without functions. */
+  readonly mentionedBy: readonly string[];
+}
 
 /** What readers of a projection see, as the store itself says. */
 export interface ActiveMarker {
@@ -194,10 +218,11 @@ export interface ActiveMarker {
  */
 export interface SwitchControl {
   /**
-   * Checks lease, phase and hold, exchanges the statuses, shows, records the transition and lifts the hold.
+   * Checks lease, phase and hold, exchanges the statuses, shows, records the step and lifts the hold.
+   * @param show answers how long readers had to wait meanwhile, in milliseconds; it is written into the step, and answered
    * @throws RefoldError `cutover.behind`, `hold.lost`, `replay.lease-held`, `replay.wrong-state`
    */
-  exchange(request: SwitchRequest, show: () => Promise<void>): Promise<void>;
+  exchange(request: SwitchRequest, show: () => Promise<number>): Promise<number>;
   /** One activation at a time per name: checks that the first build has reached its heads, shows, records the status. */
   activate(generation: Generation, show: () => Promise<void>): Promise<FirstActivation>;
   /** See {@link StoreSwitch.retire}. */
@@ -231,16 +256,21 @@ export interface StoreSwitch {
   /**
    * Transactions of others whose snapshot is older than `horizon`, as text for people. After a switch they would see the
    * candidate as it was then, empty or half built. Once there is none there will be none again.
+   * @param which `any`: statements under way too, and readers on standbys; `kept`: those that may read the view with that
+   *   snapshot still, because it is that of a transaction
    */
-  oldSnapshots(horizon: string): Promise<readonly string[]>;
+  oldSnapshots(horizon: string, which: 'any' | 'kept'): Promise<readonly string[]>;
+  /** What a snapshot that is taken from now on includes; `undefined` where there are no snapshots. */
+  horizon(): Promise<string | undefined>;
   /**
-   * Refuses what {@link switch} would refuse because of its views, while no other store has switched either.
-   * @throws RefoldError `cutover.incompatible-columns`, `store.name-taken`
+   * Refuses what {@link switch} would refuse because of its views, before anything is held and while no other store has
+   * switched either; answers the views whose columns change.
+   * @throws RefoldError `cutover.incompatible-columns`, `cutover.dependents`, `store.name-taken`
    */
-  requireSwitchable(pairs: readonly GenerationPair[], direction: Direction): Promise<void>;
+  planSwitch(pairs: readonly GenerationPair[], direction: Direction, allowed: SwitchPermission): Promise<readonly ViewChange[]>;
   /**
    * Switches views, active markers and statuses of all pairs, atomically for readers; lifts the hold.
-   * @throws RefoldError `cutover.incompatible-columns`, `cutover.behind`, `hold.lost`, `replay.lease-held`, `replay.wrong-state`; nothing was changed then
+   * @throws RefoldError `cutover.incompatible-columns`, `cutover.dependents`, `cutover.behind`, `hold.lost`, `replay.lease-held`, `replay.wrong-state`; nothing was changed then
    */
   switch(request: SwitchRequest): Promise<SwitchResult>;
   /** Drops the table of a retired generation. Idempotent. @throws RefoldError `replay.wrong-state` if it is not retired */

@@ -103,13 +103,13 @@ const askViews = async (c: Coordination, members: readonly ResolvedMember[]): Pr
 };
 
 /** Stops what was rebuilt and drops it at once. @throws RefoldError `replay.wrong-state` */
-export const abort = async (c: Coordination, lease: Lease, replay: Replay): Promise<void> => {
+export const abort = async (c: Coordination, lease: Lease, replay: Replay, reason?: string): Promise<void> => {
   requirePhaseAfter(replay.id, replay, 'abort');
   const members = await resolveMembers(c, replay);
   await askViews(c, members);
   const candidates = candidatesOf(members);
   await stop(c, lease, candidates, 0, 'aborting');
-  await move(c, lease, replay, 'abort', { facts: { retired: candidates.map(generationLabel) } });
+  await move(c, lease, replay, 'abort', { facts: { reason, retired: candidates.map(generationLabel) } });
   await dropDue(c, lease);
 };
 
@@ -119,7 +119,7 @@ export const abort = async (c: Coordination, lease: Lease, replay: Replay): Prom
  * dropped. @returns labels of what is retired
  * @throws RefoldError `replay.wrong-state`
  */
-export const retire = async (c: Coordination, lease: Lease, replay: Replay, delayMs: number): Promise<readonly string[]> => {
+export const retire = async (c: Coordination, lease: Lease, replay: Replay, delayMs: number, reason?: string): Promise<readonly string[]> => {
   const members = await resolveMembers(c, replay);
   const pending = replay.dropsAt !== undefined;
   if (replay.state !== 'done' && !pending && !isRolledBack(replay, members)) {
@@ -134,7 +134,7 @@ export const retire = async (c: Coordination, lease: Lease, replay: Replay, dela
   }
   await askViews(c, members);
   await stop(c, lease, kept, delayMs, 'retiring');
-  const facts = { retired: kept.map(generationLabel), side: replay.state === 'done' ? 'from' : 'to', dropAfterMs: delayMs };
+  const facts = { reason, retired: kept.map(generationLabel), side: replay.state === 'done' ? 'from' : 'to', dropAfterMs: delayMs };
   if (replay.state === 'done' || replay.state === 'aborted') {
     const phase = { state: replay.state, direction: replay.direction };
     await c.journal.transition(lease, { from: phase, to: phase, by: c.by, facts });

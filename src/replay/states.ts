@@ -13,7 +13,7 @@ export interface Phase {
   readonly direction: Direction;
 }
 
-/** What can happen to a replay. `switch-failed` ends an attempt that changed nothing. */
+/** What can happen to a replay. `switch-failed` ends an attempt that changed nothing; `turn` makes an unfinished one go the other way. */
 export const REPLAY_EVENTS = [
   'begin',
   'provisioned',
@@ -25,14 +25,17 @@ export const REPLAY_EVENTS = [
   'rollback',
   'switched',
   'switch-failed',
+  'turn',
   'abort',
 ] as const;
 export type ReplayEvent = (typeof REPLAY_EVENTS)[number];
 
+export const opposite = (direction: Direction): Direction => (direction === 'forward' ? 'back' : 'forward');
+
 const forward = (state: ReplayState): Phase => ({ state, direction: 'forward' });
 
 /** Steps with one way on; those of `cutting-over` depend on the direction. */
-const STEPS: Readonly<Record<Exclude<ReplayEvent, 'switched' | 'switch-failed' | 'abort'>, readonly [ReplayState, Phase]>> = {
+const STEPS: Readonly<Record<Exclude<ReplayEvent, 'switched' | 'switch-failed' | 'turn' | 'abort'>, readonly [ReplayState, Phase]>> = {
   begin: ['planned', forward('provisioning')],
   provisioned: ['provisioning', forward('replaying')],
   'reached-heads': ['replaying', forward('catching-up')],
@@ -49,6 +52,9 @@ const ABORTABLE: readonly ReplayState[] = ['planned', 'provisioning', 'replaying
 export const phaseAfter = (phase: Phase, event: ReplayEvent): Phase | undefined => {
   if (event === 'abort') {
     return ABORTABLE.includes(phase.state) ? forward('aborted') : undefined;
+  }
+  if (event === 'turn') {
+    return phase.state === 'cutting-over' ? { state: 'cutting-over', direction: opposite(phase.direction) } : undefined;
   }
   if (event === 'switched' || event === 'switch-failed') {
     const atCandidate = (phase.direction === 'forward') === (event === 'switched');
@@ -88,11 +94,10 @@ const LEGAL: Readonly<Record<ReplayState, readonly ReplayCommand[]>> = {
   'catching-up': ['advance', 'abort'],
   verifying: ['advance', 'verify', 'abort'],
   ready: ['cutover', 'verify', 'abort'],
-  'cutting-over': ['cutover'],
+  'cutting-over': ['cutover', 'rollback'],
   done: ['rollback', 'retire'],
   aborted: [],
 };
 
-/** The commands that are legal in a phase; a cutover or rollback that was interrupted goes on by the same command. */
-export const legalCommands = ({ state, direction }: Phase): readonly ReplayCommand[] =>
-  state === 'cutting-over' && direction === 'back' ? ['rollback'] : LEGAL[state];
+/** The commands that are legal in a phase; a cutover or rollback that was interrupted goes on by the same command, or is turned by the other. */
+export const legalCommands = ({ state }: Phase): readonly ReplayCommand[] => LEGAL[state];

@@ -1,3 +1,5 @@
+import type { StoreKind } from '../projections/generations';
+
 /** A column of a table or view, its type as the store names it. */
 export interface PlannedColumn {
   readonly name: string;
@@ -22,6 +24,30 @@ export interface ViewPlan {
   /** `name: old type -> new type`, or `name: missing`; empty if the view can be replaced. */
   readonly incompatible: readonly string[];
 }
+
+/** How a view comes to show another table. */
+export interface Reshaping {
+  readonly select: readonly string[];
+  /** What readers know by now and will not find any more, as in {@link ViewPlan}; empty: the view keeps its columns, and gets new ones at the end. */
+  readonly changes: readonly string[];
+}
+
+/** The columns of a view that takes those of the table as they are, and what of it readers notice. */
+export const exactPlan = <C extends PlannedColumn>(dialect: Pick<ViewDialect<C>, 'quoted' | 'same'>, view: readonly C[], target: readonly C[]): Reshaping => {
+  const columns = visible(target);
+  const places = new Map(columns.map((column, i) => [column.name, { column, i }]));
+  const changes = view.flatMap((known, i) => {
+    const found = places.get(known.name);
+    if (found === undefined) {
+      return [`${known.name}: missing`];
+    }
+    if (!dialect.same(found.column, known)) {
+      return [`${known.name}: ${known.type} -> ${found.column.type}`];
+    }
+    return found.i === i ? [] : [`${known.name}: column ${String(i + 1)} -> ${String(found.i + 1)}`];
+  });
+  return { select: columns.map(({ name }) => dialect.quoted(name)), changes };
+};
 
 /** Columns that readers see: names with a leading underscore are refold's own. */
 export const visible = <C extends PlannedColumn>(columns: readonly C[]): readonly C[] => columns.filter(({ name }) => !name.startsWith('_'));
@@ -56,6 +82,23 @@ export const planViewIn = <C extends PlannedColumn>(
   const names = new Set(view.map(({ name }) => name));
   const added = [...targets.keys()].filter((name) => !names.has(name)).map(dialect.quoted);
   return { select: [...kept, ...added], incompatible };
+};
+
+/** Which statements of clients fail once a view has changed so, and why; what is not named goes on. */
+export const clientsOf = (store: StoreKind, changes: readonly string[]): readonly string[] => {
+  const named = (kind: RegExp): readonly string[] => changes.filter((change) => kind.test(change)).map((change) => change.slice(0, change.lastIndexOf(': ')));
+  const [missing, moved] = [named(/: missing$/), named(/: column \d+ -> \d+$/)];
+  const retyped = changes.map((change) => change.slice(0, change.lastIndexOf(': '))).filter((name) => !missing.includes(name) && !moved.includes(name));
+  const list = (names: readonly string[]): string => names.join(', ');
+  if (store === 'clickhouse') {
+    return missing.length === 0 ? [] : [`queries that name ${list(missing)}: unknown identifier (47)`];
+  }
+  return [
+    ...(changes.length > 0 ? ['named prepared statements with SELECT *: 0A000 (cached plan must not change result type), until they are prepared again'] : []),
+    ...(retyped.length > 0 ? [`named prepared statements that answer ${list(retyped)}: 0A000, until they are prepared again`] : []),
+    ...(missing.length > 0 ? [`statements that name ${list(missing)}: 42703 (column does not exist)`] : []),
+    ...(moved.length > 0 ? [`no error, but what reads columns by place: ${list(moved)} moved`] : []),
+  ];
 };
 
 /** Digits before and after the point. */

@@ -14,13 +14,16 @@ import { addModelCommands } from './models-commands';
 import { addReactorCommands } from './reactors-commands';
 import {
   cutoverAction,
+  historyAction,
   listAction,
   moveAction,
-  retireAction,
   planReplayAction,
+  retireAction,
   startAction,
   statusAction,
+  type CutoverFlags,
   type RetireFlags,
+  type RollbackFlags,
   type StartFlags,
 } from './replay-commands';
 import { parseWanted, type WantedProjection } from './replay-choice';
@@ -83,16 +86,10 @@ const sharedOptions = (): readonly Option[] => [
   new Option('--json', 'one JSON object on stdout, errors included'),
 ];
 
-const addReplayCommands = (program: Command, perform: Perform): void => {
-  const replay = program.command('replay').description('rebuild projections beside the live ones, compare, switch, switch back');
-  const id = (): Argument => new Argument('[id]', 'number of the replay; may be left out where only one can be meant').argParser(wholeNumber('The id'));
-  const withId = (name: string, description: string, action: (given: number | undefined) => Action): void => {
-    replay
-      .command(name)
-      .description(description)
-      .addArgument(id())
-      .action((given: number | undefined, _: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), action(given)));
-  };
+const REASON = 'why; kept in the history';
+const BREAKING = 'also where views cannot keep their columns: they take those of the other version, and clients that rely on the former ones fail';
+
+const addStartCommand = (replay: Command, perform: Perform): void => {
   const start = replay
     .command('start')
     .description('rebuild versions of projections, which will switch together; goes on until ready. Ctrl-C detaches, the same command goes on')
@@ -106,26 +103,57 @@ const addReplayCommands = (program: Command, perform: Perform): void => {
   addPaceOptions(start).action((wanted: readonly WantedProjection[], flags: StartFlags, command: Command) =>
     perform(command.optsWithGlobals<Flags>(), flags.dryRun === true ? planReplayAction(wanted, flags) : startAction(wanted, flags)),
   );
+};
+
+const addReplayCommands = (program: Command, perform: Perform): void => {
+  const replay = program.command('replay').description('rebuild projections beside the live ones, compare, switch, switch back');
+  const id = (): Argument => new Argument('[id]', 'number of the replay; may be left out where only one can be meant').argParser(wholeNumber('The id'));
+  const withId = (name: string, description: string, action: (given: number | undefined) => Action): void => {
+    replay
+      .command(name)
+      .description(description)
+      .addArgument(id())
+      .action((given: number | undefined, _: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), action(given)));
+  };
+  addStartCommand(replay, perform);
   addPaceCommands(replay, id, perform);
   withId('status', 'state, progress, history and what may be done next', statusAction);
+  withId('history', 'everything that has happened to it: who, when, why, how long', historyAction);
   addVerifyCommands(replay, perform, id);
   replay
     .command('cutover')
     .description('move readers to the rebuilt versions in one step')
     .addArgument(id())
     .option('--allow-parked', 'also where events are parked in a rebuilt version that the one which readers see has folded')
-    .action((given: number | undefined, flags: { readonly allowParked?: true }, command: Command) =>
-      perform(command.optsWithGlobals<Flags>(), cutoverAction(given, flags)),
+    .option('--breaking', BREAKING)
+    .option('--reason <text>', REASON)
+    .action((given: number | undefined, flags: CutoverFlags, command: Command) => perform(command.optsWithGlobals<Flags>(), cutoverAction(given, flags)));
+  replay
+    .command('rollback')
+    .description('move readers back')
+    .addArgument(id())
+    .option('--breaking', BREAKING)
+    .option('--stale', 'also where the version to go back to has fallen behind: readers then see an older state than before')
+    .option('--reason <text>', REASON)
+    .action((given: number | undefined, flags: RollbackFlags, command: Command) =>
+      perform(command.optsWithGlobals<Flags>(), moveAction('rollback', given, flags)),
     );
-  withId('rollback', 'move readers back', (given) => moveAction('rollback', given));
   replay
     .command('retire')
     .description('stop the side that readers do not see; its tables are dropped after a delay. There is no way back')
     .addArgument(id())
     .addOption(new Option('--now', 'drop the tables at once').conflicts('after'))
     .addOption(new Option('--after <duration>', 'drop the tables after so long; as the configuration says (retireDelay) if not given').argParser(duration))
+    .option('--reason <text>', REASON)
     .action((given: number | undefined, flags: RetireFlags, command: Command) => perform(command.optsWithGlobals<Flags>(), retireAction(given, flags)));
-  withId('abort', 'give the replay up and drop what was rebuilt', (given) => moveAction('abort', given));
+  replay
+    .command('abort')
+    .description('give the replay up and drop what was rebuilt')
+    .addArgument(id())
+    .option('--reason <text>', REASON)
+    .action((given: number | undefined, flags: { readonly reason?: string }, command: Command) =>
+      perform(command.optsWithGlobals<Flags>(), moveAction('abort', given, flags)),
+    );
   replay
     .command('list')
     .description('all replays, newest first')

@@ -5,6 +5,7 @@ import type { StartRequest } from '../../replay/plan';
 import type { ConnectedApp } from '../connect';
 import { TOKENS } from '../container';
 import { EXIT } from './failure';
+import { historyText } from './history-text';
 import { paceOf, type PaceFlags } from './pace-commands';
 import { replayPlanText } from './plan-text';
 import { progressReport } from './progress';
@@ -98,18 +99,30 @@ export const statusAction = (given: number | undefined): Action => ({
   },
 });
 
+export interface CutoverFlags {
+  readonly allowParked?: true;
+  readonly breaking?: true;
+  readonly reason?: string;
+}
+
+export interface RollbackFlags {
+  readonly breaking?: true;
+  readonly stale?: true;
+  readonly reason?: string;
+}
+
 /** `refold replay cutover`. */
-export const cutoverAction = (given: number | undefined, { allowParked }: { readonly allowParked?: true }): Action => ({
+export const cutoverAction = (given: number | undefined, flags: CutoverFlags = {}): Action => ({
   work: async ({ connected: { replays } }) => {
-    const status = await replays.cutover(await idOf(replays, given, 'cutover'), { allowParked });
+    const status = await replays.cutover(await idOf(replays, given, 'cutover'), flags);
     return { json: { replay: status }, text: movedText(status) };
   },
 });
 
 /** `refold replay rollback` and `abort`. */
-export const moveAction = (command: 'rollback' | 'abort', given: number | undefined): Action => ({
+export const moveAction = (command: 'rollback' | 'abort', given: number | undefined, flags: RollbackFlags = {}): Action => ({
   work: async ({ connected: { replays } }) => {
-    const status = await replays[command](await idOf(replays, given, command));
+    const status = await replays[command](await idOf(replays, given, command), flags);
     return { json: { replay: status }, text: movedText(status) };
   },
 });
@@ -118,15 +131,25 @@ export interface RetireFlags {
   readonly now?: true;
   /** Milliseconds. */
   readonly after?: number;
+  readonly reason?: string;
 }
 
 /** `refold replay retire`. */
-export const retireAction = (given: number | undefined, { now, after }: RetireFlags = {}): Action => ({
+export const retireAction = (given: number | undefined, { now, after, reason }: RetireFlags = {}): Action => ({
   work: async ({ connected: { replays } }) => {
     const id = await idOf(replays, given, 'retire');
-    const retired = await replays.retire(id, { afterMs: now === true ? 0 : after });
+    const retired = await replays.retire(id, { afterMs: now === true ? 0 : after, reason });
     const status = await replays.status(id);
     return { json: { replay: status, retired }, text: retiredText(status, retired) };
+  },
+});
+
+/** `refold replay history`. */
+export const historyAction = (given: number | undefined): Action => ({
+  work: async ({ connected: { replays } }) => {
+    const id = await idOf(replays, given, 'look');
+    const history = await replays.history(id);
+    return { json: { replay: id, history }, text: historyText(id, history) };
   },
 });
 

@@ -1,6 +1,7 @@
 import type { GenerationProgress, Replay, ReplayStatus, SideStatus } from '../../replay/replay';
 import { paceText, type PaceSettings } from '../../projections/replay-pace';
 import { verdictLine } from './diff-text';
+import { lockText, switchText } from './history-text';
 import { counted, grouped, percent, secondsText, table, timeText } from './text';
 
 /** The command lines of what is legal now. */
@@ -55,6 +56,8 @@ export const statusText = (status: ReplayStatus): string =>
     ...status.members.map(({ from, to }) => `  ${sideText(from)} → ${to === undefined ? 'not built yet' : sideText(to)}`),
     ...status.progress.flatMap(progressText),
     ...(status.verdict === undefined ? [] : [`  compared: ${verdictLine(status.verdict)}`]),
+    ...lockText(status.steps).map((text) => `  last switch: ${text}`),
+    ...switchText(status.steps).map((text) => `  ${text}`),
     ...dropText(status).map((text) => `  what it retired is ${text}`),
     ...(paceText(status.pace) === undefined ? [] : [`  limits: ${paceText(status.pace)!}`]),
     ...(status.waitingFor === undefined ? [] : [`  waiting for ${status.waitingFor}`]),
@@ -91,7 +94,12 @@ const readersText = ({ members }: ReplayStatus): string =>
 
 /** After a cutover, rollback or abort: what readers see now and what may follow. */
 export const movedText = (status: ReplayStatus): string =>
-  [`replay ${String(status.id)} is ${status.state}`, readersText(status), ...(status.legal.length === 0 ? [] : [`next: ${commandsText(status)}`])].join('\n');
+  [
+    `replay ${String(status.id)} is ${status.state}`,
+    readersText(status),
+    ...(status.state === 'aborted' ? [] : switchText(status.steps)),
+    ...(status.legal.length === 0 ? [] : [`next: ${commandsText(status)}`]),
+  ].join('\n');
 
 /** After `retire`. */
 export const retiredText = (status: ReplayStatus, retired: readonly string[]): string =>

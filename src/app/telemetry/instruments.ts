@@ -67,6 +67,7 @@ export const HISTOGRAMS = {
   },
   refold_worker_step_seconds: { labels: [...GENERATION, 'step'], buckets: STEPS, help: 'Steps of a batch.' },
   refold_worker_reactor_run_seconds: { labels: REACTOR, buckets: HANDLERS, help: 'Calls of handlers.' },
+  refold_cutover_lock_seconds: { labels: ['app', 'store'], buckets: STEPS, help: 'For how long new readers had to wait behind a switch.' },
   refold_relay_publish_seconds: { labels: APP, buckets: STEPS, help: 'Publishing one batch of events.' },
 } as const satisfies Table;
 

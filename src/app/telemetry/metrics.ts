@@ -165,8 +165,19 @@ const countRelay = (series: Series, event: RelayEvent): void => {
   }
 };
 
+const switchesIn =
+  (app: string, series: ReturnType<typeof seriesIn>): Telemetry['switched'] =>
+  (store, lockMs) => {
+    series({ app, store })
+      .histogram('refold_cutover_lock_seconds')
+      .observe(lockMs / 1_000);
+  };
+
 /** Counts what an application does into a registry. Costs some microseconds per batch, and nothing per event. */
-export const metricsOf = (app: string, registry: MetricsRegistry): Pick<Telemetry, 'runner' | 'reactor' | 'relay' | 'failed' | 'redriven' | 'worker'> => {
+export const metricsOf = (
+  app: string,
+  registry: MetricsRegistry,
+): Pick<Telemetry, 'runner' | 'reactor' | 'relay' | 'failed' | 'redriven' | 'switched' | 'worker'> => {
   const series = seriesIn(registry);
   const own = begunApp(series({ app }));
   const [generations, reactors] = [new Map<number, Series>(), new Map<string, Series>()];
@@ -216,6 +227,7 @@ export const metricsOf = (app: string, registry: MetricsRegistry): Pick<Telemetr
     reactor: (reactor, event) => countReactor(ofReactor(reactor), event),
     relay: (event) => countRelay(own, event),
     redriven: (generation, events) => ofGeneration(generation).counter('refold_worker_redriven_events_total').inc(events),
+    switched: switchesIn(app, series),
     failed,
     worker,
   };

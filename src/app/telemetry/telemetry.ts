@@ -1,6 +1,6 @@
 import type { RelayEvent } from '../../commands/relay';
 import type { RunnerEvent } from '../../projections/engine/runner-parts';
-import type { Generation } from '../../projections/generations';
+import type { Generation, StoreKind } from '../../projections/generations';
 import type { PausedKind } from '../../projections/pauses';
 import type { AroundHandling, ReactorEvent } from '../../reactors/observation';
 import type { Followed } from '../following';
@@ -23,6 +23,8 @@ export interface Telemetry {
   readonly failed: (followed: Followed, again: boolean) => void;
   /** Parked events of a generation were folded after all. */
   readonly redriven: (generation: Generation, events: number) => void;
+  /** Readers of a store were moved; new ones had to wait for so long, in milliseconds. */
+  readonly switched: (store: StoreKind, lockMs: number) => void;
   readonly worker: (status: WorkerStatus) => void;
   readonly around: AroundHandling;
 }
@@ -30,7 +32,16 @@ export interface Telemetry {
 const around: AroundHandling = (_, handle) => handle();
 const nothing = (): void => undefined;
 
-export const silentTelemetry: Telemetry = { runner: nothing, reactor: nothing, relay: nothing, failed: nothing, redriven: nothing, worker: nothing, around };
+export const silentTelemetry: Telemetry = {
+  runner: nothing,
+  reactor: nothing,
+  relay: nothing,
+  failed: nothing,
+  redriven: nothing,
+  switched: nothing,
+  worker: nothing,
+  around,
+};
 
 /** Tells all of them; of those that go around handlers the first is outermost. */
 export const telemetryOf = (...given: readonly Partial<Telemetry>[]): Telemetry => {
@@ -41,6 +52,7 @@ export const telemetryOf = (...given: readonly Partial<Telemetry>[]): Telemetry 
     relay: (event) => all.forEach((one) => one.relay(event)),
     failed: (followed, again) => all.forEach((one) => one.failed(followed, again)),
     redriven: (generation, events) => all.forEach((one) => one.redriven(generation, events)),
+    switched: (store, lockMs) => all.forEach((one) => one.switched(store, lockMs)),
     worker: (status) => all.forEach((one) => one.worker(status)),
     around: (handling, handle) => all.reduceRight((inner, one) => () => one.around(handling, inner), handle)(),
   };

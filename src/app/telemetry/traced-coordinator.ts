@@ -23,15 +23,15 @@ export class TracedCoordinator extends ReplayCoordinator {
     return inReplaySpan('verify', { 'refold.replay': given[0] }, () => super.verify(...given));
   }
 
-  override rollback(id: number): ReturnType<ReplayCoordinator['rollback']> {
-    return inReplaySpan('rollback', { 'refold.replay': id }, () => super.rollback(id));
+  override rollback(...given: Parameters<ReplayCoordinator['rollback']>): ReturnType<ReplayCoordinator['rollback']> {
+    return inReplaySpan('rollback', { 'refold.replay': given[0] }, () => super.rollback(...given));
   }
 
   override retire(...given: Parameters<ReplayCoordinator['retire']>): ReturnType<ReplayCoordinator['retire']> {
     return inReplaySpan('retire', { 'refold.replay': given[0] }, () => super.retire(...given));
   }
 
-  override abort(id: number): ReturnType<ReplayCoordinator['abort']> {
-    return inReplaySpan('abort', { 'refold.replay': id }, () => super.abort(id));
+  override abort(...given: Parameters<ReplayCoordinator['abort']>): ReturnType<ReplayCoordinator['abort']> {
+    return inReplaySpan('abort', { 'refold.replay': given[0] }, () => super.abort(...given));
   }
 }

@@ -6,6 +6,7 @@ import { CE } from '../../events/cloudevents';
 import type { CommittedBatch, RunnerEvent } from '../../projections/engine/runner-parts';
 import { generationFacts, type Generation } from '../../projections/generations';
 import type { AroundHandling } from '../../reactors/observation';
+import type { StoreKind } from '../../projections/generations';
 import type { ReplayObservation } from '../../replay/parts';
 import { spanOfEvent } from './trace-context';
 import type { Telemetry } from './telemetry';
@@ -140,6 +141,13 @@ export const spanOfStep = ({ replay, step }: Pick<ReplayObservation, 'replay' | 
     const now = Date.now();
     tracer.startSpan(`replay step ${step}`, { startTime: under.since, attributes: { 'refold.replay': replay, 'refold.step': step } }).end(now);
     under.since = now;
+  }
+};
+
+/** A store was switched: counts for how long new readers had to wait. */
+export const countSwitch = ({ switched }: Pick<Telemetry, 'switched'>, { step, facts }: ReplayObservation): void => {
+  if (step === 'cutting-over:switched') {
+    switched(facts['store'] as StoreKind, facts['lockMs'] as number);
   }
 };
 

@@ -211,13 +211,31 @@ describeWithPostgres('the command line over a real database', () => {
     const wrong = await run('replay abort 1');
     expect(wrong.code).toBe(1);
     expect(wrong.stderr).toContain('error [replay.wrong-state]');
-    const back = await run('replay rollback');
+    const back = await run('replay rollback --reason wrong');
     expect(back.code).toBe(0);
     expect(back.stdout).toContain('replay 1 is ready\nreaders see customers v1.r1 (postgres)\n');
     const over = await run('replay cutover 1 --json');
     expect(over.code).toBe(0);
     expect(answerOf(over).replay).toMatchObject({ id: 1, state: 'done', legal: ['rollback', 'retire'] });
     expect(answerOf(await run('replay status --json')).replay).toMatchObject({ id: 1, state: 'done' });
+  });
+
+  it('tells the history', async () => {
+    const { stdout } = await run('replay history');
+    expect(stdout).toMatch(/^replay 1\nTIME +WHAT +AFTER +BY +WHY +FACTS\n/);
+    expect(stdout).toMatch(/ {2}ready +\d.* readers see customers v1\.r1 \(postgres\), begun .* before, held .*, locked .*ms$/m);
+    expect(stdout).toMatch(/ {2}cutting-over .* wrong$/m);
+    const { replay, history } = answerOf(await run('replay history 1 --json'));
+    expect(replay).toBe(1);
+    expect((history as readonly { readonly what: string; readonly reason?: string }[]).map(({ what, reason }) => [what, reason]).slice(-5)).toEqual([
+      ['done', undefined],
+      ['cutting-over', 'wrong'],
+      ['ready', undefined],
+      ['cutting-over', undefined],
+      ['done', undefined],
+    ]);
+    expect((await run('replay status')).stdout).toMatch(/^ {2}last switch: postgres, readers see customers v2\.r1/m);
+    expect((await run('replay history 77')).stderr).toContain('error [replay.unknown]');
   });
 
   it('retires, lists, rebuilds again and gives up', async () => {

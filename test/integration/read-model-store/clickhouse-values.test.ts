@@ -89,8 +89,29 @@ describeWithClickHouse('values and names in ClickHouse', () => {
     expect((await new StoredRows(clickhouse, before).read([["k'"]])).map((found) => found.row)).toEqual([row]);
     const diff = await diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, { samples: 5 });
     expect(diff.samples).toEqual([{ kind: 'changed', key: { 'order total': "k'" }, changes: [{ column: 'größe', before: '漢', after: '字' }] }]);
-    await showGenerations(clickhouse, [{ to: after }], 'forward');
+    await showGenerations(clickhouse, [{ to: after }], 'forward', false);
     expect(await readModelRows(clickhouse, { name: after.model, columns: after.columns })).toEqual([{ ...row, größe: '字' }]);
+  });
+
+  it('takes changed columns as they are where that is allowed, and refuses where a view selects from it', async () => {
+    const before = await holding(readModel('shaped', { k: text().key(), a: text(), b: bigint() }).definition, [{ k: '1', a: 'x', b: 2n }]);
+    const columns = readModel('shaped', { k: text().key(), b: text(), c: text() }).definition;
+    const to = { ...(await holding(columns, [{ k: '1', b: 'y', c: 'z' }])), model: before.model };
+    await showGenerations(clickhouse, [{ to: before }], 'forward', false);
+    const view = qualified(before.viewSchema, before.model);
+    const wanted = [{ from: before, to }];
+    await expect(showGenerations(clickhouse, wanted, 'forward', false)).rejects.toMatchObject({
+      code: 'cutover.incompatible-columns',
+      facts: { columns: ['a: missing', 'b: Int64 -> String'], clients: ['queries that name a: unknown identifier (47)'] },
+    });
+    await clickhouse.command(`CREATE VIEW ${qualified(before.viewSchema, 'over')} AS SELECT k FROM ${view}`);
+    await expect(showGenerations(clickhouse, wanted, 'forward', true)).rejects.toMatchObject({
+      code: 'cutover.dependents',
+      facts: { dependents: [`view ${before.viewSchema}.over`] },
+    });
+    await clickhouse.command(`DROP VIEW ${qualified(before.viewSchema, 'over')}`);
+    await showGenerations(clickhouse, wanted, 'forward', true);
+    expect(await clickhouse.rows(`SELECT * FROM ${view}`)).toEqual([['1', 'y', 'z']]);
   });
 
   it('compares integers with decimals that could not hold them', async () => {

@@ -2,6 +2,7 @@ import { connect, type ConnectedApp } from '../../../src/app/connect';
 import { defineApp } from '../../../src/app/define-app';
 import { TOKENS } from '../../../src/app/container';
 import { Decimal } from '../../../src/kernel/decimal';
+import { RefoldError } from '../../../src/kernel/errors';
 import { projection } from '../../../src/projections/projection';
 import { tumbling } from '../../../src/projections/windows/tumbling';
 import { caughtUp, until } from '../../support/harness';
@@ -165,27 +166,90 @@ describeWithClickHouse('a projection in both stores', () => {
     expect(await countOf()).toBe(145n);
   });
 
-  it('corrects the control schema from the views of ClickHouse after a crash between the two', async () => {
-    const coordinator = coordinatorOver(connection);
-    const { id } = await coordinator.start({ projections: [{ name: 'customer-daily', version: 2 }], again: true });
-    await coordinator.runUntil(id, 'ready');
-    const catalog = connection.container.resolve(TOKENS.catalog);
-    const dead = (): Promise<never> => Promise.reject(new Error('this process is dead'));
+  /** A coordinator that dies with its lease when Postgres has switched and ClickHouse has not. */
+  const dieBetween = async (id: number, command: 'cutover' | 'rollback'): Promise<void> => {
+    const death = { dead: false };
     const dying = coordinatorOver(connection, {
-      rewire: (parts) => ({
-        ...parts,
-        switches: new Map([...parts.switches].map(([kind, store]) => [kind, kind === 'postgres' ? store : replacing(store, 'switch', dead)])),
-      }),
+      death,
+      options: { leaseMs: 2_000 },
+      observe: ({ step, facts }) => {
+        if (step === 'cutting-over:switched') {
+          expect(facts['store']).toBe('postgres');
+          death.dead = true;
+          throw new Error('this process is dead');
+        }
+      },
     });
-    await expect(dying.cutover(id)).rejects.toThrow('dead');
-    expect((await coordinator.status(id)).state).toBe('cutting-over');
-    expect(
-      (await catalog.list())
-        .filter(({ status, projection: name }) => status === 'active' && name === 'customer-daily')
-        .map((g) => `${g.store} r${String(g.run)}`),
-    ).toEqual(['clickhouse r1', 'postgres r2']);
-    expect(await coordinator.cutover(id)).toMatchObject({ state: 'done' });
+    await expect(dying[command](id)).rejects.toThrow('dead');
+  };
+  const active = async (): Promise<readonly string[]> => (await statuses()).filter((one) => one.endsWith(' active'));
+
+  it.each([
+    ['cutover', 'done', ['clickhouse v2.r1 active', 'postgres v2.r2 active']],
+    ['rollback', 'ready', ['clickhouse v2.r2 active', 'postgres v2.r1 active']],
+    ['cutover', 'done', ['clickhouse v2.r1 active', 'postgres v2.r2 active']],
+  ] as const)('has a worker complete a %s of which a crash left one store behind', async (command, state, split) => {
+    const coordinator = coordinatorOver(connection);
+    const open = (await coordinator.list())[0]!;
+    const id =
+      open.state === 'done' && command === 'cutover'
+        ? (await coordinator.start({ projections: [{ name: 'customer-daily', version: 2 }], again: true })).id
+        : open.id;
+    if (id !== open.id) {
+      await coordinator.runUntil(id, 'ready');
+    }
+    await dieBetween(id, command);
+    expect(await active()).toEqual(split);
+    await until(async () => (await coordinator.status(id)).state === state, 'a worker has come by');
+    const run = command === 'cutover' ? 'r2' : 'r1';
+    expect(await active()).toEqual([`clickhouse v2.${run} active`, `postgres v2.${run} active`]);
     expect(await countOf()).toBe(145n);
+    const told = (await coordinator.history(id)).filter(({ what, facts }) => what === 'switched' || facts['switched'] !== undefined).slice(-2);
+    expect(told.map(({ facts }) => facts['store'])).toEqual(BOTH);
+  });
+
+  it('turns a set that cannot be completed, waits where that may pass, and is turned by the other command', async () => {
+    const coordinator = coordinatorOver(connection);
+    const { id } = (await coordinator.list())[0]!;
+    const refusing = (error: RefoldError): ReturnType<typeof coordinatorOver> =>
+      coordinatorOver(connection, {
+        rewire: (parts) => ({
+          ...parts,
+          switches: new Map(
+            [...parts.switches].map(([kind, store]) => [kind, kind === 'postgres' ? store : replacing(store, 'planSwitch', () => Promise.reject(error))]),
+          ),
+        }),
+      });
+    const recovered = async (by: typeof coordinator): Promise<unknown> => {
+      let found: readonly unknown[] = [];
+      await until(async () => (found = await by.recoverSwitches()).length > 0, 'the lease of the dead process has run out');
+      return found[0];
+    };
+    await dieBetween(id, 'rollback');
+    await worker.stop();
+    const unreachable = new RefoldError('store.unreachable', 'away');
+    expect(await recovered(refusing(unreachable))).toMatchObject({ replay: id, outcome: 'waiting', error: { code: 'store.unreachable' } });
+    expect(await coordinator.status(id)).toMatchObject({ state: 'cutting-over', error: { code: 'store.unreachable' }, legal: ['cutover', 'rollback'] });
+    expect(await recovered(refusing(new RefoldError('cutover.dependents', 'somebody is there')))).toMatchObject({ outcome: 'turned' });
+    expect((await coordinator.status(id)).state).toBe('done');
+    expect(await active()).toEqual(['clickhouse v2.r2 active', 'postgres v2.r2 active']);
+    expect(await coordinator.recoverSwitches()).toEqual([]);
+
+    worker = startWorker(connection, 'third');
+    await until(async () => (await coordinator.status(id)).waitingFor === undefined, 'the worker has announced itself');
+    await dieBetween(id, 'rollback');
+    await worker.stop();
+    await until(async () => (await coordinator.status(id)).coordinatedBy === undefined, 'the lease of the dead process has run out');
+    expect((await coordinator.cutover(id, { reason: 'not after all' })).state).toBe('done');
+    expect(await active()).toEqual(['clickhouse v2.r2 active', 'postgres v2.r2 active']);
+    expect((await coordinator.history(id)).find(({ what, reason }) => what === 'turned' && reason === 'not after all')).toBeDefined();
+    worker = startWorker(connection, 'fourth');
+    expect(await countOf()).toBe(145n);
+  });
+
+  it('corrects the control schema from the views of ClickHouse', async () => {
+    const coordinator = coordinatorOver(connection);
+    const catalog = connection.container.resolve(TOKENS.catalog);
     // Readers of ClickHouse see the second run; let the control schema have forgotten it.
     const pool = connection.container.resolve(TOKENS.pool);
     await pool.query(`UPDATE refold.generations SET status = 'standby' WHERE projection = 'customer-daily' AND store = 'clickhouse' AND status = 'active'`);

@@ -91,6 +91,7 @@ describe('metrics of a worker', () => {
     const pauses = [{ kind: 'projection', name: 'chained', paused: true }] as const;
     telemetry.worker(status([{ followed, partitions: 2, lagRecords: 7 }, { followed: mails, partitions: 1, lagRecords: 3 }], { pauses })); // prettier-ignore
     telemetry.relay({ kind: 'waits' });
+    telemetry.switched('postgres', 12);
     const first = await samplesOf(registry);
     const names = new Set([...first.keys()].map((key) => key.replace(/(_bucket|_sum|_count)?\{.*/, '')));
     expect([...names].sort()).toEqual([...Object.keys(COUNTERS), ...Object.keys(GAUGES), ...Object.keys(HISTOGRAMS)].sort());
@@ -130,7 +131,7 @@ describe('metrics of a worker', () => {
 
   it('are in the reference, all of them and with their types', () => {
     const page = readFileSync(path.join(__dirname, '../../../docs/reference/worker-metrics.md'), 'utf8');
-    const rows = [...page.matchAll(/^\| `(refold_(?:worker|relay)_\w+)`[^|]*\| (\w+) \|/gm)].map(([, name, type]) => `${name!} ${type!}`);
+    const rows = [...page.matchAll(/^\| `(refold_(?:worker|relay|cutover)_\w+)`[^|]*\| (\w+) \|/gm)].map(([, name, type]) => `${name!} ${type!}`);
     const types = [
       ...Object.keys(COUNTERS).map((name) => `${name} counter`),
       ...Object.keys(GAUGES).map((name) => `${name} gauge`),

@@ -19,6 +19,7 @@ const COMMANDS = [
   'replay start',
   'replay status',
   'replay diff',
+  'replay history',
   'replay cutover',
   'replay rollback',
   'replay retire',

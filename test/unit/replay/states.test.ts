@@ -41,6 +41,13 @@ describe('the states of a replay', () => {
     expect(phaseAfter({ state: 'cutting-over', direction: 'back' }, 'switch-failed')?.state).toBe('done');
   });
 
+  it('turn an unfinished attempt, which then ends where it came from', () => {
+    const path = walk(['begin', 'provisioned', 'reached-heads', 'caught-up', 'verified', 'cutover', 'turn', 'switched']);
+    expect(path.at(-2)).toEqual({ state: 'cutting-over', direction: 'back' });
+    expect(path.at(-1)).toEqual({ state: 'ready', direction: 'forward' });
+    expect(phaseAfter({ state: 'cutting-over', direction: 'back' }, 'turn')).toEqual({ state: 'cutting-over', direction: 'forward' });
+  });
+
   it('never lead out of aborted, nor to aborted from a cutover or after one', () => {
     fc.assert(
       fc.property(events, (given) => {
@@ -92,7 +99,7 @@ describe('the states of a replay', () => {
         }
       }
     }
-    expect(legalCommands({ state: 'cutting-over', direction: 'back' })).toEqual(['rollback']);
-    expect(legalCommands({ state: 'cutting-over', direction: 'forward' })).toEqual(['cutover']);
+    expect(legalCommands({ state: 'cutting-over', direction: 'back' })).toEqual(['cutover', 'rollback']);
+    expect(legalCommands({ state: 'cutting-over', direction: 'forward' })).toEqual(['cutover', 'rollback']);
   });
 });

@@ -11,8 +11,10 @@ import type {
   RowCopies,
   StoreSwitch,
   SwitchControl,
+  SwitchPermission,
   SwitchRequest,
   SwitchResult,
+  ViewChange,
 } from '../../ports';
 import type { Direction } from '../../states';
 import { diffCopies, inspectionOf } from './compare';
@@ -70,13 +72,17 @@ export class ClickHouseSwitch implements StoreSwitch {
     return Promise.resolve([]);
   }
 
-  async requireSwitchable(pairs: readonly GenerationPair[], direction: Direction): Promise<void> {
-    await planShowing(this.#clickhouse, pairs, direction);
+  horizon(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  async planSwitch(pairs: readonly GenerationPair[], direction: Direction, { breaking }: SwitchPermission): Promise<readonly ViewChange[]> {
+    return (await planShowing(this.#clickhouse, pairs, direction, breaking)).flatMap(({ change }) => change ?? []);
   }
 
   async switch(request: SwitchRequest): Promise<SwitchResult> {
-    await this.#control.exchange(request, () => showGenerations(this.#clickhouse, request.pairs, request.direction));
-    return { status: 'switched' };
+    const { pairs, direction, allowed } = request;
+    return { status: 'switched', lockMs: await this.#control.exchange(request, () => showGenerations(this.#clickhouse, pairs, direction, allowed.breaking)) };
   }
 
   retire(lease: Lease, generation: Generation): Promise<void> {
@@ -91,7 +97,9 @@ export class ClickHouseSwitch implements StoreSwitch {
   }
 
   async activateFirst(generation: Generation): Promise<FirstActivation> {
-    const activation = await this.#control.activate(generation, () => showGenerations(this.#clickhouse, [{ to: generation }], 'forward'));
+    const activation = await this.#control.activate(generation, async () => {
+      await showGenerations(this.#clickhouse, [{ to: generation }], 'forward', false);
+    });
     if (activation === 'superseded') {
       await this.drop(generation);
     }

@@ -1,5 +1,5 @@
 import { identifier, literal } from '../../../platform/clickhouse/quote';
-import { planViewIn, rangeFits, type NumericRange, type PlannedColumn, type ViewDialect, type ViewPlan } from '../../view-plan';
+import { exactPlan, planViewIn, rangeFits, type NumericRange, type PlannedColumn, type Reshaping, type ViewDialect, type ViewPlan } from '../../view-plan';
 
 const nullable = (type: string): boolean => type.startsWith('Nullable(');
 /** The type of a value that is there. */
@@ -38,3 +38,6 @@ const DIALECT: ViewDialect<PlannedColumn> = {
 /** See {@link planViewIn}. */
 export const planView = (view: readonly PlannedColumn[], target: readonly PlannedColumn[], required: ReadonlySet<string>): ViewPlan =>
   planViewIn(DIALECT, view, target, required);
+
+/** See {@link exactPlan}. */
+export const planExactly = (view: readonly PlannedColumn[], target: readonly PlannedColumn[]): Reshaping => exactPlan(DIALECT, view, target);

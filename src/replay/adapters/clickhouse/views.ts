@@ -3,10 +3,10 @@ import type { ClickHouse } from '../../../platform/clickhouse/client';
 import { literal, qualified } from '../../../platform/clickhouse/quote';
 import { onCluster } from '../../../platform/clickhouse/topology';
 import { generationLabel, type Generation } from '../../../projections/generations';
-import type { ActiveMarker } from '../../ports';
+import type { ActiveMarker, ViewChange } from '../../ports';
 import type { Direction } from '../../states';
-import { visible, type PlannedColumn } from '../../view-plan';
-import { planView } from './view-sql';
+import { clientsOf, visible, type PlannedColumn, type Reshaping } from '../../view-plan';
+import { planExactly, planView } from './view-sql';
 
 /** What the comment of a view says of the generation it shows. */
 interface Comment {
@@ -67,43 +67,96 @@ export interface Showing {
   readonly from?: Generation;
 }
 
-/** The statement that lets the view show the generation. @throws RefoldError `store.name-taken`, `cutover.incompatible-columns` */
-const showing = async (clickhouse: ClickHouse, { to, from }: Showing, direction: Direction): Promise<string> => {
+/** The statement that lets a view show a generation, and what readers notice of it. */
+interface PlannedView {
+  readonly statement: string;
+  readonly change: ViewChange | undefined;
+}
+
+/** Views of others that select from this one: their columns were fixed when they were made. */
+const viewsOver = async (clickhouse: ClickHouse, { viewSchema, model }: Generation): Promise<readonly string[]> => {
+  const rows = await clickhouse.rows(
+    `SELECT database, name FROM system.tables WHERE engine LIKE '%View' AND NOT (database = {database:String} AND name = {name:String})
+        AND (position(as_select, {plain:String} || ' ') > 0 OR endsWith(as_select, {plain:String}) OR position(as_select, {quoted:String}) > 0) ORDER BY database, name`,
+    { database: viewSchema, name: model, plain: `FROM ${viewSchema}.${model}`, quoted: qualified(viewSchema, model) },
+  );
+  return rows.map(([database, name]) => `view ${String(database)}.${String(name)}`);
+};
+
+/** The columns of the new view. @throws RefoldError `cutover.incompatible-columns`, `cutover.dependents` */
+const reshaped = async (
+  clickhouse: ClickHouse,
+  { to, from }: Showing,
+  known: readonly PlannedColumn[],
+  direction: Direction,
+  breaking: boolean,
+): Promise<Reshaping> => {
+  const view = `${to.viewSchema}.${to.model}`;
+  const columns = await requireColumns(clickhouse, to);
+  const exact = planExactly(known, columns);
+  if (breaking && exact.changes.length > 0) {
+    const dependents = await viewsOver(clickhouse, to);
+    if (dependents.length > 0) {
+      throw new RefoldError('cutover.dependents', `view ${to.model} cannot be made anew, others depend on it`, {
+        facts: { view, dependents, columns: exact.changes },
+      });
+    }
+    return exact;
+  }
+  const active = direction === 'forward' && from?.model === to.model ? visible(await requireColumns(clickhouse, from)) : [];
+  const plan = planView(known, columns, new Set(active.map(({ name }) => name)));
+  if (plan.incompatible.length > 0) {
+    throw new RefoldError('cutover.incompatible-columns', `view ${to.model} cannot take the columns of ${generationLabel(to)}`, {
+      facts: { view, columns: plan.incompatible, clients: clientsOf('clickhouse', exact.changes) },
+    });
+  }
+  return { select: plan.select, changes: [] };
+};
+
+/** @throws RefoldError `store.name-taken`, `cutover.incompatible-columns`, `cutover.dependents` */
+const showing = async (clickhouse: ClickHouse, one: Showing, direction: Direction, breaking: boolean): Promise<PlannedView> => {
+  const { to } = one;
   const existing = await readView(clickhouse, to);
   if (existing !== undefined && (existing.comment?.app !== to.app || existing.comment.projection !== to.projection)) {
     throw new RefoldError('store.name-taken', `${to.model} exists already`, {
       facts: { name: `${to.viewSchema}.${to.model}`, generation: generationLabel(to) },
     });
   }
-  const active = direction === 'forward' && from?.model === to.model ? visible(await requireColumns(clickhouse, from)) : [];
-  const plan = planView(existing?.columns ?? [], await requireColumns(clickhouse, to), new Set(active.map(({ name }) => name)));
-  if (plan.incompatible.length > 0) {
-    throw new RefoldError('cutover.incompatible-columns', `view ${to.model} cannot take the columns of ${generationLabel(to)}`, {
-      facts: { view: `${to.viewSchema}.${to.model}`, columns: plan.incompatible },
-    });
-  }
-  return `CREATE OR REPLACE VIEW ${qualified(to.viewSchema, to.model)}${onCluster(clickhouse.topology)} AS SELECT ${plan.select.join(', ')} FROM ${qualified(to.viewSchema, to.table)}
-     COMMENT ${literal(commentOf(to))}`;
+  const { select, changes } = await reshaped(clickhouse, one, existing?.columns ?? [], direction, breaking);
+  return {
+    statement: `CREATE OR REPLACE VIEW ${qualified(to.viewSchema, to.model)}${onCluster(clickhouse.topology)} AS SELECT ${select.join(', ')} FROM ${qualified(to.viewSchema, to.table)}
+     COMMENT ${literal(commentOf(to))}`,
+    change: changes.length === 0 ? undefined : { view: `${to.viewSchema}.${to.model}`, store: 'clickhouse', columns: changes, lost: [], mentionedBy: [] },
+  };
 };
 
-/** The statements for all. @throws RefoldError `store.name-taken`, `cutover.incompatible-columns` */
-export const planShowing = async (clickhouse: ClickHouse, wanted: readonly Showing[], direction: Direction): Promise<readonly string[]> => {
-  const statements: string[] = [];
+/** The statements for all. @throws RefoldError `store.name-taken`, `cutover.incompatible-columns`, `cutover.dependents` */
+export const planShowing = async (
+  clickhouse: ClickHouse,
+  wanted: readonly Showing[],
+  direction: Direction,
+  breaking: boolean,
+): Promise<readonly PlannedView[]> => {
+  const planned: PlannedView[] = [];
   for (const one of wanted) {
-    statements.push(await showing(clickhouse, one, direction));
+    planned.push(await showing(clickhouse, one, direction, breaking));
   }
-  return statements;
+  return planned;
 };
 
 /**
- * Lets the views show the generations, in the shapes that readers know. One statement each, and the comment that says which
- * generation is active is part of it: view and marker cannot differ. Nothing is changed where one of them is refused.
- * @throws RefoldError `store.name-taken`, `cutover.incompatible-columns`; after `store.unreachable` some may have been changed
+ * Lets the views show the generations, in the shapes that readers know or, where that is allowed, in those of the new tables.
+ * One statement each, and the comment that says which generation is active is part of it: view and marker cannot differ.
+ * Nothing is changed where one of them is refused. Answers how long the statements took, in milliseconds: readers wait no longer.
+ * @throws RefoldError `store.name-taken`, `cutover.incompatible-columns`, `cutover.dependents`; after `store.unreachable` some may have been changed
  */
-export const showGenerations = async (clickhouse: ClickHouse, wanted: readonly Showing[], direction: Direction): Promise<void> => {
-  for (const statement of await planShowing(clickhouse, wanted, direction)) {
+export const showGenerations = async (clickhouse: ClickHouse, wanted: readonly Showing[], direction: Direction, breaking: boolean): Promise<number> => {
+  const planned = await planShowing(clickhouse, wanted, direction, breaking);
+  const began = performance.now();
+  for (const { statement } of planned) {
     await clickhouse.command(statement);
   }
+  return Math.round((performance.now() - began) * 10) / 10;
 };
 
 /** Removes the view that was left on a generation when its read model got another name. */

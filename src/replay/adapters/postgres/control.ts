@@ -1,14 +1,25 @@
 import { RefoldError } from '../../../kernel/errors';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { generationLabel, type Generation, type StoreKind } from '../../../projections/generations';
-import type { ActiveMarker, FirstActivation, Hold, Lease, SideState, SwitchControl, SwitchRequest } from '../../ports';
+import type { ActiveMarker, FirstActivation, Hold, Lease, SideState, Straggler, SwitchControl, SwitchRequest } from '../../ports';
 import { liftHold, readHold } from './holds';
 import { readSides } from './sides';
 import { exchangeStatuses, lockStatuses, retireGeneration, setStatus } from './statuses';
 import { lockReplay, writeTransition } from './transition';
 
 /** What a step does beside the control schema; in Postgres within its transaction. */
-type Show = (sql: Sql) => Promise<void>;
+type Show<T> = (sql: Sql) => Promise<T>;
+
+/** How much older what readers see now is than what they saw before. */
+const staleFacts = (pairs: SwitchRequest['pairs'], late: readonly Straggler[]): Readonly<Record<string, unknown>> => {
+  const older = late.filter(({ generationId }) => pairs.some(({ to }) => to.id === generationId));
+  return older.length === 0
+    ? {}
+    : {
+        missing: older.reduce((sum, { at, next }) => sum + at - next, 0),
+        older: older.map(({ topic, partition, next, at }) => ({ topic, partition, next, at })),
+      };
+};
 
 /** Each step is one transaction, which ends only after what it shows was shown. */
 export class PostgresSwitchControl implements SwitchControl {
@@ -20,28 +31,30 @@ export class PostgresSwitchControl implements SwitchControl {
     this.#app = options.app;
   }
 
-  exchange({ pairs, hold, lease, expected, finish }: SwitchRequest, show: Show): Promise<void> {
+  exchange({ pairs, hold, lease, allowed, record, last }: SwitchRequest, show: Show<number>): Promise<number> {
     return this.#pool.transaction(async (sql) => {
       // A reader's lock is waited for only so long: behind us every new reader would wait as well.
       await sql.query(`SET LOCAL lock_timeout = '50ms'`);
-      await lockReplay(sql, this.#app, lease, expected);
-      const [behind] = await readHold(sql, hold, 'FOR UPDATE');
-      if (behind !== undefined) {
+      await lockReplay(sql, this.#app, lease, record.from);
+      const late = await readHold(sql, hold, 'FOR UPDATE');
+      const [behind] = late;
+      if (behind !== undefined && !allowed.stale) {
         const { generationId: generation, topic, partition, at: held, next, owner } = behind;
         throw new RefoldError('cutover.behind', 'a generation is not at the position of the hold', {
           facts: { generation, topic, partition, held, next, owner },
         });
       }
       await exchangeStatuses(sql, pairs);
-      await show(sql);
-      if (finish !== undefined) {
+      const lockMs = await show(sql);
+      if (last) {
         await liftHold(sql, hold);
-        await writeTransition(sql, this.#app, lease, finish);
       }
+      await writeTransition(sql, this.#app, lease, { ...record, facts: { ...record.facts, lockMs, ...staleFacts(pairs, late) } });
+      return lockMs;
     });
   }
 
-  async activate(generation: Generation, show: Show): Promise<FirstActivation> {
+  async activate(generation: Generation, show: Show<void>): Promise<FirstActivation> {
     const activation = await this.#pool.transaction((sql) => this.#activateIn(sql, generation, show));
     if (activation === 'superseded') {
       // In a transaction of its own: checkpoints are locked before generations, the activation has locked its generation already.
@@ -57,7 +70,7 @@ export class PostgresSwitchControl implements SwitchControl {
     });
   }
 
-  async drop(generation: Generation, drop: Show): Promise<void> {
+  async drop(generation: Generation, drop: Show<void>): Promise<void> {
     await this.#pool.transaction(async (sql) => {
       await sql.query(`SET LOCAL lock_timeout = '5s'`);
       const status = (await lockStatuses(sql, [generation.id])).get(generation.id);
@@ -103,7 +116,7 @@ export class PostgresSwitchControl implements SwitchControl {
     return true;
   }
 
-  async #activateIn(sql: Sql, generation: Generation, show: Show): Promise<FirstActivation> {
+  async #activateIn(sql: Sql, generation: Generation, show: Show<void>): Promise<FirstActivation> {
     // One activation at a time per name: two first builds of different versions can exist for a moment.
     await sql.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, [`refold.first:${this.#app}:${generation.projection}:${generation.store}`]);
     const status = (await lockStatuses(sql, [generation.id])).get(generation.id);

@@ -29,7 +29,7 @@ export const readRelation = async (sql: Sql, schema: string, name: string): Prom
   return row === undefined ? undefined : { kind: row.relkind, options: row.reloptions ?? [], columns: row.columns ?? [] };
 };
 
-/** Statements of others that hold a lock on one of the relations: `pid 42 (active for 3.1 s): select ...`. */
+/** Who holds a lock on one of the relations: `pid 42 (active for 3.1 s): select ...`, `prepared transaction 'x' (for 3.1 s)`. */
 export const readBlockers = async (sql: Sql, relations: readonly string[]): Promise<readonly string[]> => {
   const { rows } = await sql.query<{ pid: number; state: string | null; seconds: number | null; query: string }>(
     `SELECT DISTINCT a.pid, a.state, extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds, left(regexp_replace(a.query, '\\s+', ' ', 'g'), 60) AS query
@@ -38,5 +38,15 @@ export const readBlockers = async (sql: Sql, relations: readonly string[]): Prom
       ORDER BY a.pid LIMIT 5`,
     [relations],
   );
-  return rows.map((row) => `pid ${String(row.pid)} (${row.state ?? 'unknown'} for ${(row.seconds ?? 0).toFixed(1)} s): ${row.query}`);
+  // A prepared transaction belongs to no session any more; its number is that of the transaction.
+  const { rows: prepared } = await sql.query<{ gid: string; seconds: number }>(
+    `SELECT DISTINCT p.gid, extract(epoch FROM clock_timestamp() - p.prepared)::float8 AS seconds
+       FROM pg_locks l JOIN pg_prepared_xacts p ON l.virtualtransaction = '-1/' || p.transaction
+      WHERE l.granted AND l.locktype = 'relation' AND l.relation = ANY (SELECT to_regclass(r) FROM unnest($1::text[]) AS r) ORDER BY p.gid LIMIT 5`,
+    [relations],
+  );
+  return [
+    ...rows.map((row) => `pid ${String(row.pid)} (${row.state ?? 'unknown'} for ${(row.seconds ?? 0).toFixed(1)} s): ${row.query}`),
+    ...prepared.map(({ gid, seconds }) => `prepared transaction '${gid}' (for ${seconds.toFixed(1)} s)`),
+  ];
 };

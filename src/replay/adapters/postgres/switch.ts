@@ -2,13 +2,26 @@ import { sqlState } from '../../../platform/postgres/errors';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { qualified } from '../../../platform/postgres/quote';
 import type { Generation } from '../../../projections/generations';
-import type { ActiveMarker, CompareRequest, Comparison, FirstActivation, Lease, StoreSwitch, SwitchRequest, SwitchResult } from '../../ports';
+import type {
+  ActiveMarker,
+  CompareRequest,
+  Comparison,
+  FirstActivation,
+  GenerationPair,
+  Lease,
+  StoreSwitch,
+  SwitchPermission,
+  SwitchRequest,
+  SwitchResult,
+  ViewChange,
+} from '../../ports';
+import type { Direction } from '../../states';
 import { comparePairs } from './compare';
 import { PostgresSwitchControl } from './control';
 import { MARKER, createMarker, writeMarker } from './marker';
 import { readBlockers } from './relations';
-import { readOldSnapshots } from './snapshots';
-import { copyGrants, createView, dropTable, switchView } from './views';
+import { readHorizon, readOldSnapshots } from './snapshots';
+import { copyGrants, createView, dropTable, planViewSwitch, type ViewSwitch } from './views';
 
 /** lock_not_available, deadlock_detected: nothing is wrong, somebody was in the way. */
 const IN_THE_WAY = ['55P03', '40P01'];
@@ -30,23 +43,26 @@ export class PostgresSwitch implements StoreSwitch {
     return comparePairs(this.#pool, request);
   }
 
-  oldSnapshots(horizon: string): Promise<readonly string[]> {
-    return readOldSnapshots(this.#pool, horizon);
+  oldSnapshots(horizon: string, which: 'any' | 'kept'): Promise<readonly string[]> {
+    return readOldSnapshots(this.#pool, horizon, which);
   }
 
-  /** This store switches first, and its transaction fails whole: nothing is lost by asking then. */
-  requireSwitchable(): Promise<void> {
-    return Promise.resolve();
+  horizon(): Promise<string> {
+    return readHorizon(this.#pool);
+  }
+
+  planSwitch(pairs: readonly GenerationPair[], direction: Direction, allowed: SwitchPermission): Promise<readonly ViewChange[]> {
+    return this.#pool.transaction(async (sql) => (await planAll(sql, pairs, direction, allowed)).flatMap(([, { change }]) => change ?? []));
   }
 
   async switch(request: SwitchRequest): Promise<SwitchResult> {
+    const lock: Lock = { askedAt: undefined };
     try {
-      await this.#control.exchange(request, (sql) => show(sql, request));
-      return { status: 'switched' };
+      return { status: 'switched', lockMs: await this.#control.exchange(request, (sql) => show(sql, request, lock)) };
     } catch (error) {
       if (IN_THE_WAY.includes(sqlState(error) ?? '')) {
         const views = request.pairs.map(({ to }) => qualified(to.viewSchema, to.model));
-        return { status: 'locked', blockers: await readBlockers(this.#pool, views) };
+        return { status: 'locked', lockMs: lockedFor(lock), blockers: await readBlockers(this.#pool, views) };
       }
       throw error;
     }
@@ -97,11 +113,37 @@ export class PostgresSwitch implements StoreSwitch {
   }
 }
 
-const show = async (sql: Sql, { pairs, direction }: SwitchRequest): Promise<void> => {
+interface Lock {
+  askedAt: number | undefined;
+}
+
+/** New readers of the view wait from when its lock is asked for, in milliseconds. */
+const lockedFor = ({ askedAt }: Lock): number => (askedAt === undefined ? 0 : Math.round((performance.now() - askedAt) * 10) / 10);
+
+/** All that can be found out before the first view is locked; in the same order for everybody. */
+const planAll = async (
+  sql: Sql,
+  pairs: readonly GenerationPair[],
+  direction: Direction,
+  allowed: SwitchPermission,
+): Promise<readonly (readonly [GenerationPair, ViewSwitch])[]> => {
+  const planned: (readonly [GenerationPair, ViewSwitch])[] = [];
+  for (const pair of [...pairs].sort((a, b) => (a.to.model < b.to.model ? -1 : 1))) {
+    planned.push([pair, await planViewSwitch(sql, pair, direction, allowed)]);
+  }
+  return planned;
+};
+
+const show = async (sql: Sql, { pairs, direction, allowed }: SwitchRequest, lock: Lock): Promise<number> => {
   await createMarker(sql, pairs[0]!.to.viewSchema);
-  for (const { from, to } of [...pairs].sort((a, b) => (a.to.model < b.to.model ? -1 : 1))) {
+  const planned = await planAll(sql, pairs, direction, allowed);
+  for (const { from, to } of pairs) {
     await copyGrants(sql, from, to);
-    await switchView(sql, from, to, direction);
+  }
+  lock.askedAt = performance.now();
+  for (const [{ to }, { run }] of planned) {
+    await run(sql);
     await writeMarker(sql, to);
   }
+  return lockedFor(lock);
 };

@@ -1,5 +1,5 @@
 import { identifier, qualified } from '../../../platform/postgres/quote';
-import { planViewIn, rangeFits, type NumericRange, type ViewDialect, type ViewPlan } from '../../view-plan';
+import { exactPlan, planViewIn, rangeFits, type NumericRange, type Reshaping, type ViewDialect, type ViewPlan } from '../../view-plan';
 import type { Relation, RelationColumn } from './relations';
 
 const INTEGER_DIGITS: Readonly<Record<string, number>> = { smallint: 5, integer: 10, bigint: 19 };
@@ -49,9 +49,19 @@ const DIALECT: ViewDialect<RelationColumn> = {
 export const planView = (view: readonly RelationColumn[], target: readonly RelationColumn[], required: ReadonlySet<string>): ViewPlan =>
   planViewIn(DIALECT, view, target, required);
 
+/** See {@link exactPlan}. */
+export const planExactly = (view: readonly RelationColumn[], target: readonly RelationColumn[]): Reshaping => exactPlan(DIALECT, view, target);
+
 /** CREATE OR REPLACE keeps dependents, grants and comments; options are lost unless they are said again. */
-export const viewStatement = (schema: string, name: string, table: string, plan: ViewPlan, existing: Relation | undefined): string => {
+export const viewStatement = (
+  schema: string,
+  name: string,
+  table: string,
+  plan: Pick<ViewPlan, 'select'>,
+  existing: Relation | undefined,
+  verb: 'CREATE' | 'CREATE OR REPLACE' = 'CREATE OR REPLACE',
+): string => {
   const options = existing?.options ?? [];
   const withOptions = options.length === 0 ? '' : ` WITH (${options.join(', ')})`;
-  return `CREATE OR REPLACE VIEW ${qualified(schema, name)}${withOptions} AS SELECT ${plan.select.join(', ')} FROM ${qualified(schema, table)}`;
+  return `${verb} VIEW ${qualified(schema, name)}${withOptions} AS SELECT ${plan.select.join(', ')} FROM ${qualified(schema, table)}`;
 };

@@ -2,11 +2,13 @@ import { RefoldError } from '../../../kernel/errors';
 import type { Sql } from '../../../platform/postgres/pool';
 import { qualified } from '../../../platform/postgres/quote';
 import { generationLabel, partialsTable, type Generation } from '../../../projections/generations';
+import type { GenerationPair, SwitchPermission, ViewChange } from '../../ports';
 import type { Direction } from '../../states';
+import { clientsOf, visible, type Reshaping, type ViewPlan } from '../../view-plan';
+import { carryStatements, dependentsOf, grantStatements, leftBehind, mentionsOf, revokeStatements } from './carry';
 import { ownsView } from './marker';
 import { readRelation, type Relation } from './relations';
-import { visible } from '../../view-plan';
-import { planView, viewStatement } from './view-sql';
+import { planExactly, planView, viewStatement } from './view-sql';
 
 const requireTable = async (sql: Sql, g: Generation): Promise<Relation> => {
   const table = await readRelation(sql, g.viewSchema, g.table);
@@ -16,29 +18,90 @@ const requireTable = async (sql: Sql, g: Generation): Promise<Relation> => {
   return table;
 };
 
-const showTable = async (sql: Sql, g: Generation, existing: Relation | undefined, required: ReadonlySet<string>): Promise<void> => {
+/** How one view comes to show another generation. */
+export interface ViewSwitch {
+  /** `undefined`: readers keep every column that they know. */
+  readonly change: ViewChange | undefined;
+  /** Takes the lock on the view, and keeps it until the transaction ends. */
+  readonly run: (sql: Sql) => Promise<void>;
+}
+
+const replaced = (g: Generation, plan: ViewPlan, existing: Relation | undefined): ViewSwitch => ({
+  change: undefined,
+  run: async (sql) => void (await sql.query(viewStatement(g.viewSchema, g.model, g.table, plan, existing))),
+});
+
+/** @throws RefoldError `cutover.dependents` */
+const madeAnew = async (sql: Sql, g: Generation, { select, changes }: Reshaping, existing: Relation): Promise<ViewSwitch> => {
+  const view = qualified(g.viewSchema, g.model);
+  const dependents = await dependentsOf(sql, view);
+  if (dependents.length > 0) {
+    throw new RefoldError('cutover.dependents', `view ${g.model} cannot be made anew, others depend on it`, {
+      facts: { view: `${g.viewSchema}.${g.model}`, dependents, columns: changes },
+    });
+  }
+  const columns = visible((await requireTable(sql, g)).columns).map(({ name }) => name);
+  const gone = existing.columns.map(({ name }) => name).filter((name) => !columns.includes(name));
+  const kept = await grantStatements(sql, view, view, []);
+  const lost = (await grantStatements(sql, view, view, gone)).filter((statement) => !kept.includes(statement));
+  return {
+    change: { view: `${g.viewSchema}.${g.model}`, store: 'postgres', columns: changes, lost, mentionedBy: await mentionsOf(sql, g) },
+    run: async (within) => {
+      await within.query(`LOCK TABLE ${view} IN ACCESS EXCLUSIVE MODE`); // what is carried over is read under the lock
+      const carried = await carryStatements(within, view, columns);
+      await within.query(`DROP VIEW ${view}`); // never CASCADE
+      await within.query(viewStatement(g.viewSchema, g.model, g.table, { select }, existing, 'CREATE'));
+      for (const statement of [...(await revokeStatements(within, view)), ...carried]) {
+        await within.query(statement);
+      }
+    },
+  };
+};
+
+const planTable = async (sql: Sql, g: Generation, existing: Relation | undefined, required: ReadonlySet<string>, breaking: boolean): Promise<ViewSwitch> => {
   const table = await requireTable(sql, g);
+  const exact = planExactly(existing?.columns ?? [], table.columns);
+  if (existing !== undefined && breaking && exact.changes.length > 0) {
+    return madeAnew(sql, g, exact, existing);
+  }
   const plan = planView(existing?.columns ?? [], table.columns, required);
   if (plan.incompatible.length > 0) {
     throw new RefoldError('cutover.incompatible-columns', `view ${g.model} cannot take the columns of ${generationLabel(g)}`, {
-      facts: { view: `${g.viewSchema}.${g.model}`, columns: plan.incompatible },
+      facts: { view: `${g.viewSchema}.${g.model}`, columns: plan.incompatible, clients: clientsOf('postgres', exact.changes) },
     });
   }
-  await sql.query(viewStatement(g.viewSchema, g.model, g.table, plan, existing));
+  return replaced(g, plan, existing);
+};
+
+/** What lies on tables does not follow a view. @throws RefoldError `cutover.dependents` */
+const requireNothingLeft = async (sql: Sql, from: Generation, to: Generation): Promise<void> => {
+  const dependents = await leftBehind(sql, from, to);
+  if (dependents.length > 0) {
+    throw new RefoldError('cutover.dependents', `what was added to ${from.table} is missing on ${to.table}`, {
+      facts: { table: `${to.viewSchema}.${to.table}`, dependents },
+      remedy: `Make the same on ${to.viewSchema}.${to.table}, or drop it on ${from.viewSchema}.${from.table}; then give the same command again.`,
+    });
+  }
 };
 
 /**
- * Lets the view show the other generation's table in the shape that readers know.
- * Forward, columns of the active table must not be lost; on the way back, columns that only the newer one had show null.
- * @throws RefoldError `cutover.incompatible-columns`
+ * How the view comes to show the other generation's table: in the shape that readers know or, where that is allowed, in its
+ * own. Forward, columns of the active table must not be lost; on the way back, columns that only the newer one had show null.
+ * @throws RefoldError `cutover.incompatible-columns`, `cutover.dependents`, `store.name-taken`
  */
-export const switchView = async (sql: Sql, from: Generation, to: Generation, direction: Direction): Promise<void> => {
+export const planViewSwitch = async (
+  sql: Sql,
+  { from, to }: GenerationPair,
+  direction: Direction,
+  { breaking }: Pick<SwitchPermission, 'breaking'>,
+): Promise<ViewSwitch> => {
   const existing = await readRelation(sql, to.viewSchema, to.model);
   if (existing !== undefined && from.model !== to.model && !(await ownsView(sql, to))) {
     await refuseTaken(sql, to, existing);
   }
+  await requireNothingLeft(sql, from, to);
   const active = direction === 'forward' && from.model === to.model ? visible((await requireTable(sql, from)).columns) : [];
-  await showTable(sql, to, existing, new Set(active.map(({ name }) => name)));
+  return planTable(sql, to, existing, new Set(active.map(({ name }) => name)), breaking);
 };
 
 /** Makes the first view of a projection. @throws RefoldError `store.name-taken`, `cutover.incompatible-columns` */
@@ -47,7 +110,7 @@ export const createView = async (sql: Sql, g: Generation): Promise<void> => {
   if (existing !== undefined && !(await ownsView(sql, g))) {
     await refuseTaken(sql, g, existing);
   }
-  await showTable(sql, g, existing, new Set());
+  await (await planTable(sql, g, existing, new Set(), false)).run(sql);
 };
 
 /** A view over a table of this projection is ours, whatever the marker says by now (a model can get its old name back). */
@@ -78,13 +141,9 @@ const viewReads = async (sql: Sql, g: Generation, table: string): Promise<boolea
  * one. Where that is a view which merges partials, it reads them with its owner's rights, so nobody needs any on them.
  */
 export const copyGrants = async (sql: Sql, from: Generation, to: Generation): Promise<void> => {
-  const { rows } = await sql.query<{ grantee: string; privilege: string }>(
-    `SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee, a.privilege_type AS privilege
-       FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a WHERE c.oid = to_regclass($1) AND a.grantee <> c.relowner`,
-    [qualified(from.viewSchema, from.table)],
-  );
-  for (const { grantee, privilege } of rows) {
-    await sql.query(`GRANT ${privilege} ON ${qualified(to.viewSchema, to.table)} TO ${grantee}`);
+  const columns = (await requireTable(sql, to)).columns.map(({ name }) => name);
+  for (const statement of await grantStatements(sql, qualified(from.viewSchema, from.table), qualified(to.viewSchema, to.table), columns)) {
+    await sql.query(statement);
   }
 };
 

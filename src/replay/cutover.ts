@@ -1,4 +1,4 @@
-import type { RefoldError} from '../kernel/errors';
+import type { RefoldError } from '../kernel/errors';
 import { isRefoldError } from '../kernel/errors';
 import { requireNotMoreParked, requireRulesKept } from './approval';
 import { pairsByStore, resolvePairs } from './members';

@@ -22,6 +22,8 @@ export interface ModelCorrections {
   until(request: UntilRequest): Promise<UntilResult>;
   /** Newest first. */
   list(limit?: number): Promise<readonly Correction[]>;
+  /** Of every generation that was audited the newest audit that ended, and the newest that has compared (`done`). */
+  lastAudits(): Promise<readonly Correction[]>;
   /** Gives up what was interrupted, or takes away a model as of a moment. @throws RefoldError `correction.unknown`, `correction.wrong-state` */
   giveUp(id: number): Promise<void>;
   /** Clears away what died; workers call it again and again. */
@@ -72,6 +74,7 @@ export const modelCorrectionsOf = (
       return until(parts, request);
     },
     list: (limit) => parts.book.list(limit),
+    lastAudits: () => parts.book.lastAudits(),
     giveUp: async (id) => {
       await parts.book.drop(id);
       await parts.dropRetired();

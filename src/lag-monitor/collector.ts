@@ -9,6 +9,7 @@ import { haltOf } from '../projections/replay-pace';
 import type { ParkedTotals, ParkingLot } from '../projections/parking';
 import { generationLag, partitionLag, partitionsOf, sightingOf, type GenerationLag, type LagLimits, type PartitionLag, type Sighting } from './lag';
 import { reactorLag, type ReactorLag, type ReactorStanding } from './reactor-lag';
+import type { AuditStanding } from './audit-standing';
 import type { ReplayStanding } from './replay-standing';
 import { RecordTimesReader } from './record-times';
 
@@ -39,6 +40,8 @@ export interface LagSnapshot {
   readonly workers: number;
   /** Every replay that is not over. */
   readonly replays: readonly ReplayStanding[];
+  /** Every projection that could be audited. */
+  readonly audits: readonly AuditStanding[];
   /** The projections that the application declares, and whether any generation of them is followed. */
   readonly declared: readonly (DeclaredProjection & { readonly built: boolean })[];
 }
@@ -72,6 +75,8 @@ export interface CollectorParts {
   readonly reactors?: () => Promise<readonly ReactorStanding[]>;
   /** Replays that are not over. */
   readonly replays?: () => Promise<readonly ReplayStanding[]>;
+  /** What audits have found. */
+  readonly audits?: () => Promise<readonly AuditStanding[]>;
   readonly options?: Partial<CollectorOptions>;
 }
 
@@ -136,6 +141,7 @@ export class LagCollector {
     const parked = await this.#parts.parking?.totals(followed.map(({ id }) => id));
     const reacting = await standings();
     const replays = (await this.#parts.replays?.()) ?? [];
+    const audits = (await this.#parts.audits?.()) ?? [];
     const heads = await this.#heads([...new Set([...followed, ...reacting].flatMap(({ topics }) => topics))]);
     const at = clock.now();
     const seen = new Map<string, Sighting>();
@@ -158,6 +164,7 @@ export class LagCollector {
       generations,
       reactors,
       replays,
+      audits,
       heads,
       workers: workers.length,
       declared: declared.map(({ projection, store }) => ({

@@ -3,6 +3,7 @@ import type { Generation, GenerationStatus } from '../projections/generations';
 import type { ReactorLag } from './reactor-lag';
 import type { CollectorState, LagSnapshot } from './collector';
 import type { Labels, Metric, MetricType, Sample } from './metric';
+import { auditMetrics } from './audit-standing';
 import { replayMetrics } from './replay-standing';
 import { LAG_STATUSES, type GenerationLag, type PartitionLag } from './lag';
 
@@ -121,7 +122,7 @@ const reactorMetrics = (app: string, reactors: readonly ReactorLag[]): readonly 
   ];
 };
 
-const snapshotMetrics = (app: string, { generations, reactors, replays, heads, workers, declared }: LagSnapshot): readonly Metric[] => {
+const snapshotMetrics = (app: string, { generations, reactors, replays, audits, heads, workers, declared }: LagSnapshot): readonly Metric[] => {
   const byPartition = (of: Expand<PartitionLag>): readonly Sample[] =>
     generations.flatMap(({ generation, partitions }) =>
       partitions.flatMap((one) => expand({ ...generationLabels(generation), ...partitionLabels(one) }, of(one))),
@@ -141,6 +142,7 @@ const snapshotMetrics = (app: string, { generations, reactors, replays, heads, w
     ),
     ...reactorMetrics(app, reactors),
     ...replayMetrics(app, replays),
+    ...auditMetrics(app, audits),
     metric(
       'refold_log_start_offset',
       'gauge',

@@ -162,6 +162,26 @@ const workerRules = (of: Selector): readonly AlertRule[] => [
   ),
 ];
 
+/** Read models that are not what the log says. */
+const auditRules = (of: Selector): readonly AlertRule[] => [
+  rule(
+    'RefoldModelDrifted',
+    'warning',
+    '0s',
+    `${of('refold_audit_drifting_rows')} > 0`,
+    '{{ $labels.projection }} ({{ $labels.store }}) is not what the log says',
+    'The last audit found {{ $value }} rows that differ. `refold replay audit` says which and offers the repair; audit again afterwards.',
+  ),
+  rule(
+    'RefoldAuditFailed',
+    'warning',
+    '0s',
+    `${of('refold_audit_outcome', 'outcome="failed"')} == 1`,
+    'the last audit of {{ $labels.projection }} ({{ $labels.store }}) has failed',
+    'Whether it is what the log says is not known. `refold replay corrections list` says why it failed.',
+  ),
+];
+
 /** Nobody watches. */
 const blindRules = (of: Selector): readonly AlertRule[] => [
   rule(
@@ -188,7 +208,14 @@ const blindRules = (of: Selector): readonly AlertRule[] => [
  */
 export const alertRules = ({ objectiveMs, app }: RulesOptions): RuleFile => {
   const of = selector(app);
-  const rules = [...behindRules(of, String(objectiveMs / 1_000)), ...brokenRules(of), ...reactorRules(of), ...workerRules(of), ...blindRules(of)];
+  const rules = [
+    ...behindRules(of, String(objectiveMs / 1_000)),
+    ...brokenRules(of),
+    ...reactorRules(of),
+    ...auditRules(of),
+    ...workerRules(of),
+    ...blindRules(of),
+  ];
   return { groups: [{ name: app === undefined ? 'refold-lag' : `refold-lag-${app}`, rules }] };
 };
 

@@ -52,6 +52,8 @@ export interface CorrectionBook {
   begin(correction: NewCorrection, owner: string, leaseMs: number): Promise<Correction>;
   /** Newest first. */
   list(limit?: number): Promise<readonly Correction[]>;
+  /** Of every generation that was audited the newest audit that ended, and the newest that has compared (`done`). */
+  lastAudits(): Promise<readonly Correction[]>;
   /** @throws RefoldError `correction.unknown` */
   get(id: number): Promise<Correction>;
   /** The repair of a generation that has not ended. */

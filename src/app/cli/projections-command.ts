@@ -1,6 +1,6 @@
 import type { PartitionHead } from '../../events/event-log';
 import type { ProjectionDefinition } from '../../projections/definition';
-import { type StoppedBy, type StoreKind } from '../../projections/generations';
+import { FOLLOWING, generationFacts, type GenerationStatus, type StoppedBy, type StoreKind } from '../../projections/generations';
 import { pauseText, type Pause } from '../../projections/pauses';
 import { lagOf } from '../../replay/progress';
 import type { GenerationState } from '../connect';
@@ -11,9 +11,10 @@ import { grouped, table, timeText } from './text';
 /** One generation as listed. */
 export interface ListedGeneration {
   readonly generation: string;
-  readonly status: string;
+  /** `apart`: built for a correction, or a model as of a moment; it never becomes active. */
+  readonly status: GenerationStatus;
   readonly table: string;
-  /** Events to the stable head; `undefined` for a retired one, which is not followed. */
+  /** Events to the stable head; `undefined` for one that workers do not follow. */
   readonly behind: number | undefined;
   /** Whether the code here is what it was built with; `undefined` where the code has no such version. */
   readonly codeMatches: boolean | undefined;
@@ -36,10 +37,10 @@ export interface ListedProjection {
 const listed = (state: GenerationState, definition: ProjectionDefinition | undefined, heads: readonly PartitionHead[]): ListedGeneration => {
   const { generation, checkpoints } = state;
   return {
-    generation: `v${String(generation.version)}.r${String(generation.run)}`,
+    generation: generationFacts(generation).generation,
     status: generation.status,
     table: `${generation.viewSchema}.${generation.table}`,
-    behind: generation.status === 'retired' ? undefined : lagOf(checkpoints, heads),
+    behind: !FOLLOWING.includes(generation.status) ? undefined : lagOf(checkpoints, heads),
     codeMatches: definition === undefined ? undefined : definition.hash === generation.definitionHash,
     stopped: checkpoints.flatMap(({ stoppedBy }) => stoppedBy ?? []),
     paused: generation.status === 'retired' ? undefined : generation.paused,
@@ -72,9 +73,12 @@ export const listProjections = (
 
 const statusText = ({ inCode }: ListedProjection, { status, codeMatches, dropAt, paused }: ListedGeneration): string =>
   dropAt === undefined
-    ? [status, ...(paused === undefined ? [] : ['paused']), ...(inCode ? [] : ['not in this code']), ...(codeMatches === false ? ['code changed'] : [])].join(
-        ', ',
-      )
+    ? [
+        status === 'apart' ? 'apart, for a correction' : status,
+        ...(paused === undefined ? [] : ['paused']),
+        ...(inCode ? [] : ['not in this code']),
+        ...(codeMatches === false ? ['code changed'] : []),
+      ].join(', ')
     : `${status}, dropped after ${timeText(dropAt)}`;
 
 const rowsOf = (one: ListedProjection): readonly (readonly string[])[] => {

@@ -36,12 +36,18 @@ describeWithPostgres('`refold replay repair|audit|until|corrections`', () => {
     const found = await run('replay', 'audit', 'orders', '--store', 'postgres');
     expect(found.code).toBe(1);
     expect(found.stdout).toContain('1 row not what the log says');
+    const audits = async (): Promise<object[]> => answerOf(await run('lag', 'show', '--json')).lag.audits;
+    expect(await audits()).toEqual([
+      { projection: 'orders', store: 'postgres', outcome: 'drift', drift: 1, comparedAt: expect.any(Number) },
+      { projection: 'customers', store: 'postgres', outcome: 'never' },
+    ]);
     const [, offered] = /to put it right: refold (.*)\n/.exec(found.stdout)!;
     const words = offered!.replaceAll("'", '').split(' ');
     const dry = await run(...words, '--dry-run');
     expect(dry.stdout).toMatch(/1 row would be put right of 1 looked at[^]*9\.00 → 1\.00/);
     expect(answerOf(await run(...words, '--by', 'ann', '--json')).repairs).toMatchObject([{ changed: 1, added: 0, removed: 0, keys: 1 }]);
     expect((await run('replay', 'audit', 'orders')).stdout).toContain('every row is what the log says');
+    expect((await audits())[0]).toMatchObject({ outcome: 'identical', drift: 0 });
     const { stdout } = await run('replay', 'corrections', 'list');
     expect(stdout.split('\n').map((line) => line.split(/ {2,}/).slice(0, 5).join('|'))).toEqual([
       'ID|KIND|PROJECTION|STORE|STATE',
@@ -58,6 +64,7 @@ describeWithPostgres('`refold replay repair|audit|until|corrections`', () => {
     const { model } = answerOf(await run('replay', 'until', '2199-01-01', 'customers', '--into', 'then', '--reason', 'the books', '--json'));
     expect(model).toMatchObject({ schema: 'public', table: 'then', parked: 0 });
     expect((await connected.container.resolve(TOKENS.pool).query('SELECT orders FROM "then"')).rows).toEqual([{ orders: 3 }]);
+    expect((await run('projections', 'list')).stdout).toMatch(/^customers +1 +postgres +customers +v1\.c5 +apart, for a correction *$/m);
     const id = String((model as { correction: number }).correction);
     expect((await run('replay', 'corrections', 'drop', id)).stdout).toContain(`correction ${id} is given up`);
     expect((await run('replay', 'corrections', 'drop', id)).code).toBe(1);

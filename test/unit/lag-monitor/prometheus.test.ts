@@ -28,6 +28,10 @@ const state = {
     generations: [generationLag(generationOf(), 1, [lag])],
     reactors: [reacted],
     replays: [],
+    audits: [
+      { projection: 'orders', store: 'postgres' as const, outcome: 'failed' as const, comparedAt: NOW, drift: 3 },
+      { projection: 'customers', store: 'postgres' as const, outcome: 'never' as const, comparedAt: undefined, drift: undefined },
+    ],
     heads: [{ ...headOf(0, 10), end: 12 }],
     workers: 3,
     declared: [{ projection: 'customer-daily', store: 'postgres' as const, built: false }],
@@ -78,6 +82,12 @@ describe('the metrics', () => {
     `refold_projection_workers_live{${where}} 1`,
     `refold_projection_generation_status{${where},status="active"} 1`,
     `refold_projection_built{app="shop",projection="customer-daily",store="postgres"} 0`,
+    'refold_audit_outcome{app="shop",projection="orders",store="postgres",outcome="failed"} 1',
+    'refold_audit_outcome{app="shop",projection="orders",store="postgres",outcome="drift"} 0',
+    'refold_audit_last_timestamp_seconds{app="shop",projection="orders",store="postgres"} 1800000000',
+    'refold_audit_drifting_rows{app="shop",projection="orders",store="postgres"} 3',
+    'refold_audit_outcome{app="shop",projection="customers",store="postgres",outcome="never"} 1',
+    'refold_audit_last_timestamp_seconds{app="shop",projection="customers",store="postgres"} 0',
     'refold_log_stable_offset{app="shop",topic="orders",partition="0"} 10',
     'refold_log_end_offset{app="shop",topic="orders",partition="0"} 12',
     'refold_workers_live{app="shop"} 3',
@@ -86,6 +96,10 @@ describe('the metrics', () => {
     'refold_lag_collector_failures_total{app="shop"} 2',
   ])('%s', (line) => {
     expect(text.split('\n')).toContain(line);
+  });
+
+  it('say nothing of the rows of what was never audited', () => {
+    expect(text).not.toContain('refold_audit_drifting_rows{app="shop",projection="customers"');
   });
 
   it('have one HELP and one TYPE each, no series twice, and counters end in _total', () => {

@@ -23,6 +23,7 @@ const metrics = metricsOf('shop', {
       ]),
     ],
     replays: [],
+    audits: [{ projection: 'orders', store: 'postgres', outcome: 'drift', comparedAt: 0, drift: 1 }],
     heads: [headOf(0, 1)],
     workers: 1,
     declared: [],
@@ -104,6 +105,7 @@ describe('the alert rules', () => {
 });
 
 const LABELS = 'app="shop",projection="p",store="postgres",generation="v1.r1"';
+const MODEL = 'app="shop",projection="p",store="postgres"';
 const AT = `${LABELS},topic="orders",partition="0"`;
 const REACTOR = 'app="shop",reactor="mails",topic="orders",partition="0"';
 const series = (name: string, labels: string, values: string): object => ({ series: `${name}{${labels}}`, values });
@@ -175,6 +177,10 @@ const SCENES: readonly (readonly [string, readonly object[], readonly string[]])
   ['folding fails and fails', [alive, series('refold_worker_failures_total', `${LABELS},outcome="retried"`, '0+1x30')], ['RefoldFoldingFails']],
   ['fenced at a rebalance', [alive, series('refold_worker_fences_total', LABELS, '0x5 4x30')], []],
   ['fenced and fenced', [alive, series('refold_worker_fences_total', LABELS, '0+60x60')], ['RefoldFencedForLong']],
+  ['an audit found nothing', [alive, series('refold_audit_drifting_rows', MODEL, '0x30')], []],
+  ['an audit found drift', [alive, series('refold_audit_drifting_rows', MODEL, '2x30')], ['RefoldModelDrifted']],
+  ['never audited', [alive, series('refold_audit_outcome', `${MODEL},outcome="never"`, '1x30')], []],
+  ['an audit failed', [alive, series('refold_audit_outcome', `${MODEL},outcome="failed"`, '1x30')], ['RefoldAuditFailed']],
   ['no worker', [alive, series('refold_projection_workers_live', LABELS, '0x30')], ['RefoldNoLiveWorker']],
   ['no exporter', [], ['RefoldLagExporterAbsent']],
   ['the exporter went away', [series('refold_lag_collector_success', 'app="shop"', '1 1 _x30')], ['RefoldLagExporterAbsent']],

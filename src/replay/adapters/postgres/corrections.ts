@@ -61,6 +61,15 @@ export class PostgresCorrections implements CorrectionBook {
     return rows.map(fromRow<Correction>);
   }
 
+  async lastAudits(): Promise<readonly Correction[]> {
+    const { rows } = await this.#pool.query<NullableRow<Correction>>(
+      `SELECT DISTINCT ON (target_id, state = 'done') ${COLUMNS} FROM refold.corrections
+       WHERE app = $1 AND kind = 'audit' AND state <> 'running' ORDER BY target_id, state = 'done', correction_id DESC`,
+      [this.#app],
+    );
+    return rows.map(fromRow<Correction>);
+  }
+
   async get(id: number): Promise<Correction> {
     const { rows } = await this.#pool.query<NullableRow<Correction>>(`SELECT ${COLUMNS} FROM refold.corrections WHERE app = $1 AND correction_id = $2`, [
       this.#app,

@@ -96,4 +96,37 @@ export type { EventReference } from './events/find-event';
 export type { GroupLag, GroupPosition } from './events/groups';
 export type { TopicSettings, TopicSpec } from './events/topic';
 export type { CheckContext, ReplayCheck } from './replay/checks';
-export type { RowLimit, RuleOutcome, Rules, SqlCheck } from './replay/rule-types';
+export type { FoundRow, RowLimit, RuleOutcome, Rules, SqlCheck } from './replay/rule-types';
+export type { CorrectionObservation, Observers } from './app/observing';
+export type { ModelCorrections } from './app/model-corrections';
+export type { AbortOptions, ReplayCoordinator, RetireOptions, RunOptions } from './replay/coordinator';
+export type { ApproveOptions } from './replay/approval';
+export type { CutoverOptions, RollbackOptions } from './replay/cutover';
+export type { HistoryEntry } from './replay/history';
+export type { PaceChange } from './replay/pacing';
+export type { ReplayObservation } from './replay/parts';
+export type { Estimate, PlannedTopic, ReplayPlan, StartRequest } from './replay/plan';
+export type { DiskNeed } from './replay/ports';
+export type { ProjectionVersion } from './replay/preflight';
+export type {
+  GenerationProgress,
+  MemberStatus,
+  PartitionProgress,
+  Replay,
+  ReplayFailure,
+  ReplayMember,
+  ReplayStatus,
+  ReplayStep,
+  SideStatus,
+} from './replay/replay';
+export type { DropFailure } from './replay/retire';
+export type { Direction, Phase, ReplayCommand, ReplayState } from './replay/states';
+export type { Approval, DiffSample, DifferingRow, MemberVerdict, ParkedKeys, RowDiff, Verdict } from './replay/verdict';
+export type { RowFilter, VerificationEntry } from './replay/verifications';
+export type { AuditRequest, AuditResult } from './replay/audit';
+export type { Correction as ModelCorrection, CorrectionKind, CorrectionRequest, CorrectionState } from './replay/corrections';
+export type { RepairResult } from './replay/repair';
+export type { RepairChoice, RepairProgress, RepairRequest } from './replay/repair-request';
+export type { ScanSize } from './replay/repair-scan';
+export type { UntilRequest, UntilResult } from './replay/until';
+export type { PaceSettings, ReplayPace } from './projections/replay-pace';

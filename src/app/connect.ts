@@ -21,6 +21,7 @@ import { requireKnownProjections } from './failure-settings';
 import { modelCorrectionsOf, type ModelCorrections } from './model-corrections';
 import { parkedOf, type ParkedEvents } from './parked';
 import { partitionsOf, type Partitions } from './partitions';
+import { correctionObserver, harmless, type Observers } from './observing';
 import { pausingOf, type Pausing } from './pausing';
 import { reactorsOf, type Reactors } from './reacting';
 import { caughtUp, queryModel, type CaughtUpOptions, type QueryOptions, type Written } from './reading';
@@ -46,6 +47,8 @@ export interface ConnectOptions {
   readonly logger?: Logger;
   /** A registry of prom-client in which to count what workers and relays of this connection do. Default: nothing is counted. */
   readonly metrics?: MetricsRegistry;
+  /** Told the steps of replays and corrections that this connection takes. Default: nobody. */
+  readonly observe?: Observers;
   /** Replaces parts of the application before any is made; see `TOKENS`. */
   readonly configure?: (container: DependencyContainer) => void;
 }
@@ -150,8 +153,11 @@ export const connect = async <P extends readonly AnyProjection[]>(app: App<P>, o
     }
     const counted = options.metrics === undefined ? [] : [metricsOf(app.name, options.metrics)];
     container.registerInstance(TOKENS.telemetry, telemetryOf(tracesOf(app.name), ...counted));
+    if (options.observe?.replay !== undefined) {
+      container.registerInstance(TOKENS.replayObserver, harmless(container, options.observe.replay));
+    }
     options.configure?.(container);
-    return assemble(app, configuration, addresses, container, releasers);
+    return assemble(app, configuration, addresses, container, releasers, options.observe);
   } catch (error) {
     await releasers.close();
     throw error;
@@ -202,6 +208,7 @@ const assemble = <P extends readonly AnyProjection[]>(
   addresses: Addresses,
   container: DependencyContainer,
   releasers: Releasers,
+  observe: Observers = {},
 ): ConnectedApp<P> => {
   const { pool, reader, log } = openParts<P>(app, configuration, addresses, container, releasers);
   const serde = container.resolve(TOKENS.serde);
@@ -227,7 +234,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     schemas: serde,
     topics: appTopics(log, app, container.resolve(TOKENS.clock)),
     replays: container.resolve(TOKENS.coordinator),
-    corrections: modelCorrectionsOf(app, container, ready),
+    corrections: modelCorrectionsOf(app, container, ready, correctionObserver(container, observe)),
     errata: correctionsOf(app, container, ready),
     parked: parkedOf(app, container, ready),
     partitions: partitionsOf(container, ready),

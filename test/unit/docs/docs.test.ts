@@ -91,6 +91,7 @@ it('the code of README, tutorial and the page on testing compiles', () => {
   const [testing] = codeIn('docs/how-to/test-projections.md');
   const commands = codeIn('docs/how-to/give-commands.md');
   const foreign = codeIn('docs/how-to/read-foreign-topics.md');
+  const replays = codeIn('docs/reference/replays.md');
   const folder = mkdtempSync(path.join(ROOT, 'test', '.docs-'));
   try {
     const groups = [
@@ -99,6 +100,7 @@ it('the code of README, tutorial and the page on testing compiles', () => {
       new Map([...tutorialFiles(1), ['folding.ts', testing!]]),
       new Map([['commands.ts', commands.join('\n')]]),
       new Map([['foreign.ts', foreign[0]!]]),
+      new Map([['replays.ts', replays[0]!]]),
     ];
     expect(groups[2]!.size).toBe(8);
     expect(errorsIn(folder, groups)).toEqual([]);

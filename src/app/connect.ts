@@ -208,21 +208,15 @@ const assemble = <P extends readonly AnyProjection[]>(
   addresses: Addresses,
   container: DependencyContainer,
   releasers: Releasers,
-  observe: Observers = {},
+  observe: Observers | undefined,
 ): ConnectedApp<P> => {
   const { pool, reader, log } = openParts<P>(app, configuration, addresses, container, releasers);
-  const serde = container.resolve(TOKENS.serde);
+  const [serde, clock] = [container.resolve(TOKENS.serde), container.resolve(TOKENS.clock)];
   const ready = readiness(pool, serde);
   const relays = relaysOf(app, configuration, container, releasers);
   const commands = commandBusOf(app, container, ready, relays.wake);
-  const effects = reactorEffects({
-    commands,
-    ready,
-    committed: relays.wake,
-    journal: container.resolve(TOKENS.journal),
-    serde,
-    clock: container.resolve(TOKENS.clock),
-  });
+  const journal = container.resolve(TOKENS.journal);
+  const effects = reactorEffects({ commands, ready, committed: relays.wake, journal, serde, clock });
   return {
     app,
     configuration,
@@ -232,7 +226,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     relay: relays.make,
     container,
     schemas: serde,
-    topics: appTopics(log, app, container.resolve(TOKENS.clock)),
+    topics: appTopics(log, app, clock),
     replays: container.resolve(TOKENS.coordinator),
     corrections: modelCorrectionsOf(app, container, ready, correctionObserver(container, observe)),
     errata: correctionsOf(app, container, ready),

@@ -33,7 +33,7 @@ export const harmless =
   };
 
 /** What corrections tell, for an observer. */
-export const correctionObserver = (container: DependencyContainer, { correction }: Observers): CorrectionParts['observe'] => {
+export const correctionObserver = (container: DependencyContainer, { correction }: Observers = {}): CorrectionParts['observe'] => {
   const tell = correction && harmless(container, correction);
   return tell && ((step, facts) => tell({ step, facts }));
 };

@@ -2,6 +2,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { runCli } from '../../src/app/cli/run-cli';
 import type { Terminal } from '../../src/app/cli/terminal';
+import { requireDocumented } from './json-answers';
 
 export const CLI_APP = path.join(__dirname, 'cli-app');
 
@@ -41,7 +42,10 @@ export const startCli = (argv: readonly string[], options: CliOptions = {}): Run
     },
   });
   return {
-    ended: ended.then((code) => ({ code, ...written })),
+    ended: ended.then((code) => {
+      requireDocumented(argv, written.stdout);
+      return { code, ...written };
+    }),
     interrupt: () => abort.abort(),
     stdout: () => written.stdout,
     stderr: () => written.stderr,

@@ -44,7 +44,7 @@ const folderOf = (given: string | undefined, cwd: string, file: string): string 
   given === undefined ? path.join(path.dirname(file), 'schemas') : path.resolve(cwd, given);
 
 /** A shape of the answer: what is kept, and what of it does not hold. */
-interface KeptAnswer extends KeptVerdict {
+export interface KeptAnswer extends KeptVerdict {
   readonly folder: string;
 }
 

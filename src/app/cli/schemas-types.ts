@@ -6,7 +6,7 @@ import { EXIT } from './failure';
 import type { AppAction, FileAction } from './session';
 import { counted, table } from './text';
 
-interface Checked {
+export interface Checked {
   readonly file: string;
   readonly type: string;
   /** What differs; empty if nothing does. */

@@ -418,6 +418,11 @@ export const ERROR_CODES = {
     'Wait for it, give its command again to go on, or give it up: `refold replay corrections drop ID`.',
     true,
   ),
+  'correction.interrupted': entry(
+    'A repair, an audit or a model as of a moment was ended by a signal.',
+    'Give the same command again: a repair and a model as of a moment go on where they were, an audit leaves nothing and begins anew.',
+    true,
+  ),
   'correction.unknown': entry('There is no correction of that number.', '`refold replay corrections list` shows all.'),
   'correction.wrong-state': entry('This correction cannot be given up or dropped now.', '`refold replay corrections list` shows the state of each.'),
   'internal.invariant': entry('Something that must always hold did not; this is a fault of refold.', 'Please report it with the message and what you did.'),

@@ -337,7 +337,10 @@ export const ERROR_CODES = {
     'The replay is not in a state in which this command is legal.',
     'See `refold replay status` for its state and the commands that are legal there.',
   ),
-  'replay.candidate-exists': entry('The projection already has a candidate generation.', 'Go on with the replay named in the message, or abort it first.'),
+  'replay.candidate-exists': entry(
+    'The projection already has a candidate generation.',
+    'Go on with the open replay, which `refold replay list` shows, or abort it first.',
+  ),
   'replay.no-worker': entry(
     'No live worker has announced code that can fold a side of the replay.',
     'Start a worker (`refold run`) whose code contains both versions.',

@@ -337,7 +337,10 @@ export const ERROR_CODES = {
     'The replay is not in a state in which this command is legal.',
     'See `refold replay status` for its state and the commands that are legal there.',
   ),
-  'replay.candidate-exists': entry('The projection already has a candidate generation.', 'Go on with the replay named in the message, or abort it first.'),
+  'replay.candidate-exists': entry(
+    'The projection already has a candidate generation.',
+    'Go on with the open replay, which `refold replay list` shows, or abort it first.',
+  ),
   'replay.no-worker': entry(
     'No live worker has announced code that can fold a side of the replay.',
     'Start a worker (`refold run`) whose code contains both versions.',
@@ -416,6 +419,11 @@ export const ERROR_CODES = {
   'correction.in-progress': entry(
     'Another correction of this generation is under way or has not been finished.',
     'Wait for it, give its command again to go on, or give it up: `refold replay corrections drop ID`.',
+    true,
+  ),
+  'correction.interrupted': entry(
+    'A repair, an audit or a model as of a moment was ended by a signal.',
+    'Give the same command again: a repair and a model as of a moment go on where they were, an audit leaves nothing and begins anew.',
     true,
   ),
   'correction.unknown': entry('There is no correction of that number.', '`refold replay corrections list` shows all.'),

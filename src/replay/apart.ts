@@ -9,6 +9,7 @@ import { assertSameDefinition } from '../projections/engine/same-definition';
 import { generationLabel, type Checkpoint, type Generation, type StoreKind } from '../projections/generations';
 import { newGeneration } from '../projections/new-generation';
 import type { ReadModelStore } from '../projections/read-model-store';
+import { requireWanted, type CorrectionControl } from './correction-lease';
 import type { CorrectionBook, CorrectionLease } from './corrections';
 import type { Coordination } from './parts';
 
@@ -28,9 +29,6 @@ export interface CorrectionParts extends Pick<
   readonly observe?: ((step: string, facts: Readonly<Record<string, unknown>>) => void | Promise<void>) | undefined;
 }
 
-/** How long a process that works on a correction may say nothing. */
-export const CORRECTION_LEASE_MS = 30_000;
-
 export const told = async (c: CorrectionParts, step: string, facts: Readonly<Record<string, unknown>> = {}): Promise<void> => {
   await c.observe?.(step, facts);
 };
@@ -48,6 +46,10 @@ export interface Target {
  */
 export const targetsOf = async (c: CorrectionParts, projection: string, kind: StoreKind | undefined): Promise<readonly Target[]> => {
   const found = (await c.catalog.list()).filter((g) => g.projection === projection && g.status === 'active' && (kind === undefined || g.store === kind));
+  const known = [...new Set(c.definitions.map(({ name }) => name))];
+  if (found.length === 0 && !known.includes(projection)) {
+    throw new RefoldError('projection.unknown', `the code knows no projection ${projection}`, { facts: { projection, known } });
+  }
   if (found.length === 0) {
     throw new RefoldError('projection.not-active', `readers see no generation of ${projection}${kind === undefined ? '' : ` in ${kind}`}`, {
       facts: { projection, store: kind },
@@ -161,32 +163,24 @@ export const leftUntil = (checkpoints: readonly Checkpoint[], offsets: ReadonlyM
 
 /**
  * Waits until it has been folded up to its goal, or near to one that moves on: the rest is folded in a hold.
- * @throws what ended the folding, `correction.in-progress` if the lease was lost
+ * @throws what ended the folding, `correction.interrupted`
  */
-export const buildUntil = async (
-  c: CorrectionParts,
-  lease: CorrectionLease,
-  building: Building,
-  apart: Generation,
-  onProgress?: (left: number) => void,
-): Promise<void> => {
+export const buildUntil = async (c: CorrectionParts, building: Building, apart: Generation, control: CorrectionControl): Promise<void> => {
   let offsets = await building.goal();
-  for (let renewed = c.clock.now(); ;) {
+  const tell = (left: number): void => control.onProgress?.({ phase: 'folding', count: left });
+  for (;;) {
     building.requireGoing();
+    requireWanted(control);
     const checkpoints = await c.catalog.checkpoints(apart.id);
     if (leftUntil(checkpoints, offsets) === 0) {
       offsets = await building.goal();
       const left = leftUntil(checkpoints, offsets);
-      onProgress?.(left);
+      tell(left);
       if (left <= c.options.catchUpLag) {
         return;
       }
     }
-    onProgress?.(leftUntil(checkpoints, offsets));
-    if (c.clock.now() - renewed > CORRECTION_LEASE_MS / 3) {
-      await c.book.acquire(lease, CORRECTION_LEASE_MS);
-      renewed = c.clock.now();
-    }
+    tell(leftUntil(checkpoints, offsets));
     await c.clock.sleep(20);
   }
 };

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { codeOf, messageOf } from '../kernel/errors';
 import { generationLabel, type Generation, type StoreKind } from '../projections/generations';
 import { identityOf } from '../projections/read-model';
-import { CORRECTION_LEASE_MS, buildUntil, followed, makeApart, startBuilding, targetsOf, told, type CorrectionParts, type Target } from './apart';
+import { buildUntil, followed, makeApart, startBuilding, targetsOf, told, type CorrectionParts, type Target } from './apart';
+import { CORRECTION_LEASE_MS, requireWanted, whileLeased, type CorrectionControl } from './correction-lease';
 import type { CorrectionLease } from './corrections';
 import { retryHold, withHold } from './hold';
 import { switchOf } from './members';
@@ -10,15 +11,13 @@ import type { Coordination } from './parts';
 import { differingRows, isIdentical, type MemberVerdict } from './verdict';
 import { verdictOf } from './verify';
 
-export interface AuditRequest {
+export interface AuditRequest extends CorrectionControl {
   readonly projection: string;
   /** @defaultValue every store in which readers see the projection */
   readonly store?: StoreKind;
   readonly by?: string;
   /** Why; kept for good. */
   readonly reason?: string;
-  /** Records left to be folded. */
-  readonly onProgress?: (left: number) => void;
 }
 
 /** What an audit found. */
@@ -71,10 +70,12 @@ const run = async (c: CorrectionParts, lease: CorrectionLease, target: Target, r
   const partitions = await c.catalog.checkpoints(apart.id);
   const building = startBuilding(c, target, apart, followed(c, generation, partitions), { partitions });
   try {
-    await buildUntil(c, lease, building, apart, request.onProgress);
+    await buildUntil(c, building, apart, request);
     await told(c, 'audit:folded');
-    const verdict = await whileLeased(c, lease, () => compare(c, target, apart));
+    request.onProgress?.({ phase: 'comparing', count: undefined });
+    const verdict = await compare(c, target, apart);
     building.requireGoing();
+    requireWanted(request);
     const drift = isIdentical(verdict) ? 0 : differingRows(verdict);
     return {
       correction: lease.id,
@@ -89,26 +90,6 @@ const run = async (c: CorrectionParts, lease: CorrectionLease, target: Target, r
   }
 };
 
-/** A comparison may take longer than a lease. */
-const whileLeased = async <T>(c: CorrectionParts, lease: CorrectionLease, work: () => Promise<T>): Promise<T> => {
-  const over = new AbortController();
-  const renewing = (async () => {
-    for (;;) {
-      await c.clock.sleep(CORRECTION_LEASE_MS / 3, over.signal);
-      if (over.signal.aborted) {
-        return;
-      }
-      await c.book.acquire(lease, CORRECTION_LEASE_MS).catch(() => undefined); // the end of the audit reports it
-    }
-  })();
-  try {
-    return await work();
-  } finally {
-    over.abort();
-    await renewing;
-  }
-};
-
 const auditOne = async (c: CorrectionParts, target: Target, request: AuditRequest): Promise<AuditResult> => {
   const { projection, store, id } = target.generation;
   const owner = `${c.by}/${randomUUID()}`;
@@ -117,7 +98,7 @@ const auditOne = async (c: CorrectionParts, target: Target, request: AuditReques
   const lease = { id: correction.id, owner };
   await told(c, 'audit:begun', { correction: correction.id });
   try {
-    const result = await run(c, lease, target, request);
+    const result = await whileLeased(c, lease, () => run(c, lease, target, request));
     await c.book.end(lease, { state: 'done', result: { ...result } }, false);
     await told(c, 'audit:done');
     return result;
@@ -132,7 +113,7 @@ const auditOne = async (c: CorrectionParts, target: Target, request: AuditReques
 /**
  * Folds what readers see once more from the beginning of the log, apart, and compares both at one position. Nothing of it is
  * left but what it found; after a crash whoever comes by clears it away.
- * @throws RefoldError `projection.not-active`, `projection.unknown`, `hold.timed-out`, `replay.log-incomplete`
+ * @throws RefoldError `projection.not-active`, `projection.unknown`, `hold.timed-out`, `replay.log-incomplete`, `correction.interrupted`
  */
 export const audit = async (c: CorrectionParts, request: AuditRequest): Promise<readonly AuditResult[]> => {
   await c.book.sweep();

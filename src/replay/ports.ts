@@ -3,7 +3,7 @@ import type { Counters, Generation, StoppedBy, StoreKind } from '../projections/
 import type { RefoldError } from '../kernel/errors';
 import type { PaceSettings } from '../projections/replay-pace';
 import type { Replay, ReplayFailure, ReplayMember, ReplayStep } from './replay';
-import type { Direction, Phase } from './states';
+import type { Direction, Phase, ReplayState } from './states';
 import type { FoundRow, Rules } from './rule-types';
 import type { DifferingRow, ParkedKeys, RowDiff, Verdict } from './verdict';
 
@@ -32,6 +32,8 @@ export interface Transition {
   /** Kept as a verification, with the rows that differed. */
   readonly verdict?: Verdict;
   readonly rows?: readonly DifferingRow[];
+  /** Take the place of those before. */
+  readonly rules?: Rules;
   /** `null` clears what an earlier attempt left. */
   readonly error?: ReplayFailure | null;
 }
@@ -48,8 +50,8 @@ export interface ReplayJournal {
   create(replay: NewReplay): Promise<Replay>;
   /** @throws RefoldError `replay.unknown` */
   get(id: number): Promise<Replay>;
-  /** Newest first. */
-  list(): Promise<readonly Replay[]>;
+  /** Newest first; of one state where it is given. */
+  list(state?: ReplayState): Promise<readonly Replay[]>;
   steps(id: number): Promise<readonly ReplayStep[]>;
   /** Takes or renews; an expired one is taken over. @throws RefoldError `replay.lease-held`, `replay.unknown` */
   acquire(lease: Lease, ttlMs: number): Promise<void>;

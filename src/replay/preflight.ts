@@ -245,7 +245,8 @@ export const requireNothingInTheWay = (refusals: readonly RefoldError[]): void =
   }
   const code = refusals.every((one) => one.code === only.code) ? only.code : 'replay.refused';
   throw new RefoldError(code, [`${String(refusals.length)} things stand in the way`, ...refusals.map(listed)].join('\n  '), {
-    facts: { codes: refusals.map(({ code }) => code) },
+    facts: { codes: [...new Set(refusals.map((one) => one.code))] },
+    remedy: 'Do what is said above for each of them; `refold replay start NAME --dry-run` shows what is left.',
     cause: new AggregateError(refusals),
   });
 };

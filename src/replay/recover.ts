@@ -41,7 +41,7 @@ const recoverOne = async (c: Coordination, lease: Lease): Promise<Recovery | und
  */
 export const recoverSwitches = async (c: Coordination): Promise<readonly Recovery[]> => {
   const recoveries: Recovery[] = [];
-  for (const { id } of (await c.journal.list()).filter(({ state, leaseOwner }) => state === 'cutting-over' && leaseOwner === undefined)) {
+  for (const { id } of (await c.journal.list('cutting-over')).filter(({ leaseOwner }) => leaseOwner === undefined)) {
     try {
       const recovery = await leased(c, id, (lease) => recoverOne(c, lease));
       recoveries.push(...(recovery === undefined ? [] : [recovery]));

@@ -2,6 +2,7 @@ import { RefoldError } from '../kernel/errors';
 import type { TopicPartition } from '../events/position';
 import type { Generation, StoreKind } from '../projections/generations';
 import { identityOf } from '../projections/read-model';
+import type { CorrectionControl } from './correction-lease';
 import type { RowSelection } from '../projections/read-model-store';
 
 /** Which rows a repair is about; exactly one of these. */
@@ -24,7 +25,7 @@ export interface RepairChoice {
   readonly errata?: boolean;
 }
 
-export interface RepairRequest extends RepairChoice {
+export interface RepairRequest extends RepairChoice, CorrectionControl {
   readonly projection: string;
   /** @defaultValue every store in which readers see the projection */
   readonly store?: StoreKind;
@@ -36,13 +37,6 @@ export interface RepairRequest extends RepairChoice {
   readonly by?: string;
   /** Rows shown; default 10. */
   readonly samples?: number;
-  readonly onProgress?: (progress: RepairProgress) => void;
-}
-
-export interface RepairProgress {
-  readonly phase: 'folding' | 'comparing';
-  /** Records left to be folded, or rows compared so far. */
-  readonly count: number;
 }
 
 /** How a repair finds its rows: from keys that are listed first, or by a selection of what is stored on either side. */

@@ -31,8 +31,9 @@ const keysOf = async (c: CorrectionParts, { definition }: Target, records: reado
   return [...keys].filter((key) => isKeyOf(type, key));
 };
 
-const listRange = async (c: CorrectionParts, target: Target, id: number, from: Position, to: number): Promise<void> => {
+const listRange = async (c: CorrectionParts, target: Target, id: number, from: Position, to: number, going: () => void): Promise<void> => {
   for (let offset = from.offset; offset < to;) {
+    going();
     const { next, records } = await c.log.read({ ...from, offset }, { maxRecords: READ });
     const keys = await keysOf(
       c,
@@ -79,7 +80,14 @@ export const requireErrataApply = (target: Target, changed: readonly Erratum[], 
 };
 
 /** Writes down the keys that a repair is about, where the rows do not tell them. Again after a crash nothing is there twice. */
-export const listKeys = async (c: CorrectionParts, target: Target, id: number, plan: RepairPlan, changed: readonly Erratum[]): Promise<void> => {
+export const listKeys = async (
+  c: CorrectionParts,
+  target: Target,
+  id: number,
+  plan: RepairPlan,
+  changed: readonly Erratum[],
+  going: () => void,
+): Promise<void> => {
   const { generation } = target;
   if (plan.from === 'keys') {
     const { type } = target.definition.model.keys[0]!;
@@ -90,7 +98,7 @@ export const listKeys = async (c: CorrectionParts, target: Target, id: number, p
     await c.book.addKeys(id, plan.keys);
   } else if (plan.from === 'errata') {
     for (const erratum of changed.filter(({ topic }) => generation.topics.includes(topic))) {
-      await listRange(c, target, id, erratum, erratum.offset + 1);
+      await listRange(c, target, id, erratum, erratum.offset + 1, going);
     }
   } else if (plan.from === 'log') {
     for (const topic of generation.topics) {
@@ -101,7 +109,7 @@ export const listKeys = async (c: CorrectionParts, target: Target, id: number, p
           : await c.log.offsetsForTime(topic, plan.toTime);
       for (const start of starts) {
         const end = ends.find(({ partition }) => partition === start.partition);
-        await listRange(c, target, id, start, end?.offset ?? start.offset);
+        await listRange(c, target, id, start, end?.offset ?? start.offset, going);
       }
     }
   }
@@ -114,6 +122,14 @@ const stampedPartitions = async ({ generation, store }: Target, keys: readonly s
     (await rows.rows(keys.slice(at, at + 500).map((key) => [key]))).forEach(({ stamp }) => stamp && found.set(partitionId(stamp), stamp));
   }
   return [...found.values()];
+};
+
+const requirePartition = (known: readonly TopicPartition[], wanted: TopicPartition): TopicPartition => {
+  const found = known.find((one) => partitionId(one) === partitionId(wanted));
+  if (found === undefined) {
+    throw new RefoldError('repair.selection-invalid', `there is no partition ${partitionId(wanted)}`, { facts: { known: known.map(partitionId) } });
+  }
+  return found;
 };
 
 /**
@@ -136,7 +152,7 @@ export const partitionsFor = async (
   }
   if (plan.from === 'rows') {
     const { selection } = plan;
-    return selection.by === 'partition' ? every.filter((one) => partitionId(one) === partitionId(selection)) : every;
+    return selection.by === 'partition' ? [requirePartition(every, selection)] : every;
   }
   if (keys === undefined) {
     return every;

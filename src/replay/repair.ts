@@ -5,18 +5,8 @@ import type { Erratum } from '../events/errata';
 import type { TopicPartition } from '../events/position';
 import { generationLabel, type Generation, type StoreKind } from '../projections/generations';
 import type { Replacement, RowIdentity, RowSelection } from '../projections/read-model-store';
-import {
-  CORRECTION_LEASE_MS,
-  buildUntil,
-  makeApart,
-  followed,
-  startBuilding,
-  targetsOf,
-  told,
-  type Building,
-  type CorrectionParts,
-  type Target,
-} from './apart';
+import { buildUntil, makeApart, followed, startBuilding, targetsOf, told, type Building, type CorrectionParts, type Target } from './apart';
+import { CORRECTION_LEASE_MS, requireWanted, whileLeased } from './correction-lease';
 import type { Correction, CorrectionLease } from './corrections';
 import { planOf, recordedChoice, type RepairPlan, type RepairRequest } from './repair-request';
 import { MOST_KEYS, changedErrata, listKeys, partitionsFor, requireErrataApply, sizeOf, type ScanSize } from './repair-scan';
@@ -106,10 +96,30 @@ interface Running {
   readonly target: Target;
 }
 
+/** What is stored decides by its identity alone whether it is meant: the first source has answered every row that is stored. */
+const isEveryStored = (plan: RepairPlan): boolean => plan.from === 'rows' && ['all', 'windows'].includes(plan.selection.by);
+
+/** A dry run changes nothing, so the second source answers the rows again that differed in the first one. */
+const oncePerRow = ({ dryRun }: Repairing, plan: RepairPlan): ((replaced: readonly Replacement[], phase: number) => readonly Replacement[]) => {
+  const seen = new Set<string>();
+  return (replaced, phase) => {
+    if (!dryRun || plan.from !== 'rows') {
+      return replaced;
+    }
+    if (isEveryStored(plan)) {
+      return phase === 0 ? replaced : replaced.filter(({ before }) => before.length === 0);
+    }
+    const fresh = replaced.filter(({ identity }) => !seen.has(identity.join('\0')));
+    fresh.forEach(({ identity }) => seen.add(identity.join('\0')));
+    return fresh;
+  };
+};
+
 const compareAll = async (running: Running, work: Repairing, building: Building, cursor: Cursor): Promise<Cursor> => {
   const { lease, correction, plan, request } = running;
   const { c, target } = work;
   const sources = sourcesOf(work, plan, correction.id);
+  const newlyFound = oncePerRow(work, plan);
   let at = cursor;
   for (;;) {
     const source = sources[at.phase];
@@ -117,6 +127,7 @@ const compareAll = async (running: Running, work: Repairing, building: Building,
       return at;
     }
     building.requireGoing();
+    requireWanted(request);
     const identities = await source(at.after);
     const { after: _after, ...rest } = at;
     if (identities.length === 0) {
@@ -124,9 +135,10 @@ const compareAll = async (running: Running, work: Repairing, building: Building,
     } else {
       const doubtful = await suspects(work, identities);
       const replaced = doubtful.length === 0 ? [] : await repairRows(work, doubtful);
-      at = { phase: at.phase, after: identities.at(-1)!, ...counted(at, target.generation, identities.length, replaced, request.samples ?? 10) };
+      const fresh = newlyFound(replaced, at.phase);
+      const compared = at.phase > 0 && isEveryStored(plan) ? fresh.length : identities.length;
+      at = { phase: at.phase, after: identities.at(-1)!, ...counted(at, target.generation, compared, fresh, request.samples ?? 10) };
     }
-    await c.book.acquire(lease, CORRECTION_LEASE_MS);
     await c.book.save(lease, { progress: { cursor: at } });
     await told(c, 'repair:compared', { compared: at.compared });
     request.onProgress?.({ phase: 'comparing', count: at.compared });
@@ -155,11 +167,11 @@ const keysOf = async (c: CorrectionParts, id: number): Promise<readonly string[]
 
 /** Finds out what has to be read, once; what was found out before a crash stays. */
 const prepare = async (c: CorrectionParts, running: Running) => {
-  const { lease, correction, plan, target } = running;
+  const { lease, correction, plan, target, request } = running;
   const progress = correction.progress as Progress;
   const { version, changed } = await errataOf(c, running, progress.errata);
   if (progress.listed !== true) {
-    await listKeys(c, target, lease.id, plan, changed);
+    await listKeys(c, target, lease.id, plan, changed, () => requireWanted(request));
     await c.book.save(lease, { progress: { listed: true } });
   }
   const keys = plan.from === 'rows' ? undefined : await keysOf(c, lease.id);
@@ -184,7 +196,7 @@ const run = async (c: CorrectionParts, running: Running): Promise<RepairResult> 
     ...(isFiltered ? { keep: ({ key }) => key !== null && wanted.has(key.toString()) } : {}),
   });
   try {
-    await buildUntil(c, lease, building, apart, (count) => request.onProgress?.({ phase: 'folding', count }));
+    await buildUntil(c, building, apart, request);
     await told(c, 'repair:folded');
     const dryRun = request.dryRun === true;
     const work: Repairing = { c, target, apart, partitions, dryRun };
@@ -234,7 +246,7 @@ const repairOne = async (c: CorrectionParts, target: Target, request: RepairRequ
   const lease: CorrectionLease = { id: correction.id, owner };
   await told(c, 'repair:begun', { correction: correction.id });
   try {
-    const result = await run(c, { lease, correction, request, plan, target });
+    const result = await whileLeased(c, lease, () => run(c, { lease, correction, request, plan, target }));
     await c.book.end(lease, { state: 'done', result: { ...result } }, false);
     await told(c, 'repair:done');
     return result;
@@ -257,7 +269,7 @@ const planFails = (error: unknown): boolean =>
 /**
  * Folds chosen rows again from the beginning of the log and puts them in the place of those that are stored, while workers
  * go on; all other rows stay. Where it was interrupted the same call goes on.
- * @throws RefoldError `projection.not-active`, `repair.*`, `correction.in-progress`, `hold.timed-out`
+ * @throws RefoldError `projection.not-active`, `repair.*`, `correction.in-progress`, `correction.interrupted`, `hold.timed-out`
  */
 export const repair = async (c: CorrectionParts, request: RepairRequest): Promise<readonly RepairResult[]> => {
   await c.book.sweep();

@@ -51,8 +51,8 @@ export const verifyAgain = async (c: Coordination, lease: Lease, replay: Replay,
   if (rules !== undefined) {
     requireRulesFor(c, rules, replay.members, await c.catalog.list());
   }
-  const verifying = replay.state === 'verifying' ? replay : await move(c, lease, replay, 'verify', rules === undefined ? {} : { facts: { rules } });
-  if (rules !== undefined) {
+  const verifying = replay.state === 'verifying' ? replay : await move(c, lease, replay, 'verify', rules === undefined ? {} : { facts: { rules }, rules });
+  if (rules !== undefined && replay.state === 'verifying') {
     await c.journal.rule(lease, rules);
   }
   await verify(c, lease, { ...verifying, rules: rules ?? replay.rules });

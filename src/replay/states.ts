@@ -84,14 +84,14 @@ export const requirePhaseAfter = (replay: number, phase: Phase, event: ReplayEve
 };
 
 /** Commands that a person may give now. */
-export const COMMANDS = ['advance', 'cutover', 'verify', 'rollback', 'retire', 'abort'] as const;
+export const COMMANDS = ['advance', 'set', 'pause', 'resume', 'cutover', 'verify', 'rollback', 'retire', 'abort'] as const;
 export type ReplayCommand = (typeof COMMANDS)[number];
 
 const LEGAL: Readonly<Record<ReplayState, readonly ReplayCommand[]>> = {
-  planned: ['advance', 'abort'],
-  provisioning: ['advance', 'abort'],
-  replaying: ['advance', 'abort'],
-  'catching-up': ['advance', 'abort'],
+  planned: ['advance', 'set', 'pause', 'abort'],
+  provisioning: ['advance', 'set', 'pause', 'abort'],
+  replaying: ['advance', 'set', 'pause', 'abort'],
+  'catching-up': ['advance', 'set', 'pause', 'abort'],
   verifying: ['advance', 'verify', 'abort'],
   ready: ['cutover', 'verify', 'abort'],
   'cutting-over': ['cutover', 'rollback'],
@@ -99,5 +99,5 @@ const LEGAL: Readonly<Record<ReplayState, readonly ReplayCommand[]>> = {
   aborted: [],
 };
 
-/** The commands that are legal in a phase; a cutover or rollback that was interrupted goes on by the same command, or is turned by the other. */
+/** The commands that are legal in a phase; a cutover or rollback that was interrupted goes on by the same command, or is turned by the other. One that is paused is resumed and not paused. */
 export const legalCommands = ({ state }: Phase): readonly ReplayCommand[] => LEGAL[state];

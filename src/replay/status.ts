@@ -2,7 +2,7 @@ import type { PartitionHead } from '../events/event-log';
 import { generationLabel, type Generation } from '../projections/generations';
 import { resolveMembers, type ResolvedMember } from './members';
 import type { Coordination } from './parts';
-import { haltOfReplay } from './pacing';
+import { PACED, haltOfReplay } from './pacing';
 import { unattended } from './preflight';
 import { doneOf, progressOf, type Measurement } from './progress';
 import type { GenerationProgress, MemberStatus, Replay, ReplayStatus, ReplayStep } from './replay';
@@ -27,7 +27,10 @@ export class Measurements {
 
 const sideStatus = (g: Generation): MemberStatus['from'] => ({ generation: generationLabel(g), status: g.status, errata: g.errataVersion });
 
-const legalNow = (replay: Replay, members: readonly ResolvedMember[]): readonly ReplayCommand[] => {
+const legalNow = (replay: Replay, members: readonly ResolvedMember[], isPaused: boolean): readonly ReplayCommand[] => {
+  if (isPaused && PACED.includes(replay.state)) {
+    return legalCommands(replay).map((command) => (command === 'pause' ? 'resume' : command));
+  }
   if (replay.state === 'done') {
     const [following, shown] = [members.every(({ from }) => from.status === 'standby'), members.every(({ to }) => to?.status === 'active')];
     return legalCommands(replay).filter((command) => (command === 'retire' ? following || replay.dropsAt !== undefined : following && shown));
@@ -80,7 +83,7 @@ export const statusOf = async (c: Coordination, replay: Replay, known: Measureme
       to: to === undefined ? undefined : sideStatus(to),
     })),
     progress: await measure(c, members, steps, known),
-    legal: legalNow(replay, members),
+    legal: legalNow(replay, members, pace.paused !== undefined),
     pace,
     halted,
     waitingFor:

@@ -3,10 +3,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { RefoldError, codeOf, isRefoldError, messageOf } from '../kernel/errors';
 import { partitionId, type PartitionId } from '../events/position';
 import { generationLabel, type StoreKind } from '../projections/generations';
-import { CORRECTION_LEASE_MS, buildUntil, makeApart, positionsOf, startBuilding, targetsOf, told, type CorrectionParts, type Target } from './apart';
+import { buildUntil, makeApart, positionsOf, startBuilding, targetsOf, told, type CorrectionParts, type Target } from './apart';
+import { CORRECTION_LEASE_MS, whileLeased, type CorrectionControl } from './correction-lease';
 import type { Correction, CorrectionLease } from './corrections';
 
-export interface UntilRequest {
+export interface UntilRequest extends CorrectionControl {
   readonly projection: string;
   /** Milliseconds since the epoch. */
   readonly time: number;
@@ -23,8 +24,6 @@ export interface UntilRequest {
   readonly reason?: string;
   /** Who; default: the user of the operating system. */
   readonly who?: string;
-  /** Records left to be folded. */
-  readonly onProgress?: (left: number) => void;
 }
 
 /** A model as of a moment. */
@@ -91,7 +90,7 @@ const run = async (c: CorrectionParts, lease: CorrectionLease, correction: Corre
   const before = request.by === 'event' ? request.time : undefined;
   const building = startBuilding(c, target, apart, () => Promise.resolve(positions), { partitions, before });
   try {
-    await buildUntil(c, lease, building, apart, request.onProgress);
+    await buildUntil(c, building, apart, request);
   } finally {
     await building.stop();
   }
@@ -125,7 +124,7 @@ const begin = async (c: CorrectionParts, target: Target, request: UntilRequest, 
 /**
  * Builds the model of the version that readers see, as of a moment, into a table of its own. It never becomes active and is
  * not followed; `CorrectionBook.drop` takes it away. Where it was interrupted the same call goes on.
- * @throws RefoldError `projection.not-active`, `projection.unknown`, `store.name-taken`, `config.invalid`, `correction.in-progress`
+ * @throws RefoldError `projection.not-active`, `projection.unknown`, `store.name-taken`, `config.invalid`, `correction.in-progress`, `correction.interrupted`
  */
 export const until = async (c: CorrectionParts, request: UntilRequest): Promise<UntilResult> => {
   await c.book.sweep();
@@ -138,7 +137,7 @@ export const until = async (c: CorrectionParts, request: UntilRequest): Promise<
   const lease: CorrectionLease = { id: correction.id, owner };
   await told(c, 'until:begun', { correction: correction.id });
   try {
-    const result = await run(c, lease, correction, target!, request);
+    const result = await whileLeased(c, lease, () => run(c, lease, correction, target!, request));
     await c.book.end(lease, { state: 'done', result: { ...result } }, true);
     return result;
   } catch (error) {

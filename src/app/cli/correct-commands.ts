@@ -1,9 +1,12 @@
+import { isRefoldError } from '../../kernel/errors';
 import type { StoreKind } from '../../projections/generations';
 import type { AuditResult } from '../../replay/audit';
 import type { RepairRequest } from '../../replay/repair-request';
+import type { CorrectionControl } from '../../replay/correction-lease';
 import { TOKENS } from '../container';
-import { auditText, correctionsText, repairText, untilText } from './correct-text';
+import { auditText, correctionProgressText, correctionsText, repairText, untilText } from './correct-text';
 import { EXIT, failureOf, failureText, jsonLine } from './failure';
+import { lineReport } from './progress';
 import type { Action, Outcome, Session } from './session';
 
 export interface RepairFlags {
@@ -33,10 +36,25 @@ export interface UntilFlags {
   readonly reason?: string;
 }
 
+/** Says how far it is, and ends it where the user wants so. */
+const followed = async <T>({ connected, terminal, json }: Session, work: (control: CorrectionControl) => Promise<T>): Promise<T> => {
+  const report = lineReport(terminal, json, connected.container.resolve(TOKENS.clock));
+  try {
+    return await work({
+      signal: terminal.signal,
+      onProgress: (progress) => {
+        report.show(correctionProgressText(progress), progress.phase);
+      },
+    });
+  } finally {
+    report.end();
+  }
+};
+
 /** `refold replay repair`. */
 export const repairAction = (projection: string, flags: RepairFlags): Action => ({
-  work: async ({ connected }) => {
-    const repairs = await connected.corrections.repair({ projection, ...flags });
+  work: async (session) => {
+    const repairs = await followed(session, (control) => session.connected.corrections.repair({ projection, ...flags, ...control }));
     return { json: { repairs }, text: repairs.map(repairText).join('\n') };
   },
 });
@@ -54,11 +72,13 @@ const auditEvery = async (session: Session, projection: string, { store, reason,
   let last: readonly AuditResult[] = [];
   while (!terminal.signal.aborted) {
     try {
-      last = await connected.corrections.audit({ projection, ...(store && { store }), ...(reason && { reason }) });
+      last = await followed(session, (control) => connected.corrections.audit({ projection, ...(store && { store }), ...(reason && { reason }), ...control }));
       const { json: found, text } = auditOutcome(last);
       terminal.stdout(json ? jsonLine(found) : `${text}\n`);
     } catch (error) {
-      terminal.stderr(failureText(failureOf(error)));
+      if (!isRefoldError(error, 'correction.interrupted')) {
+        terminal.stderr(failureText(failureOf(error)));
+      }
     }
     await clock.sleep(every, terminal.signal);
   }
@@ -72,14 +92,17 @@ export const auditAction = (projection: string, flags: AuditFlags): Action => ({
     if (every !== undefined) {
       return auditEvery(session, projection, { ...flags, every });
     }
-    return auditOutcome(await session.connected.corrections.audit({ projection, ...(store && { store }), ...(reason && { reason }) }));
+    const { corrections } = session.connected;
+    return auditOutcome(
+      await followed(session, (control) => corrections.audit({ projection, ...(store && { store }), ...(reason && { reason }), ...control })),
+    );
   },
 });
 
 /** `refold replay until`. */
 export const untilAction = (time: number, projection: string, flags: UntilFlags): Action => ({
-  work: async ({ connected }) => {
-    const model = await connected.corrections.until({ projection, time, ...flags });
+  work: async (session) => {
+    const model = await followed(session, (control) => session.connected.corrections.until({ projection, time, ...flags, ...control }));
     return { json: { model }, text: untilText(model) };
   },
 });

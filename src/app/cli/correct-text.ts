@@ -1,4 +1,5 @@
 import type { AuditResult } from '../../replay/audit';
+import type { CorrectionProgress } from '../../replay/correction-lease';
 import type { Correction } from '../../replay/corrections';
 import type { RepairResult } from '../../replay/repair';
 import type { UntilResult } from '../../replay/until';
@@ -6,6 +7,10 @@ import { memberText, samplesText } from './diff-text';
 import { counted, grouped, table, timeText } from './text';
 
 const bytesText = (bytes: number | undefined): string => (bytes === undefined ? '' : `, about ${grouped(bytes / 1024)} KiB`);
+
+/** Pure: `folding apart: 12,000 records left`. */
+export const correctionProgressText = ({ phase, count }: CorrectionProgress): string =>
+  phase === 'folding' ? `folding apart: ${counted(count ?? 0, 'record')} left` : count === undefined ? 'comparing' : `comparing: ${counted(count, 'row')}`;
 
 /** Pure: what a repair did, or would do. */
 export const repairText = (result: RepairResult): string => {

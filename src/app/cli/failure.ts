@@ -16,12 +16,13 @@ export const failureOf = (error: unknown): RefoldError => {
   return several.find((one) => isRefoldError(one)) ?? new RefoldError('internal.invariant', messageOf(error), { cause: error });
 };
 
-export const exitCodeOf = (error: RefoldError): ExitCode => (USAGE.includes(error.code) ? EXIT.usage : error.retryable ? EXIT.retryable : EXIT.failed);
+export const exitCodeOf = (error: RefoldError): ExitCode =>
+  USAGE.includes(error.code) ? EXIT.usage : error.code === 'correction.interrupted' ? EXIT.interrupted : error.retryable ? EXIT.retryable : EXIT.failed;
 
 const shownFact = (value: ErrorFacts[string]): string => (Array.isArray(value) ? value.join(', ') : String(value));
 
 const whereOf = (facts: ErrorFacts): string => {
-  const known = Object.entries(facts).filter(([, value]) => value !== undefined && value !== '');
+  const known = Object.entries(facts).filter(([, value]) => value !== undefined && value !== '' && !(Array.isArray(value) && value.length === 0));
   return known.length === 0 ? '' : ` (${known.map(([name, value]) => `${name} ${shownFact(value)}`).join('; ')})`;
 };
 

@@ -45,7 +45,7 @@ Exit codes:
   1    failed; the same command will fail again until something is changed
   2    wrong usage: unknown command or flag, bad value, no application module
   3    a service did not answer or something took too long; the same command may succeed later
-  130  interrupted; \`refold replay start\` has detached, the same command goes on
+  130  interrupted; the same command goes on, \`refold replay start\` has detached
 
 Configuration: defaults < application module < environment < flags. Environment: REFOLD_POSTGRES_URL, REFOLD_LOG,
 REFOLD_KAFKA_BROKERS, REFOLD_CLICKHOUSE_URL, REFOLD_REGISTRY_URL, REFOLD_REGISTRY_USER, REFOLD_REGISTRY_PASSWORD, REFOLD_REGISTRY_TOKEN,

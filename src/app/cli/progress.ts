@@ -55,46 +55,68 @@ export const progressBar = (status: ReplayStatus, columns: number): string => {
   return `${status.state.padEnd(12)} ${bar} ${percent(total.share).padStart(5)}  ${factsOf(status, total)}`.slice(0, Math.max(20, columns - 1)).trimEnd();
 };
 
-export interface ProgressReport {
-  show(status: ReplayStatus): void;
+/** Lines about something that takes its time. */
+export interface LineReport {
+  /** @param phase a line that begins another one is never left out */
+  show(line: string, phase: string): void;
   /** Leaves the last line standing. */
   end(): void;
 }
 
-const bar = ({ stderr, columns = DEFAULT_COLUMNS }: Terminal): ProgressReport => {
-  let drawn: string | undefined;
+const drawn = ({ stderr, columns = DEFAULT_COLUMNS }: Terminal): LineReport => {
+  let last: string | undefined;
   return {
-    show: (status) => {
-      const line = progressBar(status, columns);
-      if (line !== drawn) {
-        stderr(`\r\u001b[2K${line}`);
-        drawn = line;
+    show: (line) => {
+      const cut = line.slice(0, Math.max(20, columns - 1)).trimEnd();
+      if (cut !== last) {
+        stderr(`\r\u001b[2K${cut}`);
+        last = cut;
       }
     },
     end: () => {
-      if (drawn !== undefined) {
+      if (last !== undefined) {
         stderr('\n');
       }
     },
   };
 };
 
-const plain = ({ stderr }: Terminal, clock: Clock): ProgressReport => {
-  let last: { readonly at: number; readonly state: string } | undefined;
+const plain = ({ stderr }: Terminal, clock: Clock): LineReport => {
+  let last: { readonly at: number; readonly phase: string } | undefined;
   return {
-    show: (status) => {
+    show: (line, phase) => {
       const now = clock.now();
-      if (last === undefined || last.state !== status.state || now - last.at >= PLAIN_EVERY) {
-        stderr(`${progressLine(status)}\n`);
-        last = { at: now, state: status.state };
+      if (last === undefined || last.phase !== phase || now - last.at >= PLAIN_EVERY) {
+        stderr(`${line}\n`);
+        last = { at: now, phase };
       }
     },
     end: () => undefined,
   };
 };
 
-const silent: ProgressReport = { show: () => undefined, end: () => undefined };
+const silent: LineReport = { show: () => undefined, end: () => undefined };
 
-/** A bar on a terminal, else a line per state and every few seconds, nothing where a program reads. */
-export const progressReport = (terminal: Terminal, json: boolean, clock: Clock): ProgressReport =>
-  json ? silent : terminal.isTty ? bar(terminal) : plain(terminal, clock);
+/** One line that is drawn again on a terminal, else one per phase and every few seconds, nothing where a program reads. */
+export const lineReport = (terminal: Terminal, json: boolean, clock: Clock): LineReport =>
+  json ? silent : terminal.isTty ? drawn(terminal) : plain(terminal, clock);
+
+export interface ProgressReport {
+  show(status: ReplayStatus): void;
+  /** Leaves the last line standing. */
+  end(): void;
+}
+
+/** How far a replay is, with a bar on a terminal. */
+export const progressReport = (terminal: Terminal, json: boolean, clock: Clock): ProgressReport => {
+  const report = lineReport(terminal, json, clock);
+  const { isTty, columns = DEFAULT_COLUMNS } = terminal;
+  return {
+    show: (status) => {
+      report.show(isTty ? progressBar(status, columns) : progressLine(status), status.state);
+    },
+    end: () => {
+      report.end();
+    },
+  };
+};

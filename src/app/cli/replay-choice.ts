@@ -46,6 +46,9 @@ const meant = (replays: readonly Replay[], command: ReplayCommand | 'look'): rea
   }
   const isLegal = (replay: Replay): boolean => legalCommands(replay).includes(command) || (command === 'retire' && replay.dropsAt !== undefined);
   const legal = open.filter(isLegal);
+  if (command === 'cutover' && open.length === 0) {
+    return replays.slice(0, 1).filter(({ state }) => state === 'done'); // given once more, it says that it is done
+  }
   return legal.length > 0 || open.length > 0 ? legal : replays.filter(isLegal).slice(0, 1);
 };
 
@@ -61,6 +64,11 @@ export const chooseReplay = (replays: readonly Replay[], command: ReplayCommand 
       throw new RefoldError('replay.unknown', 'there is no replay yet', {
         remedy: 'Begin one: `refold replay start NAME`; `refold projections list` has the names.',
       });
+    }
+    const asked = replays.filter(({ state }) => isOpen(state));
+    const [one] = asked.length === 0 ? replays : asked;
+    if (asked.length <= 1 && one !== undefined) {
+      throw new RefoldError('replay.wrong-state', `${command} is not legal now`, { facts: { replay: one.id, state: one.state, legal: legalCommands(one) } });
     }
     const states = replays.slice(0, 5).map(({ id, state }) => `${String(id)} ${state}`);
     throw new RefoldError('replay.unknown', `there is no replay for which ${command} is legal`, { facts: { states } });

@@ -132,6 +132,8 @@ describeWithPostgres('audits, errata and moments', () => {
       'repair.selection-invalid',
     );
     await refused({ partition: { topic: 'orders', partition: 0 } }, 'repair.selection-unsupported');
-    await expect(corrections.repair({ projection: 'nobody', all: true })).rejects.toMatchObject({ code: 'projection.not-active' });
+    await refused({ where: `1 = 1); COMMIT; DROP TABLE refold.corrections; --` }, 'repair.selection-invalid');
+    expect((await corrections.list()).length).toBeGreaterThan(0);
+    await expect(corrections.repair({ projection: 'nobody', all: true })).rejects.toMatchObject({ code: 'projection.unknown' });
   });
 });

@@ -85,6 +85,44 @@ describeWithPostgres('a repair in Postgres', () => {
     },
   );
 
+  it('counts a row of a dry run once, wherever it is found', async () => {
+    const summary = await table('order-summary');
+    const before = await rows(summary);
+    await world.pool.query(`UPDATE ${summary} SET status = 'lost' WHERE order_id IN ('o30', 'o31')`);
+    await world.pool.query(`DELETE FROM ${summary} WHERE order_id = 'o32'`);
+    const request = { projection: 'order-summary', dryRun: true };
+    const [all] = await world.shop.corrections.repair({ ...request, all: true });
+    expect(all).toMatchObject({ compared: before.length, changed: 2, added: 1, removed: 0 });
+    const [chosen] = await world.shop.corrections.repair({ ...request, where: `order_id IN ('o30', 'o31', 'o32')` });
+    expect(chosen).toMatchObject({ changed: 2, added: 1, removed: 0 });
+    expect(chosen!.samples).toHaveLength(3);
+    await world.shop.corrections.repair({ projection: 'order-summary', all: true });
+    expect(await rows(summary)).toEqual(before);
+  });
+
+  it('ends where it is asked to, says how far it is, and goes on at once', async () => {
+    const summary = await table('order-summary');
+    const before = await rows(summary);
+    await world.pool.query(`UPDATE ${summary} SET status = 'lost' WHERE order_id = 'o40'`);
+    const ending = new AbortController();
+    const request = { projection: 'order-summary', where: `order_id = 'o40'` };
+    const interrupted = world.shop.corrections.repair({ ...request, signal: ending.signal, onProgress: () => ending.abort() });
+    await expect(interrupted).rejects.toMatchObject({ code: 'correction.interrupted' });
+    const phases: string[] = [];
+    const [done] = await world.shop.corrections.repair({ ...request, onProgress: ({ phase }) => phases.push(phase) });
+    expect(done).toMatchObject({ changed: 1 });
+    expect([...new Set(phases)]).toEqual(['folding', 'comparing']);
+    expect(await rows(summary)).toEqual(before);
+    expect(await left()).toEqual([]);
+  });
+
+  it('refuses a partition that is not there', async () => {
+    const partition = { topic: 'orders', partition: 77 };
+    await expect(world.shop.corrections.repair({ projection: 'order-summary', partition })).rejects.toMatchObject({ code: 'repair.selection-invalid' });
+    const [open] = await world.shop.corrections.list();
+    expect(open).toMatchObject({ state: 'failed' });
+  });
+
   it('puts right windows by key, by time and all of them, exactly, while events go on', async () => {
     const daily = await table('customer-daily');
     let next = 300;

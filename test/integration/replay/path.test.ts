@@ -16,7 +16,7 @@ describeWithPostgres('a replay', () => {
     const { id, state } = await coordinator.start({ projections: DAILY_V2 });
     expect(state).toBe('planned');
     await expect(coordinator.diff(id)).rejects.toMatchObject({ code: 'replay.wrong-state' });
-    await expect(coordinator.cutover(id)).rejects.toMatchObject({ code: 'replay.wrong-state', facts: { legal: ['advance', 'abort'] } });
+    await expect(coordinator.cutover(id)).rejects.toMatchObject({ code: 'replay.wrong-state', facts: { legal: ['advance', 'set', 'pause', 'abort'] } });
     await expect(coordinator.start({ projections: DAILY_V2 })).rejects.toMatchObject({ code: 'replay.candidate-exists', facts: { replay: id } });
 
     const shares: number[] = [];

@@ -127,7 +127,7 @@ describe('preflight', () => {
     }).toThrow(
       expect.objectContaining({
         code: 'replay.refused',
-        facts: { codes },
+        facts: { codes: [...new Set(codes)] },
         summary: expect.stringMatching(/7 things[^]*no projection customer-daily v9/) as string,
       }),
     );

@@ -99,6 +99,7 @@ describe('the states of a replay', () => {
         }
       }
     }
+    expect(legalCommands({ state: 'replaying', direction: 'forward' })).toEqual(['advance', 'set', 'pause', 'abort']);
     expect(legalCommands({ state: 'cutting-over', direction: 'back' })).toEqual(['cutover', 'rollback']);
     expect(legalCommands({ state: 'cutting-over', direction: 'forward' })).toEqual(['cutover', 'rollback']);
   });

@@ -31,7 +31,7 @@ const conditionOf = ({ columns }: Generation, selection: RowSelection): Conditio
     case 'all':
       return { sql: '1', parameters: {} };
     case 'condition':
-      return { sql: `(${selection.sql})`, parameters: {} };
+      return { sql: `(${selection.sql}\n)`, parameters: {} };
     case 'keys':
       return {
         sql: `${identifier(key!.name)} IN (SELECT arrayJoin(CAST({keys:Array(String)}, ${literal(`Array(${plainType(key!)})`)})))`,

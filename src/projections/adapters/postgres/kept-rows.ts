@@ -37,7 +37,7 @@ const conditionOf = ({ columns }: Generation, selection: RowSelection): Conditio
     case 'all':
       return { sql: 'true', values: [] };
     case 'condition':
-      return { sql: `(${selection.sql})`, values: [] };
+      return { sql: `(${selection.sql}\n)`, values: [] };
     case 'keys':
       return { sql: `${identifier(key!.name)} = ANY($1::text[]::${castType(key!.type)}[])`, values: [selection.keys] };
     case 'windows':
@@ -71,9 +71,11 @@ export class PostgresKeptRows implements KeptRows {
     const condition = conditionOf(this.#generation, selection);
     const first = condition.values.length + 1;
     const behind = `(${names}) > (${this.#identity.map(({ type }, i) => `$${String(first + i)}::text::${castType(type)}`).join(', ')})`;
-    const statement = `SELECT ${names} FROM ${qualified(viewSchema, table)} WHERE ${condition.sql}${after === undefined ? '' : ` AND ${behind}`} ORDER BY ${names} LIMIT ${String(limit)}`;
+    const values = [...condition.values, ...(after ?? []), limit];
+    // The limit is a value: with one a statement stands alone, so that a condition cannot end the transaction that only reads
+    const statement = `SELECT ${names} FROM ${qualified(viewSchema, table)} WHERE ${condition.sql}${after === undefined ? '' : ` AND ${behind}`} ORDER BY ${names} LIMIT $${String(values.length)}`;
     try {
-      return (await this.#read(statement, [...condition.values, ...(after ?? [])])) as readonly RowIdentity[];
+      return (await this.#read(statement, values)) as readonly RowIdentity[];
     } catch (error) {
       // Class 42: what the statement says is wrong, class 22: what it compares, 25006: it would change something
       const state = sqlState(error) ?? '';

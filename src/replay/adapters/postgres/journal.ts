@@ -4,8 +4,9 @@ import { fromRow, msOf, type NullableRow } from '../../../platform/postgres/rows
 import type { Lease, NewReplay, ReplayJournal, Transition } from '../../ports';
 import type { Replay, ReplayMember, ReplayStep } from '../../replay';
 import type { Rules } from '../../rule-types';
+import type { ReplayState } from '../../states';
 import { insertPace } from './paces';
-import { lockReplay, writeStep, writeTransition } from './transition';
+import { lockReplay, writeRules, writeStep, writeTransition } from './transition';
 
 /** Columns named as the fields of a replay. */
 const SELECT = `
@@ -77,8 +78,11 @@ export class PostgresReplayJournal implements ReplayJournal {
     return fromRow<Replay>(rows[0]);
   }
 
-  async list(): Promise<readonly Replay[]> {
-    const { rows } = await this.#pool.query<ReplayRow>(`${SELECT} ORDER BY r.replay_id DESC`, [this.#app]);
+  async list(state?: ReplayState): Promise<readonly Replay[]> {
+    const { rows } = await this.#pool.query<ReplayRow>(`${SELECT} AND ($2::text IS NULL OR r.state = $2) ORDER BY r.replay_id DESC`, [
+      this.#app,
+      state ?? null,
+    ]);
     return rows.map(fromRow<Replay>);
   }
 
@@ -117,10 +121,7 @@ export class PostgresReplayJournal implements ReplayJournal {
   async rule(lease: Lease, rules: Rules): Promise<void> {
     await this.#pool.transaction(async (sql) => {
       await lockReplay(sql, this.#app, lease);
-      await sql.query(`UPDATE refold.replays SET options = options || jsonb_build_object('rules', $2::jsonb) WHERE replay_id = $1`, [
-        lease.replayId,
-        JSON.stringify(rules),
-      ]);
+      await writeRules(sql, lease.replayId, rules);
     });
   }
 

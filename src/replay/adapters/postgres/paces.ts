@@ -99,6 +99,8 @@ const unknown = (replay: number): never => {
 
 const requirePaced = (replay: number, state: string): void => {
   if (!(PACED as readonly string[]).includes(state)) {
-    throw new RefoldError('replay.wrong-state', 'it folds no history now: its pace means nothing', { facts: { replay, state, legal: PACED } });
+    throw new RefoldError('replay.wrong-state', 'it folds no history now, so there is nothing to limit or to pause', {
+      facts: { replay, state, folds: PACED },
+    });
   }
 };

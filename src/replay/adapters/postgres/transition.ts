@@ -1,6 +1,7 @@
 import { RefoldError } from '../../../kernel/errors';
 import type { Sql } from '../../../platform/postgres/pool';
 import type { Lease, Transition } from '../../ports';
+import type { Rules } from '../../rule-types';
 import type { Phase } from '../../states';
 import { writeVerification } from './write-verification';
 
@@ -43,6 +44,13 @@ export const writeStep = async (
   );
 };
 
+export const writeRules = async (sql: Sql, replayId: number, rules: Rules): Promise<void> => {
+  await sql.query(`UPDATE refold.replays SET options = options || jsonb_build_object('rules', $2::jsonb) WHERE replay_id = $1`, [
+    replayId,
+    JSON.stringify(rules),
+  ]);
+};
+
 /** Writes the new phase and its row in the history, inside a transaction. */
 export const writeTransition = async (sql: Sql, app: string, lease: Lease, change: Transition): Promise<void> => {
   await lockReplay(sql, app, lease, change.from);
@@ -65,5 +73,8 @@ export const writeTransition = async (sql: Sql, app: string, lease: Lease, chang
       change.error === undefined || change.error === null ? null : JSON.stringify(change.error),
     ],
   );
+  if (change.rules !== undefined) {
+    await writeRules(sql, lease.replayId, change.rules);
+  }
   await writeStep(sql, lease.replayId, change.from.state, { to: change.to.state, by: change.by, facts: change.facts });
 };

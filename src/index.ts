@@ -95,3 +95,5 @@ export type { ErrataBook, Erratum, NewErratum, Replacement } from './events/erra
 export type { EventReference } from './events/find-event';
 export type { GroupLag, GroupPosition } from './events/groups';
 export type { TopicSettings, TopicSpec } from './events/topic';
+export type { CheckContext, ReplayCheck } from './replay/checks';
+export type { RowLimit, RuleOutcome, Rules, SqlCheck } from './replay/rule-types';

@@ -74,34 +74,35 @@ const NEW = { status: 'new', amount: 0n, items: 0, placed_at: null, paid_at: nul
 const orderOf = (e, row) => row ?? { order_id: e.orderId, customer_id: e.customerId, ...NEW };
 const later = (a, b) => (a > b ? a : b);
 
-const orderSummaryV1 = projection({ name: 'order-summary', version: 1, into: orderSummary })
-  .on(OrderPlaced, (e, row) => {
-    const order = orderOf(e, row);
-    return {
-      ...order,
-      n: order.n + 1,
-      updated_at: later(e.eventTime, order.updated_at),
-      amount: e.amount,
-      items: e.items.reduce((total, { qty }) => total + qty, 0),
-      placed_at: e.eventTime,
-      status: order.status === 'new' ? 'placed' : order.status,
-    };
-  })
-  .on(PaymentCaptured, (e, row) => {
-    const order = orderOf(e, row);
-    const status = order.status === 'new' || order.status === 'placed' ? 'paid' : order.status;
-    return { ...order, n: order.n + 1, updated_at: later(e.eventTime, order.updated_at), paid_at: e.eventTime, status };
-  })
-  .on(OrderShipped, (e, row) => {
-    const order = orderOf(e, row);
-    const status = order.status === 'cancelled' ? order.status : 'shipped';
-    return { ...order, n: order.n + 1, updated_at: later(e.eventTime, order.updated_at), shipped_at: e.eventTime, status };
-  })
-  .on(OrderCancelled, (e, row) => {
-    const order = orderOf(e, row);
-    const status = order.status === 'shipped' ? order.status : 'cancelled';
-    return { ...order, n: order.n + 1, updated_at: later(e.eventTime, order.updated_at), cancelled_at: e.eventTime, status };
-  });
+const orderSummaryOf = (version) =>
+  projection({ name: 'order-summary', version, into: orderSummary })
+    .on(OrderPlaced, (e, row) => {
+      const order = orderOf(e, row);
+      return {
+        ...order,
+        n: order.n + 1,
+        updated_at: later(e.eventTime, order.updated_at),
+        amount: e.amount,
+        items: e.items.reduce((total, { qty }) => total + qty, 0),
+        placed_at: e.eventTime,
+        status: order.status === 'new' ? 'placed' : order.status,
+      };
+    })
+    .on(PaymentCaptured, (e, row) => {
+      const order = orderOf(e, row);
+      const status = order.status === 'new' || order.status === 'placed' ? 'paid' : order.status;
+      return { ...order, n: order.n + 1, updated_at: later(e.eventTime, order.updated_at), paid_at: e.eventTime, status };
+    })
+    .on(OrderShipped, (e, row) => {
+      const order = orderOf(e, row);
+      const status = order.status === 'cancelled' ? order.status : 'shipped';
+      return { ...order, n: order.n + 1, updated_at: later(e.eventTime, order.updated_at), shipped_at: e.eventTime, status };
+    })
+    .on(OrderCancelled, (e, row) => {
+      const order = orderOf(e, row);
+      const status = order.status === 'shipped' ? order.status : 'cancelled';
+      return { ...order, n: order.n + 1, updated_at: later(e.eventTime, order.updated_at), cancelled_at: e.eventTime, status };
+    });
 
 const hourlyCustomer = readModel('hourly_customer', {
   customer_id: text().key(),
@@ -113,18 +114,28 @@ const hourlyCustomer = readModel('hourly_customer', {
 
 const spent = (e) => hourlyCustomer.contribution({ customer_id: e.customerId }, { n: 1, sum_amount: e.amount, max_amount: e.amount });
 
-const hourlyCustomerV1 = CLASSES.reduce(
-  (value, event) => value.on(event, spent),
-  projection({ name: 'hourly-customer', version: 1, into: hourlyCustomer, window: tumbling('1 hour'), store: process.env.STORE ?? 'postgres' }),
-);
+const hourlyCustomerOf = (version) =>
+  CLASSES.reduce(
+    (value, event) => value.on(event, spent),
+    projection({ name: 'hourly-customer', version, into: hourlyCustomer, window: tumbling('1 hour'), store: process.env.STORE ?? 'postgres' }),
+  );
+
+const appWith = (workload, topic, versions) =>
+  defineApp({
+    name: 'bench',
+    events: CLASSES,
+    projections: versions.map(workload === 'w1' ? orderSummaryOf : hourlyCustomerOf),
+    topics: { [topic]: { partitions: 4 } },
+  });
 
 /** The application of one workload, `w1` or `w2`, over a topic of 4 partitions. */
 export const appOf = (workload, topic) => {
   declareEvents(workload, topic);
-  return defineApp({
-    name: 'bench',
-    events: CLASSES,
-    projections: [workload === 'w1' ? orderSummaryV1 : hourlyCustomerV1],
-    topics: { [topic]: { partitions: 4 } },
-  });
+  return appWith(workload, topic, [1]);
+};
+
+/** The same before and after its projection got a second version, which folds the same. */
+export const appsOf = (workload, topic) => {
+  declareEvents(workload, topic);
+  return [appWith(workload, topic, [1]), appWith(workload, topic, [1, 2])];
 };

@@ -71,6 +71,8 @@ export interface Configuration {
   readonly servicesFolder: string;
   /** How long the tables of a retired generation stay, e.g. `'1 day'` or milliseconds. */
   readonly retireDelay: Duration;
+  /** Size of the disk that holds the database, in bytes: Postgres does not tell, and a replay is refused where it would not fit. 0: unknown. */
+  readonly postgresDiskBytes: number;
   readonly worker: Partial<WorkerOptions>;
   /** What becomes of events that cannot be folded, by name of a projection; counts more than what projection and worker say. */
   readonly failures: Readonly<Record<string, Failures>>;
@@ -97,6 +99,7 @@ export const CONFIGURATION_DEFAULTS: Configuration = {
   viewSchema: 'public',
   servicesFolder: '.refold',
   retireDelay: '1 day',
+  postgresDiskBytes: 0,
   worker: {},
   failures: {},
   overflowTopic: '',
@@ -221,6 +224,12 @@ const checked = (configuration: Configuration, environment: Environment): Resolv
   }
   const clickhouse = checkedTopology(configuration);
   requireRetireDelay(configuration.retireDelay);
+  if (!Number.isSafeInteger(configuration.postgresDiskBytes) || configuration.postgresDiskBytes < 0) {
+    throw new RefoldError(
+      'config.invalid',
+      `postgresDiskBytes is ${JSON.stringify(configuration.postgresDiskBytes)}; it has to be a number of bytes, 0: unknown`,
+    );
+  }
   requireFailures(configuration.failures);
   if (configuration.registryToken !== '' && (configuration.registryUser !== '' || configuration.registryPassword !== '')) {
     throw new RefoldError('config.invalid', 'the schema registry is given a token and a user or password; it can be one of both');

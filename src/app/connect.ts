@@ -18,6 +18,7 @@ import { resolveConfiguration, type Configuration, type ResolvedConfiguration } 
 import { createContainer, TOKENS, type Addresses } from './container';
 import { correctionsOf } from './corrections';
 import { requireKnownProjections } from './failure-settings';
+import { modelCorrectionsOf, type ModelCorrections } from './model-corrections';
 import { parkedOf, type ParkedEvents } from './parked';
 import { partitionsOf, type Partitions } from './partitions';
 import { pausingOf, type Pausing } from './pausing';
@@ -98,6 +99,8 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   worker(settings?: WorkerSettings): Worker;
   /** Replays, cutovers, rollbacks. */
   readonly replays: ReplayCoordinator;
+  /** Repairs and audits of read models, and models as of a moment. */
+  readonly corrections: ModelCorrections;
   /** What in the log is wrong, and how generations that are built from now on read it instead. */
   readonly errata: Corrections;
   /** Events that could not be folded, with the later ones of their key. */
@@ -224,6 +227,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     schemas: serde,
     topics: appTopics(log, app, container.resolve(TOKENS.clock)),
     replays: container.resolve(TOKENS.coordinator),
+    corrections: modelCorrectionsOf(app, container, ready),
     errata: correctionsOf(app, container, ready),
     parked: parkedOf(app, container, ready),
     partitions: partitionsOf(container, ready),
@@ -249,10 +253,14 @@ const assemble = <P extends readonly AnyProjection[]>(
       releasers.push(() => worker.close());
       return worker;
     },
-    close: () => releasers.close(),
-    [Symbol.asyncDispose]: () => releasers.close(),
+    ...closing(releasers),
   };
 };
+
+const closing = (releasers: Releasers): Pick<ConnectedApp, 'close' | typeof Symbol.asyncDispose> => ({
+  close: () => releasers.close(),
+  [Symbol.asyncDispose]: () => releasers.close(),
+});
 
 const generationStates = async (catalog: GenerationCatalog): Promise<readonly GenerationState[]> =>
   Promise.all((await catalog.list()).map(async (generation) => ({ generation, checkpoints: await catalog.checkpoints(generation.id) })));

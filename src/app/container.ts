@@ -46,12 +46,16 @@ import type { ParkedBook, ReactorPositions } from '../reactors/positions';
 import { ClickHouseSwitch } from '../replay/adapters/clickhouse/switch';
 import { PostgresSwitchControl } from '../replay/adapters/postgres/control';
 import { PostgresHolds } from '../replay/adapters/postgres/holds';
+import { ClickHouseProbe } from '../replay/adapters/clickhouse/probe';
+import { PostgresReplayPaces } from '../replay/adapters/postgres/paces';
+import { PostgresProbe } from '../replay/adapters/postgres/probe';
 import { PostgresReplayJournal } from '../replay/adapters/postgres/journal';
 import { PostgresRetirements } from '../replay/adapters/postgres/retirements';
 import { PostgresSwitch } from '../replay/adapters/postgres/switch';
+import { PostgresVerifications } from '../replay/adapters/postgres/verifications';
 import type { ReplayCoordinator } from '../replay/coordinator';
 import type { ReplayParts } from '../replay/parts';
-import type { StoreSwitch } from '../replay/ports';
+import type { StoreProbe, StoreSwitch } from '../replay/ports';
 import type { ResolvedConfiguration } from './configuration';
 import { kafkaConnection } from './kafka-settings';
 import type { App } from './define-app';
@@ -98,6 +102,8 @@ export const TOKENS = {
   indexes: token<PostgresModelIndexes>('indexes'),
   stores: token<ReadonlyMap<StoreKind, ReadModelStore>>('stores'),
   switches: token<ReadonlyMap<StoreKind, StoreSwitch>>('switches'),
+  /** What each store is asked before a replay is begun. */
+  probes: token<ReadonlyMap<StoreKind, StoreProbe>>('probes'),
   replayObserver: token<NonNullable<ReplayParts['observe']>>('replay-observer'),
   coordinator: token<ReplayCoordinator>('coordinator'),
 } as const;
@@ -149,6 +155,7 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.indexes, (c) => indexesOf(app, c));
   part(TOKENS.stores, (c) => storesOf(configuration, addresses, c));
   part(TOKENS.switches, (c) => switchesOf(app, addresses, c));
+  part(TOKENS.probes, (c) => probesOf(configuration, addresses, c));
   part(TOKENS.replayObserver, () => () => undefined);
   part(TOKENS.coordinator, (c) => coordinatorOf(app, configuration, c));
   return container;
@@ -174,6 +181,13 @@ const switchesOf = (app: App, addresses: Addresses, c: DependencyContainer): Rea
   }
   const clickhouse = c.resolve(TOKENS.clickhouse);
   return switches.set('clickhouse', new ClickHouseSwitch({ clickhouse, control: new PostgresSwitchControl(of), copies: clickHouseStore(c), app: app.name }));
+};
+
+const probesOf = (configuration: ResolvedConfiguration, addresses: Addresses, c: DependencyContainer): ReadonlyMap<StoreKind, StoreProbe> => {
+  const probes = new Map<StoreKind, StoreProbe>([
+    ['postgres', new PostgresProbe({ pool: c.resolve(TOKENS.pool), diskBytes: configuration.postgresDiskBytes })],
+  ]);
+  return addresses.clickhouseUrl === '' ? probes : probes.set('clickhouse', new ClickHouseProbe({ clickhouse: c.resolve(TOKENS.clickhouse) }));
 };
 
 const clickHouseStore = (c: DependencyContainer): ClickHouseReadModelStore =>
@@ -223,12 +237,17 @@ const coordinatorOf = (app: App, configuration: ResolvedConfiguration, c: Depend
     journal: new PostgresReplayJournal(pool, app.name),
     holds: new PostgresHolds(pool),
     retirements: new PostgresRetirements({ pool, app: app.name }),
+    verifications: new PostgresVerifications(pool, app.name),
+    checks: app.checks,
     stores: c.resolve(TOKENS.stores),
     switches: c.resolve(TOKENS.switches),
     log: c.resolve(TOKENS.log),
     definitions: app.projections,
     clock: c.resolve(TOKENS.clock),
     errata: c.resolve(TOKENS.errata),
+    paces: new PostgresReplayPaces({ pool, app: app.name }),
+    probes: c.resolve(TOKENS.probes),
+    serde: c.resolve(TOKENS.serde),
     by: OPERATOR,
     observe: (observation) => {
       spanOfStep(observation);

@@ -11,6 +11,7 @@ import { projectionSource, type AnyProjection, type ProjectionSource } from '../
 import { reactorDefinition, reactorFaults, reactorNameFaults, type ReactorDefinition } from '../reactors/definition';
 import { reactorSource, type AnyReactor } from '../reactors/reactor';
 import type { TopicSettings, TopicSpec } from '../events/topic';
+import type { ReplayCheck } from '../replay/checks';
 import { duplicates, eventFaults } from './event-faults';
 
 /** Partitions of a topic that `topics` does not name. */
@@ -47,6 +48,8 @@ export interface AppOptions<P extends readonly AnyProjection[]> {
    * @defaultValue `hold`
    */
   readonly unknownEvents?: UnknownEvents;
+  /** Checks that comparisons of replays can be asked to run, by name: see `functions` of the rules of a replay. */
+  readonly checks?: Readonly<Record<string, ReplayCheck>>;
 }
 
 declare const projections: unique symbol;
@@ -61,6 +64,7 @@ export interface App<P extends readonly AnyProjection[] = readonly AnyProjection
   /** Those to be made; a topic of others only if `topics` names it. */
   readonly topics: readonly TopicSpec[];
   readonly foreign: ForeignTopics;
+  readonly checks: Readonly<Record<string, ReplayCheck>>;
   readonly [projections]?: P;
 }
 
@@ -183,5 +187,6 @@ export const defineApp = <const P extends readonly AnyProjection[]>(options: App
     reactors: reactors.sources.map((source) => reactorDefinition(source, options.unknownEvents)),
     topics: used.filter((topic) => !foreign.has(topic) || options.topics?.[topic] !== undefined).map((topic) => specOf(topic, options.topics?.[topic])),
     foreign,
+    checks: options.checks ?? {},
   };
 };

@@ -49,6 +49,11 @@ export class Progress {
     this.#stopped.set(partitionId({ topic, partition }), { topic, partition, offset, code });
   }
 
+  /** The partitions that are assigned. */
+  partitions(): readonly PartitionId[] {
+    return [...(this.#next?.keys() ?? [])];
+  }
+
   standing(): Pick<Standing, 'next' | 'stopped' | 'failedWith'> {
     return { next: this.#next, stopped: [...this.#stopped.values()], failedWith: this.failedWith };
   }

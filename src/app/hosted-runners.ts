@@ -6,6 +6,7 @@ import { Runner } from '../projections/engine/runner';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
 import { FOLLOWING, generationFacts, type Generation, type GenerationStatus } from '../projections/generations';
 import { Progress, type Standing } from './following';
+import type { Pacing } from './pacing';
 import { isWorthRestarting, type WorkerParts } from './worker-parts';
 
 interface Running {
@@ -29,6 +30,7 @@ export class HostedRunners {
     private readonly parts: WorkerParts,
     private readonly worker: string,
     private readonly signal: AbortSignal,
+    private readonly pacing: Pacing,
     private readonly onFatal: (error: unknown) => void,
   ) {}
 
@@ -46,6 +48,7 @@ export class HostedRunners {
   /** Stops what runs and is not among these. */
   keepOnly(wanted: ReadonlySet<number>): void {
     this.#wanted = wanted;
+    this.pacing.here(wanted);
     for (const [id, { runner }] of this.#running) {
       if (!wanted.has(id)) {
         runner.stop();
@@ -103,7 +106,8 @@ export class HostedRunners {
       worker: this.worker,
       clock,
       logger,
-      options,
+      options: { ...options, maxRate: 0 }, // it is for all candidates here together
+      rate: () => this.pacing.rate(generation.id, progress.partitions()),
       observe: (event) => {
         this.#observe(generation, progress, event);
       },
@@ -117,6 +121,10 @@ export class HostedRunners {
       event.advances.forEach((advance) => {
         progress.moved(advance);
       });
+      this.pacing.folded(
+        generation.id,
+        event.advances.reduce((sum, { from, next }) => sum + next - from, 0),
+      );
     } else if (event.kind === 'assigned') {
       progress.assigned(event.next);
     } else if (event.kind === 'stopped') {

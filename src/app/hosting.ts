@@ -6,6 +6,7 @@ import type { RunnerEvent } from '../projections/engine/runner-parts';
 import { generationFacts, type Generation } from '../projections/generations';
 import type { ReactorEffects } from '../reactors/effects';
 import type { ReactorEvent } from '../reactors/observation';
+import { PostgresCorrections } from '../replay/adapters/postgres/corrections';
 import { WORKER_DEFAULTS, type ResolvedConfiguration, type WorkerOptions } from './configuration';
 import { TOKENS } from './container';
 import type { App } from './define-app';
@@ -40,6 +41,7 @@ export const workerOf = (
   const chosen = selecting(settings, [...app.projections, ...app.reactors]);
   const coordinator = container.resolve(TOKENS.coordinator);
   const logger = container.resolve(TOKENS.logger);
+  const corrections = new PostgresCorrections({ pool: container.resolve(TOKENS.pool), app: app.name });
   return new Worker({
     ready: async () => {
       await assertMigrated(container.resolve(TOKENS.pool));
@@ -70,7 +72,10 @@ export const workerOf = (
     overflowTopic: configuration.overflowTopic || overflowTopicOf(app.name),
     mirror: mirroring(configuration, container),
     recoverSwitches: () => coordinator.recoverSwitches(),
-    dropRetired: () => coordinator.dropRetired(),
+    dropRetired: async () => {
+      await corrections.sweep();
+      return coordinator.dropRetired();
+    },
     retain: () => appTopics(container.resolve(TOKENS.log), app, container.resolve(TOKENS.clock)).retain(),
     clock: container.resolve(TOKENS.clock),
     logger,

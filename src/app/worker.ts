@@ -11,6 +11,7 @@ import { Heads } from './heads';
 import { livenessOf, type Liveness } from './liveness';
 import { lagOf, readinessOf, type Readiness } from './readiness';
 import { followedLabel, type Standing } from './following';
+import { LIVE_LOOK_MS, Pacing } from './pacing';
 import { whileAway } from './startup';
 import { deleteOld, repeatedly, type WorkerParts } from './worker-parts';
 
@@ -28,6 +29,7 @@ export class Worker {
   readonly #said = new Set<string>();
   #fatal: unknown;
   readonly #heads: Heads;
+  readonly #pacing: Pacing;
   #paused: readonly string[] = [];
   #stateAt: number | undefined;
   #work: Promise<void> | undefined;
@@ -38,7 +40,8 @@ export class Worker {
     const onFatal = (error: unknown): void => {
       this.#stopWith(error);
     };
-    this.#runners = new HostedRunners(parts, this.name, this.#abort.signal, onFatal);
+    this.#pacing = new Pacing({ ...parts, maxRate: parts.options.maxRate });
+    this.#runners = new HostedRunners(parts, this.name, this.#abort.signal, this.#pacing, onFatal);
     this.#reactors = new HostedReactors(parts.reactors, parts, this.name, this.#abort.signal, onFatal);
     this.#heads = new Heads(parts);
     this.#definitions = new Map(parts.definitions.map((definition) => [projectionKey(definition), definition]));
@@ -69,6 +72,7 @@ export class Worker {
         repeatedly(this.#parts, retainEveryMs, signal, 'old records could not be deleted; trying again', () => deleteOld(this.#parts)),
         this.#look().catch(() => undefined), // said by those that follow
         repeatedly(this.#parts, headsEveryMs, signal, 'the heads of the log could not be read; trying again', () => this.#look()),
+        repeatedly(this.#parts, LIVE_LOOK_MS, signal, 'the lag of what readers see could not be read; trying again', () => this.#pacing.look()),
         repeatedly(this.#parts, announceMs, signal, 'parked events could not be mirrored; trying again', async () => void (await this.#parts.mirror())),
         this.#relay(),
       ]);
@@ -247,9 +251,11 @@ export class Worker {
   async #following(): Promise<readonly { readonly generation: Generation; readonly definition: ProjectionDefinition }[]> {
     const generations = await this.#parts.catalog.list();
     this.#paused = generations.flatMap(({ projection, paused }) => (paused === undefined ? [] : projection));
+    const halted = await this.#pacing.learn(generations);
     return generations.flatMap((generation) => {
       const definition = this.#definitions.get(projectionKey({ name: generation.projection, version: generation.version }));
-      const ours = FOLLOWING.includes(generation.status) && generation.paused === undefined && this.#parts.stores.has(generation.store);
+      const ours =
+        FOLLOWING.includes(generation.status) && generation.paused === undefined && !halted.has(generation.id) && this.#parts.stores.has(generation.store);
       return ours && definition !== undefined ? [{ generation, definition }] : [];
     });
   }

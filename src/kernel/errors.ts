@@ -345,13 +345,22 @@ export const ERROR_CODES = {
   ),
   'replay.log-incomplete': entry(
     'The log does not begin at offset zero, so a replay cannot rebuild everything.',
-    'Restore the log; records lost to retention or compaction cannot be replayed.',
+    'Restore the log; records lost to retention or compaction cannot be replayed. Or accept that they are missing: `--accept-incomplete TOPIC`.',
+  ),
+  'replay.refused': entry('Several things stand in the way of a replay; all of them are listed.', 'Correct each of them; nothing was made.'),
+  'replay.no-room': entry(
+    'There is less room in a store than what readers see takes there now.',
+    'Make room, or retire what is not needed any more: `refold replay retire --now`.',
   ),
   'replay.not-behind': entry('The requested version is what is active already.', 'Ask for another version, or use --again to rebuild the same one.'),
   'replay.lease-held': entry('Another process is coordinating this replay.', 'Wait until it ends, or follow it with `refold replay status`.', true),
   'replay.stopped': entry(
     'A partition of the candidate stopped with an error, so the replay cannot go on.',
     'Correct what the message names; the worker goes on by itself, then give the same command again.',
+  ),
+  'replay.verdict-changed': entry(
+    'The replay was compared again after the verdict that was to be approved.',
+    'Look at the new verdict with `refold replay diff` and approve that one.',
   ),
   'cutover.incompatible-columns': entry(
     'The columns of the candidate cannot replace those of the active view.',
@@ -372,14 +381,45 @@ export const ERROR_CODES = {
     'Drop what the message names and make it again after the cutover; or keep the columns of the view.',
   ),
   'cutover.more-parked': entry(
-    'More events are parked in the generation to switch to than in the one that readers see: they are missing in its rows.',
+    'Events of some keys are parked in the generation to switch to and folded in the one that readers see: they are missing in its rows.',
     'See `refold parked list` and redrive or discard them; or cut over all the same with --allow-parked.',
+  ),
+  'cutover.rules-failed': entry(
+    'The comparison of the replay breaks rules that were given for it.',
+    'See `refold replay diff`; correct the projection, or compare again under other rules with `refold replay verify`, or let somebody answer for it: `refold replay approve`.',
   ),
   'cutover.behind': entry('The generation to switch to is not held at the position of the other one.', 'Give the same command again.', true),
   'service.unavailable': entry(
     'A service that was asked for could not be found or started.',
     'Read the cause; give an address by environment or configuration, or install what the message names.',
   ),
+  'repair.selection-invalid': entry(
+    'What is to be repaired cannot be understood.',
+    'Correct the keys, times, partition or condition named in the message; nothing was changed.',
+  ),
+  'repair.selection-unsupported': entry(
+    'What is to be repaired cannot be chosen in this way for a model of this kind.',
+    'Choose it by --keys, --where or --all, or rebuild the model: `refold replay start NAME --again`.',
+  ),
+  'repair.parked': entry(
+    'Parked events of a row that is to be repaired are not parked when its events are folded again, or the other way round; the row was left as it is.',
+    'Redrive them (`refold parked redrive`) or discard them, then give the same command again.',
+  ),
+  'repair.errata-full-replay': entry(
+    'An erratum may change the stream time, so windows that no event of it touches may be others too.',
+    'Rebuild the model: `refold replay start NAME --again`.',
+  ),
+  'repair.not-effective': entry(
+    'A row that was written is not what is read: something in the table lies before it.',
+    'Rebuild the model: `refold replay start NAME --again`; whoever changed the table by hand gave a row a version beyond all others.',
+  ),
+  'correction.in-progress': entry(
+    'Another correction of this generation is under way or has not been finished.',
+    'Wait for it, give its command again to go on, or give it up: `refold replay corrections drop ID`.',
+    true,
+  ),
+  'correction.unknown': entry('There is no correction of that number.', '`refold replay corrections list` shows all.'),
+  'correction.wrong-state': entry('This correction cannot be given up or dropped now.', '`refold replay corrections list` shows the state of each.'),
   'internal.invariant': entry('Something that must always hold did not; this is a fault of refold.', 'Please report it with the message and what you did.'),
 } as const satisfies Record<string, ErrorCodeEntry>;
 

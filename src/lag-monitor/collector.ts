@@ -5,9 +5,11 @@ import { resolveOptions } from '../kernel/options';
 import type { EventLog, PartitionHead } from '../events/event-log';
 import { partitionId } from '../events/position';
 import { FOLLOWING, type Checkpoint, type Generation, type GenerationCatalog, type StoreKind, type WorkerAnnouncement } from '../projections/generations';
+import { haltOf } from '../projections/replay-pace';
 import type { ParkedTotals, ParkingLot } from '../projections/parking';
 import { generationLag, partitionLag, partitionsOf, sightingOf, type GenerationLag, type LagLimits, type PartitionLag, type Sighting } from './lag';
 import { reactorLag, type ReactorLag, type ReactorStanding } from './reactor-lag';
+import type { ReplayStanding } from './replay-standing';
 import { RecordTimesReader } from './record-times';
 
 export interface CollectorOptions extends LagLimits {
@@ -35,6 +37,8 @@ export interface LagSnapshot {
   /** Heads of all their topics. */
   readonly heads: readonly PartitionHead[];
   readonly workers: number;
+  /** Every replay that is not over. */
+  readonly replays: readonly ReplayStanding[];
   /** The projections that the application declares, and whether any generation of them is followed. */
   readonly declared: readonly (DeclaredProjection & { readonly built: boolean })[];
 }
@@ -66,6 +70,8 @@ export interface CollectorParts {
   readonly declared?: readonly DeclaredProjection[];
   /** Reactors that have begun. */
   readonly reactors?: () => Promise<readonly ReactorStanding[]>;
+  /** Replays that are not over. */
+  readonly replays?: () => Promise<readonly ReplayStanding[]>;
   readonly options?: Partial<CollectorOptions>;
 }
 
@@ -129,6 +135,7 @@ export class LagCollector {
     const checkpoints = await Promise.all(followed.map(({ id }) => catalog.checkpoints(id)));
     const parked = await this.#parts.parking?.totals(followed.map(({ id }) => id));
     const reacting = await standings();
+    const replays = (await this.#parts.replays?.()) ?? [];
     const heads = await this.#heads([...new Set([...followed, ...reacting].flatMap(({ topics }) => topics))]);
     const at = clock.now();
     const seen = new Map<string, Sighting>();
@@ -150,6 +157,7 @@ export class LagCollector {
       at,
       generations,
       reactors,
+      replays,
       heads,
       workers: workers.length,
       declared: declared.map(({ projection, store }) => ({
@@ -191,7 +199,7 @@ export class LagCollector {
   }
 
   async #partitions(
-    reader: Pick<Generation, 'topics' | 'status' | 'paused'> & { readonly id: string },
+    reader: Pick<Generation, 'topics' | 'status' | 'paused' | 'pace'> & { readonly id: string },
     checkpoints: readonly Checkpoint[],
     heads: readonly PartitionHead[],
     workers: number,
@@ -208,7 +216,13 @@ export class LagCollector {
         seen.set(key, sighting);
         const newest = head === undefined || head.stable <= head.start ? undefined : await this.#times.newest(head);
         const waiting = behind ? await this.#times.firstFrom(head, from) : undefined;
-        return partitionLag({ ...one, newest, waiting, unmovedSince: sighting.since, paused: reader.paused }, reader.status, workers, at, this.options);
+        return partitionLag(
+          { ...one, newest, waiting, unmovedSince: sighting.since, paused: reader.paused, halted: reader.pace && haltOf(reader.pace, at) },
+          reader.status,
+          workers,
+          at,
+          this.options,
+        );
       }),
     );
   }

@@ -48,6 +48,8 @@ export interface PartitionFacts extends TopicPartition {
   readonly unmovedSince: number;
   /** It is paused. */
   readonly paused?: Pause | undefined;
+  /** Its replay waits for a person or an hour: what for. */
+  readonly halted?: string | undefined;
 }
 
 /** The lag of one partition of one generation: every figure is a finite number of at least zero. */
@@ -154,6 +156,9 @@ const broken = (facts: PartitionFacts, figures: Figures): Verdict | undefined =>
 const followed = (facts: PartitionFacts, figures: Figures, status: GenerationStatus, workers: number, now: number, limits: LagLimits): Verdict => {
   if (facts.paused !== undefined) {
     return { status: 'paused', reason: pauseText(facts.paused) };
+  }
+  if (facts.halted !== undefined) {
+    return { status: 'paused', reason: `its replay waits for ${facts.halted}` };
   }
   const behind = figures.lagRecords > 0;
   const unmovedMs = now - facts.unmovedSince;

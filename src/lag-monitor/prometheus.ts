@@ -2,22 +2,9 @@ import { partitionId, type TopicPartition } from '../events/position';
 import type { Generation, GenerationStatus } from '../projections/generations';
 import type { ReactorLag } from './reactor-lag';
 import type { CollectorState, LagSnapshot } from './collector';
+import type { Labels, Metric, MetricType, Sample } from './metric';
+import { replayMetrics } from './replay-standing';
 import { LAG_STATUSES, type GenerationLag, type PartitionLag } from './lag';
-
-export type MetricType = 'gauge' | 'counter';
-export type Labels = Readonly<Record<string, string>>;
-
-export interface Sample {
-  readonly labels: Labels;
-  readonly value: number;
-}
-
-export interface Metric {
-  readonly name: string;
-  readonly type: MetricType;
-  readonly help: string;
-  readonly samples: readonly Sample[];
-}
 
 /** Content type of the text exposition format. */
 export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
@@ -134,7 +121,7 @@ const reactorMetrics = (app: string, reactors: readonly ReactorLag[]): readonly 
   ];
 };
 
-const snapshotMetrics = (app: string, { generations, reactors, heads, workers, declared }: LagSnapshot): readonly Metric[] => {
+const snapshotMetrics = (app: string, { generations, reactors, replays, heads, workers, declared }: LagSnapshot): readonly Metric[] => {
   const byPartition = (of: Expand<PartitionLag>): readonly Sample[] =>
     generations.flatMap(({ generation, partitions }) =>
       partitions.flatMap((one) => expand({ ...generationLabels(generation), ...partitionLabels(one) }, of(one))),
@@ -153,6 +140,7 @@ const snapshotMetrics = (app: string, { generations, reactors, heads, workers, d
       ),
     ),
     ...reactorMetrics(app, reactors),
+    ...replayMetrics(app, replays),
     metric(
       'refold_log_start_offset',
       'gauge',

@@ -12,13 +12,15 @@ export interface Intent {
   readonly advance: Advance;
   /** How the store recognises that the rows have landed; JSON. `null`: nothing is to be written for this partition. */
   readonly evidence: unknown;
-  /** Of a redrive: what is recorded of the sequence once its rows have landed, and the rows themselves, to be written again if they have not; JSON. */
-  readonly redrive?: { readonly redriven: Redriven; readonly block: unknown } | undefined;
+  /** Of a redrive or a repair: what is recorded of the sequence once its rows have landed, and the rows themselves, to be written again if they have not; JSON. */
+  readonly redrive?: { readonly redriven?: Redriven | undefined; readonly block: string } | undefined;
 }
 
 /** What a batch writes to the control schema beside its checkpoints. */
 export interface SetAside extends ParkingChange {
   readonly late: readonly LateContribution[];
+  /** The version of the errata by which the generation reads from here on. */
+  readonly errataVersion?: number | undefined;
 }
 
 /** A checkpoint as claimed, with what its last owner left unsettled. */
@@ -41,6 +43,7 @@ export interface CheckpointControl {
   begin(generation: Generation, positions: readonly Position[]): Promise<void>;
   /** Recorded decisions at or after the given positions, and all partition barriers of their topics. */
   decisions(generation: Generation, checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]>;
+  errataVersion(generation: Generation): Promise<number>;
   parkedSequences(generation: Generation, partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]>;
   parkedEvents(generation: Generation, sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]>;
   /** Records why a partition stopped (or that it goes on), if the epoch still compares. */

@@ -1,6 +1,7 @@
 import type { Position, TopicPartition } from '../events/position';
 import type { Pause } from './pauses';
 import type { NamedColumn } from './read-model';
+import type { ReplayPace } from './replay-pace';
 
 export type StoreKind = 'postgres' | 'clickhouse' | 'memory';
 
@@ -13,8 +14,11 @@ export type Storage = 'rows' | 'merged' | 'partials';
 /** The choice that models with measures have. */
 export type MeasureStorage = Exclude<Storage, 'rows'>;
 
-/** candidate: being rebuilt; active: what readers see; standby: the former active one, still following; retired: stopped. */
-export type GenerationStatus = 'candidate' | 'active' | 'standby' | 'retired';
+/**
+ * candidate: being rebuilt; active: what readers see; standby: the former active one, still following; retired: stopped;
+ * apart: built by the process of a correction, for it alone.
+ */
+export type GenerationStatus = 'candidate' | 'active' | 'standby' | 'retired' | 'apart';
 
 /** The statuses in which workers fold a generation. */
 export const FOLLOWING: readonly GenerationStatus[] = ['candidate', 'active', 'standby'];
@@ -55,18 +59,23 @@ export interface Generation {
   readonly droppedAt?: number | undefined;
   /** Its projection is paused: workers do not fold it. */
   readonly paused?: Pause | undefined;
+  /** Of a candidate whose replay folds history: how fast and when. */
+  readonly pace?: ReplayPace | undefined;
 }
 
 export type GenerationName = Pick<Generation, 'projection' | 'store' | 'version' | 'run'>;
 
+/** `r1`, or `c7` of what was built apart for correction 7: its run is -7, so that it takes no number of others. */
+const runText = (run: number): string => (run < 0 ? `c${String(-run)}` : `r${String(run)}`);
+
 /** `order-summary v2.r1 (postgres)`, for people. */
-export const generationLabel = (g: GenerationName): string => `${g.projection} v${String(g.version)}.r${String(g.run)} (${g.store})`;
+export const generationLabel = (g: GenerationName): string => `${g.projection} v${String(g.version)}.${runText(g.run)} (${g.store})`;
 
 /** The same as fields of log lines, named and written as the labels of metrics. */
 export const generationFacts = ({ projection, store, version, run }: GenerationName): Readonly<Record<'projection' | 'store' | 'generation', string>> => ({
   projection,
   store,
-  generation: `v${String(version)}.r${String(run)}`,
+  generation: `v${String(version)}.${runText(run)}`,
 });
 
 /** Per partition: offsets read = the sum of all the others (promise P3). */
@@ -161,12 +170,19 @@ export interface NewGeneration {
   readonly headsAtStart: Readonly<Record<string, number>>;
   /** Every partition of the topics, with the offset at which folding begins (the log start). */
   readonly begin: readonly Position[];
+  /** Built apart, for a correction: it never becomes active. */
+  readonly apart?: {
+    /** Name of its table; @defaultValue as of other generations */
+    readonly table?: string | undefined;
+    /** Version of the errata by which it reads. @defaultValue the newest */
+    readonly errataVersion?: number | undefined;
+  };
 }
 
 /** Names that follow from a generation's name. Table names are cut to what Postgres keeps (63 bytes). */
 export const generationNames = (app: string, model: string, g: GenerationName): { readonly table: string; readonly group: string } => ({
-  table: `${model}__v${String(g.version)}_r${String(g.run)}`,
-  group: `${app}.${g.projection}.${g.store}.v${String(g.version)}.r${String(g.run)}`,
+  table: `${model}__v${String(g.version)}_${runText(g.run)}`,
+  group: `${app}.${g.projection}.${g.store}.v${String(g.version)}.${runText(g.run)}`,
 });
 
 /** Longest name that Postgres keeps, in bytes; of longer ones it silently drops the end. */

@@ -65,8 +65,54 @@ export interface Advance extends TopicPartition {
   readonly fingerprint: Fingerprint | undefined;
 }
 
+/** Texts of the values that identify a row for readers, in the order of their columns, as the store writes them. */
+export type RowIdentity = readonly string[];
+
+/** A row as it is stored; of partials one per group and source partition. */
+export interface KeptRow {
+  readonly identity: RowIdentity;
+  /** The text of every column; equal texts are equal values. */
+  readonly cells: readonly (string | null)[];
+  /** Not of merged rows, which come from anywhere. */
+  readonly stamp: Stamp | undefined;
+  /** The canonical values, where the store writes by these. */
+  readonly values?: Readonly<Record<string, unknown>>;
+}
+
+/** What is to be stored of one identity instead of whatever there is; nothing deletes it. */
+export interface Replacement {
+  readonly identity: RowIdentity;
+  /** As they were found when the position had been claimed. */
+  readonly before: readonly KeptRow[];
+  readonly after: readonly KeptRow[];
+}
+
+/** Which identities of a generation are meant. */
+export type RowSelection =
+  | { readonly by: 'all' }
+  /** A condition on the columns of the read model, in the SQL of the store. */
+  | { readonly by: 'condition'; readonly sql: string }
+  /** Texts of the only key column. */
+  | { readonly by: 'keys'; readonly keys: readonly string[] }
+  /** Windows that overlap `[from, to)`, milliseconds since the epoch. */
+  | { readonly by: 'windows'; readonly from: number; readonly to: number | undefined }
+  /** Rows of row-folds that were last changed by this partition. */
+  | ({ readonly by: 'partition' } & TopicPartition);
+
+/** Port to the rows of one generation as they are stored, for who corrects them. */
+export interface KeptRows {
+  /** In the order of the store, those behind `after`. @throws RefoldError `repair.selection-invalid` for a condition that the store does not understand */
+  identities(selection: RowSelection, after: RowIdentity | undefined, limit: number): Promise<readonly RowIdentity[]>;
+  /** All that is stored of these identities. */
+  rows(identities: readonly RowIdentity[]): Promise<readonly KeptRow[]>;
+}
+
 /** Everything one batch writes, in one transaction. Each row occurs once. */
 export interface BatchCommit extends ParkingChange {
+  /** Rows that are put in the place of others, at the position that the advances keep. */
+  readonly replaced?: readonly Replacement[];
+  /** The version of the errata by which the generation reads from here on; only of a batch that writes no rows. */
+  readonly errataVersion?: number;
   readonly advances: readonly Advance[];
   readonly upserts: readonly Upsert[];
   readonly deletes: readonly Deletion[];
@@ -112,6 +158,8 @@ export interface GenerationStore {
   parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]>;
   /** Recorded decisions at or after the given positions, and all partition barriers of their topics. */
   decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]>;
+  /** The version of the errata by which the generation reads; whoever moves it claims all partitions. */
+  errataVersion(): Promise<number>;
   /** Rows of a row-fold by the text of their key; missing ones are left out. */
   load(keys: readonly string[]): Promise<ReadonlyMap<string, StampedRow>>;
   commit(batch: BatchCommit): Promise<CommitResult>;
@@ -126,11 +174,22 @@ export interface ReadModelStore {
   readonly viewSchema: string;
   /** Creates the generation's table. Idempotent. */
   provision(generation: Generation, definition: ProjectionDefinition): Promise<void>;
+  /** What `provision` and `complete` would run, for people; changes nothing. A store without statements does not have it. */
+  statements?(generation: Generation, definition: ProjectionDefinition): Promise<readonly string[]>;
+  /**
+   * Makes what is made faster once history is folded (indexes), while workers go on, and learns what the rows are like. Idempotent;
+   * again after a crash it replaces what was left half made. Answers what was made. A store that needs nothing does not have it.
+   */
+  complete?(generation: Generation, definition: ProjectionDefinition): Promise<readonly string[]>;
+  /** About how many rows it keeps of a generation, from what the database knows without counting; `undefined`: it does not. */
+  estimatedRows?(generation: Generation): Promise<number | undefined>;
   /**
    * Removes what deleted rows leave behind, while workers go on; answers how many. A store that leaves nothing does not have it.
    * @throws RefoldError `store.conflict` while a batch is in doubt
    */
   clean?(generation: Generation): Promise<number>;
+  /** The rows as they are stored. A store that cannot be corrected in place does not have it. */
+  keptRows?(generation: Generation): KeptRows;
   /** @throws RefoldError `store.schema-drift` if the table is not what the definition declares; `generation.not-provisioned` */
   open(generation: Generation, definition: ProjectionDefinition): Promise<GenerationStore>;
 }

@@ -13,6 +13,14 @@ export const shapeOf = <T extends object = Record<string, unknown>>(properties: 
   return new Function(...parameters, `return (given) => ({ ${fields.join(', ')} });`)(...Object.values(properties)) as (given: object) => T;
 };
 
+/** As {@link shapeOf}, each property with a function of its own that makes it of all that is given. */
+export const builtFrom = <T>(names: readonly string[], parts: readonly ((given: T) => unknown)[]): ((given: T) => Record<string, unknown>) => {
+  const parameters = parts.map((_, i) => `part${String(i)}`);
+  const fields = parameters.map((part, i) => `${JSON.stringify(names[i])}: ${part}(given)`);
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- names come from definitions, as JSON
+  return new Function(...parameters, `return (given) => ({ ${fields.join(', ')} });`)(...parts) as (given: T) => Record<string, unknown>;
+};
+
 /**
  * Makes a function that reads what lies at a path of properties. Generated as well: each has its own place to remember where
  * the property lies, which functions from one source text share.

@@ -1,32 +1,35 @@
 import { RefoldError } from '../kernel/errors';
 import { resolveOptions } from '../kernel/options';
 import type { Generation } from '../projections/generations';
+import { approve, type ApproveOptions } from './approval';
+import type { Pause } from '../projections/pauses';
+import type { ReplayPace } from '../projections/replay-pace';
 import { keepFailure, switchOver, type CutoverOptions, type RollbackOptions } from './cutover';
 import { activateFirst, ensureFirstGenerations } from './first-generation';
 import { catchUp, followToHeads } from './follow';
 import { historyOf, type HistoryEntry } from './history';
 import { leased } from './lease';
-import { storeOf } from './members';
 import { REPLAY_DEFAULTS, move, tell, type Coordination, type ReplayParts } from './parts';
 import type { FirstActivation, Lease } from './ports';
-import { preflight, requireDefinition, type ProjectionVersion } from './preflight';
+import { PACED, changedPace, haltOfReplay, requireReason, type PaceChange } from './pacing';
+import { examine, type ReplayPlan, type StartRequest } from './plan';
+import { requireNothingInTheWay } from './preflight';
 import { provision } from './provision';
 import { reconcile } from './reconcile';
 import { recoverSwitches, type Recovery } from './recover';
 import type { Replay, ReplayStatus } from './replay';
 import { abort, dropRetired, requireDelay, retire, type DropFailure } from './retire';
+import { giveRules, verifyAgain } from './ruling';
+import type { Rules } from './rule-types';
+import { hasRules } from './rules';
 import { requirePatience, type Stalls } from './stalls';
 import { Measurements, statusOf } from './status';
-import type { Verdict } from './verdict';
+import type { DifferingRow, Verdict } from './verdict';
+import type { RowFilter, VerificationEntry } from './verifications';
 import { verify } from './verify';
 
 export type { ReplayObserver } from './parts';
-
-export interface StartRequest {
-  readonly projections: readonly ProjectionVersion[];
-  /** Rebuild a version that is active already, as its next run. */
-  readonly again?: boolean;
-}
+export type { ReplayPlan, StartRequest } from './plan';
 
 export interface RetireOptions {
   /** How long the tables stay, in milliseconds; default `retireDelayMs`. 0 drops them at once. */
@@ -63,32 +66,54 @@ export class ReplayCoordinator {
   /**
    * Plans a replay of the projections, which will switch together. Nothing is built yet: see {@link runUntil}.
    * @throws RefoldError `projection.unknown`, `projection.not-active`, `replay.candidate-exists`, `replay.not-behind`,
-   *   `projection.paused`, `replay.no-worker`, `replay.log-incomplete`, `config.invalid`
+   *   `projection.paused`, `replay.no-worker`, `replay.log-incomplete`, `replay.no-room`, `store.access-denied`, `store.name-taken`,
+   *   `event.unknown-schema-id`, `schema.*`, `config.invalid`; `replay.refused` with all of them where there are several
    */
-  async start({ projections, again = false }: StartRequest): Promise<Replay> {
+  async start(request: StartRequest): Promise<Replay> {
     const c = this.#c;
     await this.reconcile();
     await this.recoverSwitches();
     await this.dropRetired(); // what could not be dropped is tried again, and not the fault of this replay
-    const topics = [...new Set(projections.flatMap((wanted) => requireDefinition(c.definitions, wanted).topics))];
-    const generations = await c.catalog.list();
-    const known = generations.filter(({ status }) => status === 'active').map(async ({ id }) => [id, await c.catalog.checkpoints(id)] as const);
-    const members = preflight({
-      projections,
-      again,
-      definitions: c.definitions,
-      generations,
-      partitions: new Map(await Promise.all(known)),
-      workers: await c.catalog.liveWorkers(c.options.liveWithinMs),
-      heads: await c.log.heads(topics),
-      stores: new Map([...c.switches.keys()].map((kind) => [kind, storeOf(c, kind).viewSchema])),
-    });
+    const { members, refusals } = await examine(c, request, false);
+    requireNothingInTheWay(refusals);
+    const { projections, again = false, acceptIncomplete = [], pace = {}, rules = {} } = request;
     // Each generation pins the newest version when it is made, a moment from now.
     const errata = await c.errata.version();
-    const facts = { projections: projections.map(({ name, version }) => `${name} v${String(version)}`), again, errata };
-    const replay = await c.journal.create({ app: c.app, by: c.by, members, facts });
+    const facts = {
+      projections: projections.map(({ name, version }) => `${name} v${String(version)}`),
+      again,
+      errata,
+      ...(acceptIncomplete.length === 0 ? {} : { acceptIncomplete }),
+      ...(Object.keys(pace).length === 0 ? {} : { pace }),
+      ...(hasRules(rules) ? { rules } : {}),
+    };
+    const replay = await c.journal.create({ app: c.app, by: c.by, members: members.map(({ member }) => member), rules, facts, pace });
     await tell(c, replay.id, 'planned', facts);
     return replay;
+  }
+
+  /** What `start` would do, and all that stands in its way; changes nothing. @throws RefoldError `config.invalid`, `log.*`, `store.*` where something did not answer */
+  async plan(request: StartRequest): Promise<ReplayPlan> {
+    return (await examine(this.#c, request, true)).plan;
+  }
+
+  /**
+   * Changes how fast and when a replay may fold; workers obey within their poll. What is left out stays, `null` takes a limit away.
+   * @throws RefoldError `config.invalid`, `replay.unknown`, `replay.wrong-state` where it folds no history any more
+   */
+  async setPace(id: number, change: PaceChange, by = this.#c.by): Promise<ReplayPace> {
+    return this.#c.paces.set(id, changedPace(await this.#c.paces.get(id), change), by);
+  }
+
+  /** Has workers stop folding its generations until it is resumed. Idempotent: it keeps its first reason. @throws RefoldError as {@link setPace} */
+  async pause(id: number, { reason, by = this.#c.by }: { readonly reason: string; readonly by?: string | undefined }): Promise<ReplayPace> {
+    requireReason({ reason, by });
+    return this.#c.paces.pause(id, { reason, by });
+  }
+
+  /** Has workers go on; answers what was paused, `undefined`: it was not. @throws RefoldError `replay.unknown` */
+  resume(id: number, by = this.#c.by): Promise<Pause | undefined> {
+    return this.#c.paces.resume(id, by);
   }
 
   /** Does exactly one step, if one can be done; answers whether the replay moved. @throws RefoldError as the step does */
@@ -120,6 +145,26 @@ export class ReplayCoordinator {
         }
       }
     });
+  }
+
+  /**
+   * Rules for an open replay that has yet to be compared; the same ones again are fine at any time.
+   * @throws RefoldError `config.invalid`, `replay.wrong-state` if it was compared by others
+   */
+  async rule(id: number, rules: Rules): Promise<void> {
+    await leased(this.#c, id, async (lease) => giveRules(this.#c, lease, await this.#c.journal.get(id), rules));
+  }
+
+  /** Compares again, from ready, by other rules if some are given; an approval is void then. @throws RefoldError `replay.wrong-state`, `config.invalid`, and as the comparison does */
+  async verify(id: number, { rules }: { readonly rules?: Rules | undefined } = {}): Promise<ReplayStatus> {
+    await this.#stepping(id, async (lease) => verifyAgain(this.#c, lease, await this.#c.journal.get(id), rules));
+    return this.status(id);
+  }
+
+  /** Lets somebody answer for a verdict that breaks rules. @throws see {@link approve} */
+  async approve(id: number, approval: ApproveOptions): Promise<ReplayStatus> {
+    await leased(this.#c, id, async (lease) => approve(this.#c, lease, await this.#c.journal.get(id), approval));
+    return this.status(id);
   }
 
   /** Moves readers to the rebuilt generations; goes on with an interrupted cutover. @throws see {@link switchOver} */
@@ -176,13 +221,26 @@ export class ReplayCoordinator {
     return this.#c.journal.list();
   }
 
-  /** The verdict of the last verification. @throws RefoldError `replay.wrong-state` before there is one, `replay.unknown` */
-  async diff(id: number): Promise<Verdict> {
+  /** The verdict of the last verification, or of the one that is named. @throws RefoldError `replay.wrong-state` before there is one, `replay.unknown` */
+  async diff(id: number, { verification }: { readonly verification?: number | undefined } = {}): Promise<Verdict> {
     const { verdict, state } = await this.#c.journal.get(id);
+    if (verification !== undefined) {
+      return this.#c.verifications.verdict(id, verification);
+    }
     if (verdict === undefined) {
       throw new RefoldError('replay.wrong-state', 'nothing was compared yet', { facts: { replay: id, state } });
     }
     return verdict;
+  }
+
+  /** All comparisons of a replay, newest first. */
+  verifications(id: number): Promise<readonly VerificationEntry[]> {
+    return this.#c.verifications.list(id);
+  }
+
+  /** Rows that differed, as they were kept: see {@link Verifications}. */
+  differingRows(verification: number, filter: RowFilter = {}): Promise<readonly DifferingRow[]> {
+    return this.#c.verifications.rows(verification, filter);
   }
 
   /** Builds what has never been built, see {@link ensureFirstGenerations}; workers call it again and again. */
@@ -212,6 +270,9 @@ export class ReplayCoordinator {
 
   async #step(lease: Lease, replay: Replay): Promise<boolean> {
     const c = this.#c;
+    if (PACED.includes(replay.state) && haltOfReplay(replay, await c.paces.get(replay.id), c.clock.now()) !== undefined) {
+      return false;
+    }
     switch (replay.state) {
       case 'planned':
         await move(c, lease, replay, 'begin');

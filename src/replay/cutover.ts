@@ -1,5 +1,5 @@
-import { RefoldError, isRefoldError } from '../kernel/errors';
-import { generationLabel, type Generation } from '../projections/generations';
+import { isRefoldError, type RefoldError } from '../kernel/errors';
+import { requireNotMoreParked, requireRulesKept } from './approval';
 import { pairsByStore, resolveMembers, resolvePairs } from './members';
 import { move, tell, type Coordination } from './parts';
 import type { GenerationPair, Lease, SwitchPermission, ViewChange } from './ports';
@@ -71,18 +71,6 @@ export interface RollbackOptions extends Omit<CutoverOptions, 'allowParked'> {
   readonly stale?: boolean | undefined;
 }
 
-/** What is parked is missing in the rows. @throws RefoldError `cutover.more-parked` */
-const requireNotMoreParked = async (c: Coordination, replay: Replay, pairs: readonly GenerationPair[]): Promise<void> => {
-  const parkedOf = async ({ id }: Generation): Promise<number> => (await c.catalog.checkpoints(id)).reduce((sum, { counters }) => sum + counters.parked, 0);
-  for (const { from, to } of pairs) {
-    const [before, after] = await Promise.all([parkedOf(from), parkedOf(to)]);
-    if (after > before) {
-      const facts = { replay: replay.id, generation: generationLabel(to), parkedBefore: before, parkedAfter: after };
-      throw new RefoldError('cutover.more-parked', 'more events are parked in the generation to switch to than in the one that readers see', { facts });
-    }
-  }
-};
-
 type SwitchOptions = CutoverOptions & RollbackOptions;
 
 /** What a switch would do to the columns of its views. @throws RefoldError `cutover.incompatible-columns`, `cutover.dependents`, `store.name-taken` */
@@ -108,6 +96,9 @@ const requireAllowed = async (c: Coordination, replay: Replay, direction: Direct
       await c.catalog.liveWorkers(c.options.liveWithinMs),
       pairs.flatMap(({ from, to }) => [from, to]),
     );
+  }
+  if (direction === 'forward') {
+    requireRulesKept(replay);
   }
   if (direction === 'forward' && !allowParked) {
     await requireNotMoreParked(c, replay, pairs);
@@ -153,7 +144,7 @@ const isDone = async (c: Coordination, replay: Replay, direction: Direction): Pr
  * Moves readers of all members to the other side in one step, forward or back; goes on with an interrupted one, and turns
  * one that was interrupted on its way in the other direction. What is done stays done.
  * @throws RefoldError `replay.wrong-state`, `replay.no-worker`, `hold.timed-out`, `cutover.incompatible-columns`, `cutover.dependents`,
- *   `cutover.lock-timeout`, `cutover.old-snapshots`, `cutover.more-parked`
+ *   `cutover.lock-timeout`, `cutover.old-snapshots`, `cutover.more-parked`, `cutover.rules-failed`
  */
 export const switchOver = async (c: Coordination, lease: Lease, given: Replay, direction: Direction, options: SwitchOptions = {}): Promise<void> => {
   if (await isDone(c, given, direction)) {

@@ -25,7 +25,10 @@ export const missingFirsts = (
       return rivals.every((a) => a.version <= version) && rivals.some((a) => a.version === version && a.definitionHash === hash);
     })
     .flatMap((definition) => definition.stores.map((store) => ({ definition, store })))
-    .filter(({ definition, store }) => !generations.some((g) => g.projection === definition.name && g.store === store && g.status !== 'retired'));
+    .filter(
+      ({ definition, store }) =>
+        !generations.some((g) => g.projection === definition.name && g.store === store && g.status !== 'retired' && g.status !== 'apart'),
+    );
 
 /**
  * Creates and provisions the first generation of every projection that has none; answers those that this call created or

@@ -1,12 +1,16 @@
 import type { Clock } from '../kernel/clock';
 import type { ErrataBook } from '../events/errata';
 import type { EventLog } from '../events/event-log';
+import type { EventSerde } from '../events/event-serde';
 import type { ProjectionDefinition } from '../projections/definition';
 import type { GenerationCatalog, StoreKind } from '../projections/generations';
 import type { ReadModelStore } from '../projections/read-model-store';
-import type { Holds, Lease, ReplayJournal, Retirements, StoreSwitch, Transition } from './ports';
+import type { ReplayCheck } from './checks';
+import type { ReplayPaces } from './pacing';
+import type { Holds, Lease, ReplayJournal, Retirements, StoreProbe, StoreSwitch, Transition } from './ports';
 import type { Replay } from './replay';
 import { requirePhaseAfter, type ReplayEvent } from './states';
+import type { Verifications } from './verifications';
 
 /** Limits and pauses of the coordinator, in milliseconds unless said otherwise. */
 export interface ReplayOptions {
@@ -25,8 +29,12 @@ export interface ReplayOptions {
   readonly switchBoundMs: number;
   /** Workers heard of within this time are alive. */
   readonly liveWithinMs: number;
-  /** Rows shown by `diff`. */
+  /** Rows shown with a verdict. */
   readonly samples: number;
+  /** Rows that differ are kept up to so many of each kind and member. */
+  readonly keptRows: number;
+  /** How long a check of the rules may take. */
+  readonly checkMs: number;
   /** A candidate whose partition stopped and does not move for so long ends `runUntil` with the error of the partition. */
   readonly stoppedMs: number;
   /** How long `runUntil` waits for a live worker that can fold a side of the replay. */
@@ -45,6 +53,8 @@ export const REPLAY_DEFAULTS: ReplayOptions = {
   switchBoundMs: 30_000,
   liveWithinMs: 5_000,
   samples: 10,
+  keptRows: 1_000,
+  checkMs: 60_000,
   stoppedMs: 3_000,
   noWorkerMs: 30_000,
   retireDelayMs: 86_400_000,
@@ -67,12 +77,19 @@ export interface ReplayParts {
   readonly journal: ReplayJournal;
   readonly holds: Holds;
   readonly retirements: Retirements;
+  readonly verifications: Verifications;
   readonly stores: ReadonlyMap<StoreKind, ReadModelStore>;
   readonly switches: ReadonlyMap<StoreKind, StoreSwitch>;
   readonly log: EventLog;
-  readonly errata: Pick<ErrataBook, 'version'>;
+  readonly errata: Pick<ErrataBook, 'version' | 'list'>;
+  readonly paces: ReplayPaces;
+  /** What each store knows of rights, names and room; one that is left out is not asked. */
+  readonly probes: ReadonlyMap<StoreKind, StoreProbe>;
+  readonly serde: Pick<EventSerde, 'decoder'>;
   readonly definitions: readonly ProjectionDefinition[];
   readonly clock: Clock;
+  /** Checks of the application by name, for rules. */
+  readonly checks?: Readonly<Record<string, ReplayCheck>>;
   /** Who coordinates; written into the history. */
   readonly by: string;
   readonly observe?: ReplayObserver;

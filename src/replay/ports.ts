@@ -1,8 +1,11 @@
 import type { PartitionId, TopicPartition } from '../events/position';
 import type { Counters, Generation, StoppedBy, StoreKind } from '../projections/generations';
+import type { RefoldError } from '../kernel/errors';
+import type { PaceSettings } from '../projections/replay-pace';
 import type { Replay, ReplayFailure, ReplayMember, ReplayStep } from './replay';
 import type { Direction, Phase } from './states';
-import type { ParkedKeys, RowDiff, Verdict } from './verdict';
+import type { FoundRow, Rules } from './rule-types';
+import type { DifferingRow, ParkedKeys, RowDiff, Verdict } from './verdict';
 
 /** A replay may be changed only by who holds its lease; every write compares. */
 export interface Lease {
@@ -14,7 +17,10 @@ export interface NewReplay {
   readonly app: string;
   readonly by: string;
   readonly members: readonly Omit<ReplayMember, 'toId'>[];
+  readonly rules?: Rules | undefined;
   readonly facts: Readonly<Record<string, unknown>>;
+  /** How fast and when it may fold. */
+  readonly pace?: PaceSettings | undefined;
 }
 
 /** A change of phase with its row in the history. */
@@ -23,7 +29,9 @@ export interface Transition {
   readonly to: Phase;
   readonly by: string;
   readonly facts: Readonly<Record<string, unknown>>;
+  /** Kept as a verification, with the rows that differed. */
   readonly verdict?: Verdict;
+  readonly rows?: readonly DifferingRow[];
   /** `null` clears what an earlier attempt left. */
   readonly error?: ReplayFailure | null;
 }
@@ -49,6 +57,8 @@ export interface ReplayJournal {
   release(lease: Lease): Promise<void>;
   /** @throws RefoldError `replay.lease-held` if the lease was lost, `replay.wrong-state` if the phase is another by now */
   transition(lease: Lease, change: Transition): Promise<void>;
+  /** Replaces the rules of later comparisons. @throws RefoldError `replay.lease-held` */
+  rule(lease: Lease, rules: Rules): Promise<void>;
   /** Records the candidate of a member. @throws RefoldError `replay.lease-held` */
   assign(lease: Lease, member: Pick<ReplayMember, 'projection' | 'store'>, generationId: number): Promise<void>;
 }
@@ -131,10 +141,27 @@ export interface Comparison {
   readonly pairs: readonly PairComparison[];
 }
 
+/** Both sides of a pair as they were compared, for further questions. */
+export interface Inspection {
+  /** Quoted names of what holds the rows of the active generation and of the candidate. */
+  readonly before: string;
+  readonly after: string;
+  /**
+   * Answers at most `limit` rows of one query over both, without changing anything.
+   * @throws RefoldError `config.invalid` with the cause if the query is refused or takes longer than `timeoutMs`
+   */
+  rows(sql: string, limit: number, timeoutMs: number): Promise<readonly FoundRow[]>;
+}
+
 export interface CompareRequest {
   readonly pairs: readonly GenerationPair[];
   readonly hold: Hold;
+  /** Rows shown of each kind. */
   readonly samples: number;
+  /** By column: numbers that are no farther apart do not count as changed. */
+  readonly tolerances?: Readonly<Record<string, number>> | undefined;
+  /** Called for every pair after its comparison, before the next one. */
+  readonly inspect?: ((comparison: PairComparison, inspection: Inspection) => Promise<void>) | undefined;
   /** Called once the snapshot is taken: from here on the hold is not needed. */
   readonly onSnapshot: () => Promise<void>;
 }
@@ -254,4 +281,27 @@ export interface StoreSwitch {
   markers(): Promise<readonly ActiveMarker[]>;
   /** Sets the statuses to what the markers say; answers the projections that were corrected. */
   reconcile(): Promise<readonly string[]>;
+}
+
+/** Room for one more generation of each member, in bytes. */
+export interface DiskNeed {
+  /** What the generations that readers see take now. */
+  readonly needed: number;
+  /** `undefined`: the store cannot tell. */
+  readonly free: number | undefined;
+  /** How both are known, or why not. */
+  readonly basis: string;
+}
+
+/** What a store says before anything is made in it. */
+export interface StoreExamination {
+  /** `store.access-denied`, `store.name-taken`. */
+  readonly refusals: readonly RefoldError[];
+  readonly disk: DiskNeed;
+}
+
+/** Port to what one kind of store knows of rights, names and room; changes nothing. */
+export interface StoreProbe {
+  /** @param pairs what readers see, and the generation as it would be made; nothing of the latter exists */
+  examine(pairs: readonly GenerationPair[]): Promise<StoreExamination>;
 }

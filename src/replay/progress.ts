@@ -1,7 +1,7 @@
 import type { PartitionHead } from '../events/event-log';
 import { partitionId, type TopicPartition } from '../events/position';
 import { generationLabel, type Checkpoint, type Generation } from '../projections/generations';
-import type { GenerationProgress } from './replay';
+import type { GenerationProgress, PartitionProgress } from './replay';
 
 /** What one look at log and checkpoints has shown. */
 export interface Measurement {
@@ -32,6 +32,12 @@ export const rateOf = (measurements: readonly Measurement[]): number | undefined
   return first === undefined || last === undefined || last.at <= first.at ? undefined : ((last.done - first.done) * 1000) / (last.at - first.at);
 };
 
+const partitionProgress = (g: Generation, c: Next, heads: readonly PartitionHead[]): PartitionProgress => {
+  const total = headAtStart(g, c);
+  const done = doneOf(g, [c]);
+  return { topic: c.topic, partition: c.partition, done, total, share: total === 0 ? 1 : done / total, lag: lagOf([c], heads) };
+};
+
 /** Pure: how far one generation is. */
 export const progressOf = (
   g: Generation,
@@ -39,6 +45,7 @@ export const progressOf = (
   checkpoints: readonly Next[],
   heads: readonly PartitionHead[],
   measurements: readonly Measurement[],
+  rows?: number,
 ): GenerationProgress => {
   const total = checkpoints.reduce((sum, c) => sum + headAtStart(g, c), 0);
   const done = doneOf(g, checkpoints);
@@ -53,6 +60,8 @@ export const progressOf = (
     ratePerSecond: rate,
     secondsLeft: done >= total ? 0 : rate === undefined || rate <= 0 ? undefined : (total - done) / rate,
     lag: lagOf(checkpoints, heads),
+    partitions: checkpoints.map((c) => partitionProgress(g, c, heads)),
+    rows,
     stopped: checkpoints.flatMap(({ stoppedBy }) => (stoppedBy === undefined ? [] : [stoppedBy])),
   };
 };

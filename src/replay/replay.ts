@@ -1,5 +1,8 @@
+import type { TopicPartition } from '../events/position';
 import type { StoppedBy, StoreKind } from '../projections/generations';
+import type { ReplayPace } from '../projections/replay-pace';
 import type { Direction, Phase, ReplayCommand, ReplayState } from './states';
+import type { Rules } from './rule-types';
 import type { Verdict } from './verdict';
 
 /** One projection in one store that a replay rebuilds; the members of a replay switch together. */
@@ -28,6 +31,8 @@ export interface Replay extends Phase {
   readonly id: number;
   readonly app: string;
   readonly members: readonly ReplayMember[];
+  /** What a comparison has to say for a cutover to be allowed. */
+  readonly rules: Rules;
   readonly verdict: Verdict | undefined;
   readonly error: ReplayFailure | undefined;
   readonly startedBy: string;
@@ -68,6 +73,19 @@ export interface GenerationProgress {
   /** Events between the checkpoints and the stable head now. */
   readonly lag: number;
   readonly stopped: readonly StoppedBy[];
+  /** By topic and partition. */
+  readonly partitions: readonly PartitionProgress[];
+  /** About so many rows are there, by what the database knows without counting; `undefined`: it does not. */
+  readonly rows: number | undefined;
+}
+
+/** How far one partition of a generation is; `done`, `total` and `share` as of the whole. */
+export interface PartitionProgress extends TopicPartition {
+  readonly done: number;
+  readonly total: number;
+  readonly share: number;
+  /** Events between the checkpoint and the stable head now. */
+  readonly lag: number;
 }
 
 /** What `status` answers. */
@@ -83,6 +101,10 @@ export interface ReplayStatus extends Phase {
   readonly waitingFor: string | undefined;
   /** Names of its projections that are paused: it waits until they are resumed. */
   readonly paused: readonly string[];
+  /** How fast and when it may fold, and whether somebody has paused it. */
+  readonly pace: ReplayPace;
+  /** Somebody wants it to wait, or it is outside of its hours; it goes on by itself when that is over. */
+  readonly halted: string | undefined;
   readonly error: ReplayFailure | undefined;
   readonly verdict: Verdict | undefined;
   readonly steps: readonly ReplayStep[];

@@ -44,6 +44,9 @@ const requireWorker = (c: Coordination, { id, waitingFor, paused }: ReplayStatus
  * @throws RefoldError `replay.stopped`, `replay.no-worker`, `projection.paused` once that has been so for too long; the replay stays as it is
  */
 export const requirePatience = (c: Coordination, status: ReplayStatus, since: Stalls): Stalls => {
+  if (status.halted !== undefined) {
+    return {}; // somebody wants it so, for as long as it takes
+  }
   const stoppedSince = requireMoving(c, status, since.stoppedSince);
   const unattendedSince = requireWorker(c, status, since.unattendedSince);
   return { ...(stoppedSince === undefined ? {} : { stoppedSince }), ...(unattendedSince === undefined ? {} : { unattendedSince }) };

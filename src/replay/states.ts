@@ -21,6 +21,7 @@ export const REPLAY_EVENTS = [
   'caught-up',
   'verified',
   'cutover',
+  'verify',
   'rollback',
   'switched',
   'switch-failed',
@@ -40,6 +41,7 @@ const STEPS: Readonly<Record<Exclude<ReplayEvent, 'switched' | 'switch-failed' |
   'reached-heads': ['replaying', forward('catching-up')],
   'caught-up': ['catching-up', forward('verifying')],
   verified: ['verifying', forward('ready')],
+  verify: ['ready', forward('verifying')],
   cutover: ['ready', forward('cutting-over')],
   rollback: ['done', { state: 'cutting-over', direction: 'back' }],
 };
@@ -82,7 +84,7 @@ export const requirePhaseAfter = (replay: number, phase: Phase, event: ReplayEve
 };
 
 /** Commands that a person may give now. */
-export const COMMANDS = ['advance', 'cutover', 'rollback', 'retire', 'abort'] as const;
+export const COMMANDS = ['advance', 'cutover', 'verify', 'rollback', 'retire', 'abort'] as const;
 export type ReplayCommand = (typeof COMMANDS)[number];
 
 const LEGAL: Readonly<Record<ReplayState, readonly ReplayCommand[]>> = {
@@ -90,8 +92,8 @@ const LEGAL: Readonly<Record<ReplayState, readonly ReplayCommand[]>> = {
   provisioning: ['advance', 'abort'],
   replaying: ['advance', 'abort'],
   'catching-up': ['advance', 'abort'],
-  verifying: ['advance', 'abort'],
-  ready: ['cutover', 'abort'],
+  verifying: ['advance', 'verify', 'abort'],
+  ready: ['cutover', 'verify', 'abort'],
   'cutting-over': ['cutover', 'rollback'],
   done: ['rollback', 'retire'],
   aborted: [],

@@ -2,6 +2,7 @@ import type { PartitionHead } from '../events/event-log';
 import { generationLabel, type Generation } from '../projections/generations';
 import { resolveMembers, type ResolvedMember } from './members';
 import type { Coordination } from './parts';
+import { haltOfReplay } from './pacing';
 import { unattended } from './preflight';
 import { doneOf, progressOf, type Measurement } from './progress';
 import type { GenerationProgress, MemberStatus, Replay, ReplayStatus, ReplayStep } from './replay';
@@ -53,7 +54,8 @@ const measure = async (
     const began = startedFolding(steps);
     // A process that looks for the first time knows only the average since folding began.
     const measured = recent.length === 1 && side === 'to' && began !== undefined ? [{ at: began, done: 0 }, ...recent] : recent;
-    progress.push(progressOf(g, side, checkpoints, heads, measured));
+    const rows = side === 'to' ? await c.stores.get(g.store)?.estimatedRows?.(g) : undefined;
+    progress.push(progressOf(g, side, checkpoints, heads, measured, rows));
   }
   return progress;
 };
@@ -65,6 +67,8 @@ export const statusOf = async (c: Coordination, replay: Replay, known: Measureme
   const following = members.flatMap(({ from, to }) => (to === undefined ? [from] : [to, from])).filter(({ status }) => status !== 'retired');
   const paused = replay.state === 'aborted' ? [] : [...new Set(following.filter((g) => g.paused !== undefined).map(({ projection }) => projection))];
   const missing = replay.state === 'aborted' ? undefined : unattended(await c.catalog.liveWorkers(c.options.liveWithinMs), following);
+  const pace = await c.paces.get(replay.id);
+  const halted = haltOfReplay(replay, pace, c.clock.now());
   return {
     id: replay.id,
     state: replay.state,
@@ -77,8 +81,16 @@ export const statusOf = async (c: Coordination, replay: Replay, known: Measureme
     })),
     progress: await measure(c, members, steps, known),
     legal: legalNow(replay, members),
+    pace,
+    halted,
     waitingFor:
-      paused.length > 0 ? `${paused.join(', ')} to be resumed` : missing === undefined ? undefined : `a live worker that folds ${generationLabel(missing)}`,
+      halted !== undefined
+        ? halted
+        : paused.length > 0
+          ? `${paused.join(', ')} to be resumed`
+          : missing === undefined
+            ? undefined
+            : `a live worker that folds ${generationLabel(missing)}`,
     paused,
     error: replay.error,
     verdict: replay.verdict,

@@ -1,4 +1,5 @@
 import type { Counters, StoppedBy, StoreKind } from '../projections/generations';
+import type { RuleOutcome, Rules } from './rule-types';
 
 /** One row that would change; values as text, `null` for SQL's null. */
 export interface DiffSample {
@@ -9,15 +10,31 @@ export interface DiffSample {
   readonly changes: readonly { readonly column: string; readonly before: string | null; readonly after: string | null }[];
 }
 
+/** A row that differed, with the member of the verdict it belongs to, from 0. */
+export interface DifferingRow extends DiffSample {
+  readonly member: number;
+}
+
+/** Characters of a value that are shown. */
+export const LONGEST_VALUE = 4_000;
+
+/** The value as it is shown: a longer one is cut and ends with `…`. */
+export const shownValue = (value: string | null | undefined): string | null => {
+  const characters = value === null || value === undefined || value.length <= LONGEST_VALUE ? undefined : [...value];
+  return characters === undefined || characters.length <= LONGEST_VALUE ? (value ?? null) : `${characters.slice(0, LONGEST_VALUE).join('')}…`;
+};
+
 /** How the rows of two generations differ at one position. */
 export interface RowDiff {
   readonly rows: { readonly before: number; readonly after: number };
   readonly onlyBefore: number;
   readonly onlyAfter: number;
   readonly changed: number;
+  /** Rows whose only differences are within the tolerances; they do not count as changed. Verdicts of older versions do not say. */
+  readonly tolerated?: number;
   /** Changed rows by column; columns without a change are left out. */
   readonly changedByColumn: Readonly<Record<string, number>>;
-  /** In key order: changed rows first, then those of one side only. */
+  /** The first by key: changed rows first, then those of one side only. */
   readonly samples: readonly DiffSample[];
   /** Columns that only one model has; they are not compared. */
   readonly addedColumns: readonly string[];
@@ -57,10 +74,28 @@ export interface Verdict {
   /** By store: what a snapshot must include to see the candidates whole. A cutover waits for readers with older ones. */
   readonly horizons?: Readonly<Partial<Record<StoreKind, string>>>;
   readonly members: readonly MemberVerdict[];
+  /** Number of the verification; verdicts of older versions have none. */
+  readonly verification?: number;
+  readonly rules?: Rules;
+  /** What became of each rule. */
+  readonly outcomes?: readonly RuleOutcome[];
+  /** Of this verdict; another verification is another verdict. */
+  readonly approval?: Approval;
+}
+
+/** A person who has seen that rules failed and wants the cutover all the same. */
+export interface Approval {
+  readonly by: string;
+  readonly reason: string;
+  /** ISO time by the database's clock. */
+  readonly at: string;
 }
 
 /** Rows that are not the same on both sides. */
 export const differingRows = (diff: Pick<RowDiff, 'onlyBefore' | 'onlyAfter' | 'changed'>): number => diff.onlyBefore + diff.onlyAfter + diff.changed;
+
+/** Outcomes of rules that were not kept. */
+export const failedRules = ({ outcomes = [] }: Pick<Verdict, 'outcomes'>): readonly RuleOutcome[] => outcomes.filter(({ passed }) => !passed);
 
 /** Identical: the same rows, the same columns, comparable keys. */
 export const isIdentical = (diff: RowDiff): boolean =>

@@ -159,6 +159,21 @@ export const partialsSuite = (
     expect((await subject.rows(generation, daily)).map((row) => row['orders'])).toEqual([9n]);
   });
 
+  it('an owner that comes back adds to what others have written meanwhile, not to what it remembers', async () => {
+    const bench = await memoryBench(1);
+    const generation = await buildGeneration(subject.catalog, subject.store, bench.log, daily);
+    const [one, two] = await Promise.all(['one', 'two'].map(() => subject.store.open(generation, daily)));
+    const adds = async (store: typeof one, from: number, next: number, epoch: number): Promise<void> =>
+      expect(await store!.commit(batch(0, from, next, epoch))).toEqual({ status: 'committed' });
+    const claims = async (store: typeof one, owner: string): Promise<number> => (await store!.claim([{ topic: 'orders', partition: 0 }], owner))[0]!.epoch;
+    const first = await claims(one, 'one');
+    await adds(one, 0, 1, first);
+    await adds(one, 1, 3, first);
+    await adds(two, 3, 10, await claims(two, 'two'));
+    await adds(one, 10, 11, await claims(one, 'one'));
+    expect(await storedOrders(generation)).toEqual([['ann', 0, 10, 11n]]);
+  });
+
   const orders = fc.array(
     fc.record({
       key: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 3 }).filter((key) => !key.includes('\0')),

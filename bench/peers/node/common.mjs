@@ -15,7 +15,7 @@ export const env = {
 }
 env.TOPIC = process.env.TOPIC ?? (env.N === 1_000_000 ? 'orders' : `orders_${env.N}`)
 export const require = createRequire(path.join(env.NODE_MODULES, 'x.js'))
-export const CUSTOMERS = 50_000, DAYS = 30, T0 = Date.UTC(2026, 0, 1), HOUR = 3_600_000, JITTER = 5 * 60_000
+export const CUSTOMERS = Number(process.env.CUSTOMERS ?? 50_000), DAYS = 30, T0 = Date.UTC(2026, 0, 1), HOUR = 3_600_000, JITTER = 5 * 60_000
 export const PARTS = 4
 
 // ---------- schemas (one avsc file shared with the Java peers) ----------
@@ -33,9 +33,9 @@ function rng(seed) { // mulberry32
   let a = seed >>> 0
   return () => { a = (a + 0x6D2B79F5) | 0; let t = Math.imul(a ^ (a >>> 15), 1 | a); t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t; return ((t ^ (t >>> 14)) >>> 0) / 4294967296 }
 }
-// Exactly n events, in ARRIVAL order (event time + jitter in [0, 5 min]); {id, key, ts, v}
-export function generate(n = env.N, seed = env.SEED) {
-  const r = rng(seed), pick = a => a[Math.floor(r() * a.length)]
+// Exactly n events, in ARRIVAL order (event time + jitter in [0, 5 min]); {id, key, ts, v}. Those of a later month are other orders.
+export function generate(n = env.N, seed = env.SEED, month = 0) {
+  const r = rng(seed + month), pick = a => a[Math.floor(r() * a.length)]
   // zipf-ish (s=0.8) over 50k customers by inverse CDF
   const cdf = new Float64Array(CUSTOMERS); let s = 0
   for (let i = 0; i < CUSTOMERS; i++) { s += 1 / Math.pow(i + 1, 0.8); cdf[i] = s }
@@ -48,8 +48,8 @@ export function generate(n = env.N, seed = env.SEED) {
   let k = 0
   for (; out.length < n * 1.02; k++) {
     const customerId = 'c-' + String(perm[cust()]).padStart(6, '0')
-    const orderId = 'ord-' + String(k).padStart(10, '0')
-    const t = T0 + Math.floor(((k + r()) / orders) * span * 0.93)
+    const orderId = 'ord-' + String(k + month * n).padStart(10, '0')
+    const t = T0 + month * span + Math.floor(((k + r()) / orders) * span * 0.93)
     const items = []; let amount = 0
     const ni = 1 + Math.floor(r() * r() * 4)
     for (let i = 0; i < ni; i++) { const qty = 1 + Math.floor(r() * 3), price = 199 + Math.floor(r() * 20000); items.push({ sku: 'SKU-' + hex(6), qty, price }); amount += qty * price }

@@ -5,6 +5,7 @@ import type { GenerationLag, PartitionLag } from '../../lag-monitor/lag';
 import { alertRules, rulesYaml } from '../../lag-monitor/rules';
 import type { ConnectedApp } from '../connect';
 import { TOKENS } from '../container';
+import { replayStandings } from '../replay-standings';
 import type { Action, OfflineAction } from './session';
 import { grouped, table } from './text';
 
@@ -24,7 +25,7 @@ export interface RulesFlags {
   readonly only?: string;
 }
 
-const collectorOf = ({ app, container, reactors }: ConnectedApp, options: Partial<CollectorOptions>): LagCollector => {
+const collectorOf = ({ app, container, reactors, replays }: ConnectedApp, options: Partial<CollectorOptions>): LagCollector => {
   const names = new Map(app.projections.flatMap(({ name, stores }) => stores.map((store) => [`${name} ${store}`, { projection: name, store }])));
   return new LagCollector({
     catalog: container.resolve(TOKENS.catalog),
@@ -33,6 +34,7 @@ const collectorOf = ({ app, container, reactors }: ConnectedApp, options: Partia
     clock: container.resolve(TOKENS.clock),
     logger: container.resolve(TOKENS.logger),
     declared: [...names.values()],
+    replays: () => replayStandings(replays, container.resolve(TOKENS.catalog)),
     reactors: async () => (await reactors.list()).filter(({ checkpoints }) => checkpoints.length > 0),
     options,
   });

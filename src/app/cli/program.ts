@@ -1,10 +1,12 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { brokersOf } from '../services/services';
+import { addCorrectionCommands } from './correct-program';
 import { duration } from './duration-argument';
 import { addErrataCommands } from './errata-program';
 import { addLagCommands, portNumber } from './lag-program';
 import { addMigrateCommand } from './migrate-command';
 import { addParkedCommands } from './parked-program';
+import { addPaceCommands, addPaceOptions } from './pace-commands';
 import { addPauseCommands } from './pause-commands';
 import { addPartitionCommands } from './partitions-commands';
 import { projectionsListAction } from './projections-command';
@@ -12,23 +14,26 @@ import { addModelCommands } from './models-commands';
 import { addReactorCommands } from './reactors-commands';
 import {
   cutoverAction,
-  diffAction,
   historyAction,
   listAction,
   moveAction,
+  planReplayAction,
   retireAction,
   startAction,
   statusAction,
   type CutoverFlags,
   type RetireFlags,
   type RollbackFlags,
+  type StartFlags,
 } from './replay-commands';
 import { parseWanted, type WantedProjection } from './replay-choice';
 import { runAction, type RunFlags } from './run-command';
+import { addRuleOptions } from './rule-options';
 import { addSchemaCommands } from './schemas-commands';
 import { LOG_LEVELS, type Action, type AnyAction, type Flags } from './session';
 import { addTopicCommands } from './topics-commands';
 import { DEFAULT_COLUMNS, type Terminal } from './terminal';
+import { addVerifyCommands } from './verify-program';
 import { wholeNumber } from './whole-number';
 
 /** Does an action with the flags that were given; it never rejects. */
@@ -84,6 +89,22 @@ const sharedOptions = (): readonly Option[] => [
 const REASON = 'why; kept in the history';
 const BREAKING = 'also where views cannot keep their columns: they take those of the other version, and clients that rely on the former ones fail';
 
+const addStartCommand = (replay: Command, perform: Perform): void => {
+  const start = replay
+    .command('start')
+    .description('rebuild versions of projections, which will switch together; goes on until ready. Ctrl-C detaches, the same command goes on')
+    .addArgument(new Argument('<projection...>', 'name or name@version; without a version the highest of the code').argParser(wantedList))
+    .option('--again', 'rebuild a version that is active already')
+    .option('--dry-run', 'say what would be read, made and needed, and what stands in the way; changes nothing')
+    .addOption(
+      new Option('--accept-incomplete <topics>', 'replay though these topics do not hold everything any more, names with commas between').argParser(nameList),
+    );
+  addRuleOptions(start);
+  addPaceOptions(start).action((wanted: readonly WantedProjection[], flags: StartFlags, command: Command) =>
+    perform(command.optsWithGlobals<Flags>(), flags.dryRun === true ? planReplayAction(wanted, flags) : startAction(wanted, flags)),
+  );
+};
+
 const addReplayCommands = (program: Command, perform: Perform): void => {
   const replay = program.command('replay').description('rebuild projections beside the live ones, compare, switch, switch back');
   const id = (): Argument => new Argument('[id]', 'number of the replay; may be left out where only one can be meant').argParser(wholeNumber('The id'));
@@ -94,22 +115,16 @@ const addReplayCommands = (program: Command, perform: Perform): void => {
       .addArgument(id())
       .action((given: number | undefined, _: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), action(given)));
   };
-  replay
-    .command('start')
-    .description('rebuild versions of projections, which will switch together; goes on until ready. Ctrl-C detaches, the same command goes on')
-    .addArgument(new Argument('<projection...>', 'name or name@version; without a version the highest of the code').argParser(wantedList))
-    .option('--again', 'rebuild a version that is active already')
-    .action((wanted: readonly WantedProjection[], flags: { readonly again?: boolean }, command: Command) =>
-      perform(command.optsWithGlobals<Flags>(), startAction(wanted, flags)),
-    );
+  addStartCommand(replay, perform);
+  addPaceCommands(replay, id, perform);
   withId('status', 'state, progress, history and what may be done next', statusAction);
   withId('history', 'everything that has happened to it: who, when, why, how long', historyAction);
-  withId('diff', 'which rows would change, by the last comparison', diffAction);
+  addVerifyCommands(replay, perform, id);
   replay
     .command('cutover')
     .description('move readers to the rebuilt versions in one step')
     .addArgument(id())
-    .option('--allow-parked', 'also where more events are parked in a rebuilt version than in the one that readers see')
+    .option('--allow-parked', 'also where events are parked in a rebuilt version that the one which readers see has folded')
     .option('--breaking', BREAKING)
     .option('--reason <text>', REASON)
     .action((given: number | undefined, flags: CutoverFlags, command: Command) => perform(command.optsWithGlobals<Flags>(), cutoverAction(given, flags)));
@@ -143,6 +158,7 @@ const addReplayCommands = (program: Command, perform: Perform): void => {
     .command('list')
     .description('all replays, newest first')
     .action((_: unknown, command: Command) => perform(command.optsWithGlobals<Flags>(), listAction));
+  addCorrectionCommands(replay, perform);
 };
 
 const addCommands = (program: Command, perform: Perform): void => {
@@ -150,7 +166,7 @@ const addCommands = (program: Command, perform: Perform): void => {
     .command('run')
     .description("follow the projections of the application, and relay its commands' events, until a signal comes; as many processes as you like")
     .option('--name <name>', 'name of this worker; must differ between workers')
-    .option('--replay-rate <events>', 'fold a candidate with at most so many events per second', wholeNumber('The rate'))
+    .option('--replay-rate <events>', 'fold at most so many events per second of all candidates together, in this worker', wholeNumber('The rate'))
     .addOption(new Option('--only <names>', 'work on these projections and reactors alone, names with commas between').argParser(nameList))
     .addOption(new Option('--tag <tags>', 'work on what has one of these tags, with commas between; with --only, on both').argParser(nameList))
     .option('--no-relay', 'leave it to others to take the events of commands to the log')

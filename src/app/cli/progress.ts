@@ -8,7 +8,7 @@ const PLAIN_EVERY = 3_000;
 const BAR = 24;
 
 /** All candidates of a replay together. */
-export type TotalProgress = Pick<GenerationProgress, 'done' | 'total' | 'share' | 'ratePerSecond' | 'secondsLeft' | 'lag'>;
+export type TotalProgress = Pick<GenerationProgress, 'done' | 'total' | 'share' | 'ratePerSecond' | 'secondsLeft' | 'lag' | 'rows'>;
 
 export const totalProgress = (progress: readonly GenerationProgress[]): TotalProgress => {
   const candidates = progress.filter(({ side }) => side === 'to');
@@ -23,13 +23,15 @@ export const totalProgress = (progress: readonly GenerationProgress[]): TotalPro
     ratePerSecond: rates.length === 0 ? undefined : rates.reduce((a, b) => a + b, 0),
     secondsLeft: left.length === 0 || left.includes(undefined) ? undefined : Math.max(...left.map((seconds) => seconds ?? 0)),
     lag: sum((p) => p.lag),
+    rows: candidates.some((p) => p.rows === undefined) || candidates.length === 0 ? undefined : sum((p) => p.rows ?? 0),
   };
 };
 
-const factsOf = ({ state, waitingFor, progress }: ReplayStatus, { done, total, ratePerSecond, secondsLeft, lag }: TotalProgress): string => {
+const factsOf = ({ state, waitingFor, progress }: ReplayStatus, { done, total, rows, ratePerSecond, secondsLeft, lag }: TotalProgress): string => {
   const folding = state === 'replaying' && done < total;
   return [
     total === 0 && progress.length === 0 ? '' : `${grouped(done)} of ${counted(total, 'event')}`,
+    folding && rows !== undefined ? `about ${counted(rows, 'row')}` : '',
     folding && ratePerSecond !== undefined && ratePerSecond > 0 ? `${grouped(ratePerSecond)}/s` : '',
     folding && secondsLeft !== undefined ? `${secondsText(secondsLeft)} left` : '',
     state === 'catching-up' && lag > 0 ? `${grouped(lag)} behind the head` : '',

@@ -1,12 +1,16 @@
-import type { ReplayStatus } from '../../replay/replay';
+import type { Replay, ReplayStatus } from '../../replay/replay';
 import type { ReplayCoordinator } from '../../replay/coordinator';
+import { PACED } from '../../replay/pacing';
+import type { StartRequest } from '../../replay/plan';
 import type { ConnectedApp } from '../connect';
 import { TOKENS } from '../container';
-import { diffText } from './diff-text';
 import { EXIT } from './failure';
 import { historyText } from './history-text';
+import { paceOf, type PaceFlags } from './pace-commands';
+import { replayPlanText } from './plan-text';
 import { progressReport } from './progress';
 import { chooseReplay, openReplayOf, withVersion, type WantedProjection } from './replay-choice';
+import { rulesOf, type RuleFlags } from './rule-options';
 import { movedText, readyText, replaysText, retiredText, statusText } from './status-text';
 import type { Action, Outcome, Session } from './session';
 
@@ -30,13 +34,47 @@ const errataText = async ({ errata }: ConnectedApp): Promise<string> => {
   return version === 0 ? '' : `; it reads the log by errata version ${String(version)}`;
 };
 
+export interface StartFlags extends PaceFlags, RuleFlags {
+  readonly again?: boolean;
+  readonly dryRun?: true;
+  readonly acceptIncomplete?: readonly string[];
+}
+
+const requestOf = ({ connected }: Session, wanted: readonly WantedProjection[], flags: StartFlags): StartRequest => ({
+  projections: wanted.map((one) => withVersion(connected.app.projections, one)),
+  again: flags.again ?? false,
+  acceptIncomplete: flags.acceptIncomplete ?? [],
+  pace: paceOf(flags),
+  rules: rulesOf(flags),
+});
+
+/** `refold replay start --dry-run`. */
+export const planReplayAction = (wanted: readonly WantedProjection[], flags: StartFlags): Action => ({
+  work: async (session) => {
+    const plan = await session.connected.replays.plan(requestOf(session, wanted, flags));
+    return { json: { plan }, text: replayPlanText(plan), exit: plan.refusals.length === 0 ? EXIT.ok : EXIT.failed };
+  },
+});
+
+/** Begins a replay, or goes on with an open one, whose limits and rules become those given. */
+const openOrStart = async ({ connected: { replays } }: Session, request: StartRequest): Promise<{ readonly id: number; readonly open: Replay | undefined }> => {
+  const open = openReplayOf(await replays.list(), request.projections);
+  if (open !== undefined && PACED.includes(open.state) && Object.keys(request.pace ?? {}).length > 0) {
+    await replays.setPace(open.id, request.pace!);
+  }
+  if (open !== undefined && request.rules !== undefined) {
+    await replays.rule(open.id, request.rules);
+  }
+  return { id: open?.id ?? (await replays.start(request)).id, open };
+};
+
 /** `refold replay start`: plans, or goes on with the open replay of the same versions, until it is ready. */
-export const startAction = (wanted: readonly WantedProjection[], { again = false }: { readonly again?: boolean }): Action => ({
+export const startAction = (wanted: readonly WantedProjection[], flags: StartFlags): Action => ({
   work: async (session) => {
     const { connected, terminal, json } = session;
-    const projections = wanted.map((one) => withVersion(connected.app.projections, one));
-    const open = openReplayOf(await connected.replays.list(), projections);
-    const { id } = open ?? (await connected.replays.start({ projections, again }));
+    const request = requestOf(session, wanted, flags);
+    const { projections } = request;
+    const { id, open } = await openOrStart(session, request);
     if (!json) {
       terminal.stderr(`replay ${String(id)} ${open === undefined ? `started${await errataText(connected)}` : `goes on (${open.state})`}\n`);
     }
@@ -50,7 +88,7 @@ export const startAction = (wanted: readonly WantedProjection[], { again = false
   },
 });
 
-const idOf = async (replays: ReplayCoordinator, given: number | undefined, command: Parameters<typeof chooseReplay>[1]): Promise<number> =>
+export const idOf = async (replays: ReplayCoordinator, given: number | undefined, command: Parameters<typeof chooseReplay>[1]): Promise<number> =>
   given ?? chooseReplay(await replays.list(), command);
 
 /** `refold replay status`. */
@@ -58,15 +96,6 @@ export const statusAction = (given: number | undefined): Action => ({
   work: async ({ connected: { replays } }) => {
     const status = await replays.status(await idOf(replays, given, 'look'));
     return { json: { replay: status }, text: statusText(status) };
-  },
-});
-
-/** `refold replay diff`. */
-export const diffAction = (given: number | undefined): Action => ({
-  work: async ({ connected: { replays } }) => {
-    const id = await idOf(replays, given, 'look');
-    const diff = await replays.diff(id);
-    return { json: { replay: id, diff }, text: diffText(id, diff) };
   },
 });
 

@@ -1,4 +1,5 @@
 import type { GenerationProgress, Replay, ReplayStatus, SideStatus } from '../../replay/replay';
+import { paceText, type PaceSettings } from '../../projections/replay-pace';
 import { verdictLine } from './diff-text';
 import { lockText, switchText } from './history-text';
 import { counted, grouped, percent, secondsText, table, timeText } from './text';
@@ -14,15 +15,24 @@ const dropText = ({ id, dropsAt }: Pick<ReplayStatus, 'id' | 'dropsAt'>): readon
 /** By which errata a side reads the log is said where there are some. */
 const sideText = ({ generation, status, errata }: SideStatus): string => `${generation} ${status}${errata === 0 ? '' : `, errata ${String(errata)}`}`;
 
-const progressText = ({ generation, done, total, share, ratePerSecond, secondsLeft, lag, stopped }: GenerationProgress): readonly string[] => {
+/** By partition where they differ and it is not done. */
+const partitionsText = ({ partitions, share }: GenerationProgress): readonly string[] =>
+  share === 1 || partitions.length < 2
+    ? []
+    : [`    by partition: ${partitions.map((one) => `${one.topic}/${String(one.partition)} ${percent(one.share)}`).join(', ')}`];
+
+const progressText = (progress: GenerationProgress): readonly string[] => {
+  const { generation, done, total, share, ratePerSecond, secondsLeft, lag, stopped, rows } = progress;
   const facts = [
     `${grouped(done)} of ${counted(total, 'event')} (${percent(share)})`,
     ...(done < total && ratePerSecond !== undefined ? [`${grouped(ratePerSecond)}/s`] : []),
     ...(done < total && secondsLeft !== undefined ? [`${secondsText(secondsLeft)} left`] : []),
     lag === 0 ? 'at the head' : `${grouped(lag)} behind the head`,
+    ...(rows === undefined ? [] : [`about ${counted(rows, 'row')}`]),
   ];
   return [
     `  ${generation}: ${facts.join(', ')}`,
+    ...partitionsText(progress),
     ...stopped.flatMap((stop) => [
       `    stopped at ${stop.topic}/${String(stop.partition)} offset ${String(stop.offset)}: [${stop.code}] ${stop.message}`,
       `      → ${stop.remedy}`,
@@ -32,7 +42,12 @@ const progressText = ({ generation, done, total, share, ratePerSecond, secondsLe
 
 /** What a step of the history has ended; the others change the state, which says it. */
 const endText = (facts: Readonly<Record<string, unknown>>): string =>
-  (['retired', 'dropped'] as const).map((what) => (Array.isArray(facts[what]) ? `, ${what} ${facts[what].join(', ')}` : '')).join('');
+  [
+    ...(['retired', 'dropped'] as const).map((what) => (Array.isArray(facts[what]) ? `, ${what} ${facts[what].join(', ')}` : '')),
+    typeof facts['approved'] === 'number' ? `, approved comparison ${String(facts['approved'])}: ${String(facts['reason'])}` : '',
+    ...(['paused', 'resumed'] as const).map((what) => (typeof facts[what] === 'string' ? `, ${what}: ${facts[what]}` : '')),
+    typeof facts['pace'] === 'object' ? `, limits: ${paceText(facts['pace'] as PaceSettings) ?? 'none'}` : '',
+  ].join('');
 
 /** All that is known about a replay, for people. */
 export const statusText = (status: ReplayStatus): string =>
@@ -44,6 +59,7 @@ export const statusText = (status: ReplayStatus): string =>
     ...lockText(status.steps).map((text) => `  last switch: ${text}`),
     ...switchText(status.steps).map((text) => `  ${text}`),
     ...dropText(status).map((text) => `  what it retired is ${text}`),
+    ...(paceText(status.pace) === undefined ? [] : [`  limits: ${paceText(status.pace)!}`]),
     ...(status.waitingFor === undefined ? [] : [`  waiting for ${status.waitingFor}`]),
     ...(status.coordinatedBy === undefined ? [] : [`  coordinated by ${status.coordinatedBy}`]),
     ...(status.error === undefined ? [] : [`  last attempt: [${status.error.code}] ${status.error.message}`, `    → ${status.error.remedy}`]),

@@ -19,6 +19,10 @@ export class TracedCoordinator extends ReplayCoordinator {
     return inReplaySpan('cutover', { 'refold.replay': given[0] }, () => super.cutover(...given));
   }
 
+  override verify(...given: Parameters<ReplayCoordinator['verify']>): ReturnType<ReplayCoordinator['verify']> {
+    return inReplaySpan('verify', { 'refold.replay': given[0] }, () => super.verify(...given));
+  }
+
   override rollback(...given: Parameters<ReplayCoordinator['rollback']>): ReturnType<ReplayCoordinator['rollback']> {
     return inReplaySpan('rollback', { 'refold.replay': given[0] }, () => super.rollback(...given));
   }

@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { createClient, type ClickHouseClient, type ClickHouseSettings } from '@clickhouse/client';
 import { translateClickHouseError } from './errors';
 import { identifier } from './quote';
@@ -37,6 +39,7 @@ const ONE_BLOCK: ClickHouseSettings = {
   input_format_parallel_parsing: 0,
   max_insert_threads: '1',
   max_insert_block_size: '100000000',
+  optimize_on_insert: 0, // each row occurs once in a block
   min_insert_block_size_rows: '100000000',
   min_insert_block_size_bytes: '10000000000',
   max_block_size: '100000000',
@@ -90,20 +93,18 @@ export class ClickHouse {
   /**
    * Inserts rows as one block, which is written whole or not at all. A block with a token that was written before is
    * left out by tables that remember tokens.
-   * @param table quoted already; the columns are quoted here, the driver does not
+   * @param table quoted already; the columns are quoted here
+   * @param rows as JSON, an array of cells per line (`JSONCompactEachRow`), in pieces
    * @throws RefoldError `store.*`; after `store.unreachable` the rows may or may not have been written
    */
-  async insert(table: string, columns: readonly [string, ...string[]], rows: readonly CellRow[], token: string): Promise<void> {
+  async insert(table: string, columns: readonly string[], rows: readonly Buffer[], token: string): Promise<void> {
     const settings = { ...ONE_BLOCK, ...consistentWrites(this.topology), insert_deduplicate: 1 as const, insert_deduplication_token: token };
-    await this.#translated(() =>
-      this.#client.insert({
-        table,
-        columns: columns.map(identifier) as [string, ...string[]],
-        values: [...rows],
-        format: 'JSONCompactEachRow',
-        clickhouse_settings: settings,
-      }),
-    );
+    const query = `INSERT INTO ${table} (${columns.map(identifier).join(', ')}) FORMAT JSONCompactEachRow`;
+    await this.#translated(async () => {
+      const values = Readable.from(rows, { objectMode: false });
+      const { stream } = await this.#client.exec({ query, values, clickhouse_settings: settings });
+      await finished(stream.resume());
+    });
   }
 
   async close(): Promise<void> {

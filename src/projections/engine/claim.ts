@@ -34,13 +34,9 @@ export interface Claim {
 export const isPlain = ({ pending, gate }: Claim, decodings: readonly Decoding[]): boolean =>
   decodings.length > 0 && pending.size === 0 && decodings.every(({ decoded, failure }) => failure === undefined && !gate.stops(decoded));
 
-/** What is decided about the records that a generation reads from its checkpoints on. */
-export const rulingsOf = async (
-  { errata }: Pick<RunnerParts, 'errata'>,
-  { errataVersion }: Pick<Generation, 'errataVersion'>,
-  store: GenerationStore,
-  checkpoints: readonly Checkpoint[],
-): Promise<Rulings> => {
+/** What is decided about the records that a generation reads from its checkpoints on. These are claimed already: whoever pins other errata has to claim them again. */
+export const rulingsOf = async ({ errata }: Pick<RunnerParts, 'errata'>, store: GenerationStore, checkpoints: readonly Checkpoint[]): Promise<Rulings> => {
+  const errataVersion = await store.errataVersion();
   const overlay = errataVersion === 0 ? [] : await errata.list(errataVersion);
   const decisions = await store.decisions(checkpoints);
   return { decisions, errata: overlayOf(overlay), folding: foldDecisions(decisions) };
@@ -132,7 +128,7 @@ export const takeClaim = async (
   await store.begin(added);
   const checkpoints = await store.claim(assignment.partitions, parts.worker);
   await checkFingerprints(parts.log, generation, checkpoints);
-  const rulings = await rulingsOf(parts, generation, store, checkpoints);
+  const rulings = await rulingsOf(parts, store, checkpoints);
   const settled = await Promise.all(checkpoints.map((checkpoint) => settle(parts, store, checkpoint, rulings)));
   const standings = new Map(settled.map((checkpoint) => [partitionId(checkpoint), { epoch: checkpoint.epoch, streamTime: checkpoint.streamTime }]));
   const parking = new Parking(options, await parkedFor(store, assignment, before, rulings.folding));

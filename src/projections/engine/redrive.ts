@@ -151,7 +151,7 @@ const step = async (parts: RedriveParts, name: SequenceName): Promise<Step> => {
   if (claimed === undefined) {
     return { status: 'nothing' };
   }
-  const rulings = await rulingsOf(parts, generation, store, [claimed]);
+  const rulings = await rulingsOf(parts, store, [claimed]);
   const sequences = await store.parkedSequences(rulings.folding.barriers.length === 0 ? [] : await store.checkpoints());
   const own = sequences.find((one) => one.sequence === name.sequence && partitionId(one) === partitionId(name));
   const before = own && parkedBefore(own, sequences, rulings.folding);

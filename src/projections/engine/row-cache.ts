@@ -2,7 +2,7 @@ import type { NamedColumn } from '../read-model';
 import type { StampedRow } from '../read-model-store';
 import { keyText } from '../values';
 import type { FoldWrites } from './fold-step';
-import { rowBytesOf } from './row-bytes';
+import { rowBytesOf } from '../row-bytes';
 import { SeenKeys } from './seen-keys';
 
 /** Rows of which the size is looked at, to know that of all others of the same commit. */

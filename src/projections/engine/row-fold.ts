@@ -7,7 +7,7 @@ import { typeLabel } from '../columns';
 import { mayHaveMoved, type FoldDecisions } from '../partition-decisions';
 import { canonicalRows, isKeyOf, keyText } from '../values';
 import type { DecodedRecord } from './decoded';
-import { rowBytesOf } from './row-bytes';
+import { rowBytesOf } from '../row-bytes';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
 import { HandledEvent, errorAtEvent, handlerOf } from './handling';
 

@@ -82,6 +82,8 @@ export interface RunnerParts {
   readonly worker: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Events per second that may be folded now while the generation is rebuilt, asked for again and again; above zero, `Infinity`: no limit. */
+  readonly rate?: (() => number) | undefined;
   readonly observe?: ((event: RunnerEvent) => void) | undefined;
   readonly options?: Partial<RunnerOptions> | undefined;
 }

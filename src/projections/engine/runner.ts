@@ -14,7 +14,7 @@ import { Overflow, overflowTopicOf } from './overflow';
 import { assertSameDefinition } from './same-definition';
 import { GroupOffsets } from './group-offsets';
 import { decode, loadAndFold } from './load-and-fold';
-import { batchSizeOf, isSlowed, pauseMsAfter } from './pace';
+import { batchSizeOf, owedAfter, sleepFor } from './pace';
 import { SmallSteps } from './small-steps';
 import { tellParked } from './tell-parked';
 import { RUNNER_DEFAULTS, type MeasuredFold, type RunnerOptions, type RunnerParts } from './runner-parts';
@@ -117,8 +117,12 @@ export class Runner {
     const { assignment, batches } = await subscription.poll({ maxRecords: Math.min(CHUNK, this.#batchSize()), waitMs: wait, signal, except });
     const claimed = this.#claim?.assignment === assignment.number ? this.#claim : undefined;
     const decodings = claimed === undefined ? [] : await decode(this.#parts, claimed, batches);
-    if (claimed !== undefined && isPlain(claimed, decodings) && !isSlowed(this.#options, this.#generation.status)) {
+    if (claimed !== undefined && isPlain(claimed, decodings)) {
       await ahead.gather(claimed, batches, decodings, started);
+      await this.#throttle(
+        batches.reduce((total, { records }) => total + records.length, 0),
+        started,
+      );
     } else if (decodings.length === 0 && except.size === 0) {
       await ahead.proceed();
     } else {
@@ -149,7 +153,13 @@ export class Runner {
   }
 
   #batchSize(): number {
-    return batchSizeOf(this.#options, this.#generation.status);
+    return batchSizeOf({ ...this.#options, rate: this.#rate() }, this.#generation.status);
+  }
+
+  /** Events per second that may be folded; what readers see is never slowed down. */
+  #rate(): number {
+    const { maxRate } = this.#options;
+    return this.#generation.status === 'candidate' ? Math.min(maxRate === 0 ? Infinity : maxRate, this.#parts.rate?.() ?? Infinity) : Infinity;
   }
 
   async #foldPending(subscription: Subscription, offsets: GroupOffsets, claim: Claim, started: number): Promise<void> {
@@ -227,10 +237,18 @@ export class Runner {
     observe?.({ kind: 'stopped', failure });
   }
 
+  /** Sleeps until the rate allows for so many records since then; the rate may change meanwhile. */
   async #throttle(records: number, started: number): Promise<void> {
-    const due = started + pauseMsAfter(records, this.#options, this.#generation.status);
-    if (due > started) {
-      await this.#parts.clock.sleep(Math.max(0, due - this.#parts.clock.now()), this.#abort.signal);
+    const { clock } = this.#parts;
+    let [owed, since] = [records, started];
+    while (!this.#abort.signal.aborted) {
+      const [rate, now] = [this.#rate(), clock.now()];
+      owed = owedAfter(owed, now - since, rate);
+      since = now;
+      if (owed === 0) {
+        return;
+      }
+      await clock.sleep(sleepFor(owed, rate), this.#abort.signal);
     }
   }
 }

@@ -218,6 +218,7 @@ class Gate {
         return {
           claim: (partitions, owner) => opened.claim(partitions, owner),
           decisions: (checkpoints) => opened.decisions(checkpoints),
+          errataVersion: () => opened.errataVersion(),
           checkpoints: () => opened.checkpoints(),
           begin: (positions) => opened.begin(positions),
           load: (keys) => opened.load(keys),

@@ -139,7 +139,9 @@ describeWithPostgres('the command line over a real database', () => {
     expect(again.stderr).toMatch(/^replay 1 goes on \(planned\)\nplanned /);
     expect(again.stderr).toMatch(/^verifying +100 % {2}300 of 300 events$/m);
     expect(again.stderr).not.toContain('\u001b');
-    expect(again.stdout).toBe('replay 1 is ready: 30 rows of 300 would change\nnext: refold replay diff 1, refold replay cutover 1, refold replay abort 1\n');
+    expect(again.stdout).toBe(
+      'replay 1 is ready: 30 rows of 300 would change\nnext: refold replay diff 1, refold replay cutover 1, refold replay verify 1, refold replay abort 1\n',
+    );
   });
 
   it('shows what would change', async () => {
@@ -158,9 +160,44 @@ describeWithPostgres('the command line over a real database', () => {
       '     customer_id  orders',
     ]);
     expect(lines[9]).toBe('  ~  c-0          1 → 0');
+    expect(lines[19]).toBe('  10 of 30 rows shown; up to 1,000 of each kind are kept, of the newest 20 comparisons');
     const { replay, diff } = answerOf(await run('replay diff 1 --json'));
     expect(replay).toBe(1);
     expect(diff).toMatchObject({ identical: false, members: [{ changed: 30, onlyBefore: 0, onlyAfter: 0, changedByColumn: { orders: 30 } }] });
+  });
+
+  it('shows the rows that differ in other forms, and as many as are asked for', async () => {
+    const csv = (await run('replay diff --format csv --column orders')).stdout.trimEnd().split('\n');
+    expect(csv).toHaveLength(31);
+    expect(csv.slice(0, 2)).toEqual(['projection,store,kind,key,column,before,after', 'customers,postgres,changed,"{""customer_id"":""c-0""}",orders,1,0']);
+    expect((await run('replay diff --limit 12')).stdout).toContain('  12 samples (');
+    expect((await run('replay diff --kind before --format csv')).stdout).toBe('projection,store,kind,key,column,before,after\n');
+    expect((await run('replay diff --format html')).stdout).toMatch(/^<!DOCTYPE html>[^]*<td>c-0<\/td><td>orders<\/td><td>1<\/td><td>0<\/td>[^]*<\/html>\n$/);
+    expect(JSON.parse((await run('replay diff --format json --limit 1')).stdout)).toMatchObject({
+      replay: 1,
+      rows: [{ kind: 'changed', key: { customer_id: 'c-0' } }],
+    });
+    expect((await run('replay diff --format xml')).code).toBe(2);
+  });
+
+  it('compares again by rules, and refuses a cutover that breaks them until somebody answers for it', async () => {
+    const broken = await run('replay verify --max-changed 5% --max-missing 0 --allow-columns orders --tolerance orders=0.5');
+    expect(broken.code).toBe(1);
+    expect(broken.stdout).toMatch(/^BROKEN max-changed of customers \(postgres\): wanted at most 5% of 300 rows = 15 changed rows; found 30 changed rows\n/);
+    expect((await run('replay status')).stdout).toContain('  compared: 30 rows of 300 would change, 1 rule broken\n');
+    const refused = await run('replay cutover');
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('error [cutover.rules-failed] the comparison breaks a rule')]);
+    const { stdout } = await run('replay diff');
+    expect(stdout).toContain('  BROKEN  max-changed of customers (postgres)');
+    expect(stdout).toContain('  kept    allow-columns of customers (postgres): wanted changes in orders alone; found nothing else');
+    const [, seen] = /approve 1 --verification (\d+) --by NAME/.exec(stdout)!;
+    for (const wrong of ['--max-changed many', '--tolerance orders', '--tolerance orders=-1', '--expect same', '--allow-columns a,,b', '--check-with ,']) {
+      expect((await run(`replay verify ${wrong}`)).code).toBe(2);
+    }
+    expect((await run('replay approve 1 --by ada')).code).toBe(2);
+    const approved = await run(`replay approve 1 --verification ${seen!} --by ada --reason zeroes`);
+    expect(approved.stdout).toMatch(/^comparison \d+ of replay 1 is approved by ada \(30 rows of 300 would change, 1 rule broken, approved by ada\)\n/);
+    expect((await run('replay status')).stdout).toMatch(/ by ada, approved comparison \d+: zeroes\n/);
   });
 
   it('cuts over, back, and over again', async () => {
@@ -174,13 +211,31 @@ describeWithPostgres('the command line over a real database', () => {
     const wrong = await run('replay abort 1');
     expect(wrong.code).toBe(1);
     expect(wrong.stderr).toContain('error [replay.wrong-state]');
-    const back = await run('replay rollback');
+    const back = await run('replay rollback --reason wrong');
     expect(back.code).toBe(0);
     expect(back.stdout).toContain('replay 1 is ready\nreaders see customers v1.r1 (postgres)\n');
     const over = await run('replay cutover 1 --json');
     expect(over.code).toBe(0);
     expect(answerOf(over).replay).toMatchObject({ id: 1, state: 'done', legal: ['rollback', 'retire'] });
     expect(answerOf(await run('replay status --json')).replay).toMatchObject({ id: 1, state: 'done' });
+  });
+
+  it('tells the history', async () => {
+    const { stdout } = await run('replay history');
+    expect(stdout).toMatch(/^replay 1\nTIME +WHAT +AFTER +BY +WHY +FACTS\n/);
+    expect(stdout).toMatch(/ {2}ready +\d.* readers see customers v1\.r1 \(postgres\), begun .* before, held .*, locked .*ms$/m);
+    expect(stdout).toMatch(/ {2}cutting-over .* wrong$/m);
+    const { replay, history } = answerOf(await run('replay history 1 --json'));
+    expect(replay).toBe(1);
+    expect((history as readonly { readonly what: string; readonly reason?: string }[]).map(({ what, reason }) => [what, reason]).slice(-5)).toEqual([
+      ['done', undefined],
+      ['cutting-over', 'wrong'],
+      ['ready', undefined],
+      ['cutting-over', undefined],
+      ['done', undefined],
+    ]);
+    expect((await run('replay status')).stdout).toMatch(/^ {2}last switch: postgres, readers see customers v2\.r1/m);
+    expect((await run('replay history 77')).stderr).toContain('error [replay.unknown]');
   });
 
   it('retires, lists, rebuilds again and gives up', async () => {

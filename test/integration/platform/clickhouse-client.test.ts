@@ -61,9 +61,9 @@ describeWithClickHouse('the client of ClickHouse', () => {
   });
 
   it('does not try again what cannot be sent', async () => {
-    const unsendable = [[1n as unknown as string]];
+    const unsendable = { key: Symbol('k') as unknown as string };
     await connected(analytics.url, async (clickhouse) => {
-      await expect(clickhouse.insert('t', ['k'], unsendable, 'token')).rejects.toMatchObject({ code: 'store.failed', retryable: false });
+      await expect(clickhouse.rows('SELECT {key:String}', unsendable)).rejects.toMatchObject({ code: 'store.failed', retryable: false });
     });
   });
 
@@ -93,7 +93,7 @@ describeWithClickHouse('the client of ClickHouse', () => {
       }
       const generation = generationIn(analytics.database);
       const patient = { slowRows: (sql: string) => clickhouse.slowRows(sql) } as ClickHouse; // all of it may take long
-      const diff = await diffCopies(patient, { from: generation, to: generation }, { from: 'a', to: 'b' }, 10);
+      const diff = await diffCopies(patient, { from: generation, to: generation }, { from: 'a', to: 'b' }, { samples: 10 });
       expect(diff).toMatchObject({ rows: { before: 3, after: 4 }, onlyBefore: 1, onlyAfter: 2, changed: 1 });
       expect(diff.samples.map(({ kind, key }) => [kind, key['k']])).toEqual([
         ['changed', '3'],

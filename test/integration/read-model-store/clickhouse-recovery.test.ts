@@ -289,7 +289,7 @@ describeWithClickHouse('recovery of ClickHouse generations', () => {
       false,
     ];
     const names = ['order_id', 'customer_id', 'status', 'amount', 'changed_at', '_topic', '_partition', '_offset', '_version', '_deleted'] as const;
-    const rows = Array.from({ length: 150_000 }, (_, i) => row(i));
+    const rows = [Buffer.from(Array.from({ length: 150_000 }, (_, i) => `${JSON.stringify(row(i))}\n`).join(''))];
     await clickhouse.command(`SYSTEM STOP MERGES ${table}`);
     await clickhouse.insert(table, [...names], rows, 'token');
     await clickhouse.insert(table, [...names], rows, 'token');

@@ -4,7 +4,7 @@ import { qualified } from '../../../src/platform/clickhouse/quote';
 import { readModelRows } from '../../../src/projections/adapters/clickhouse/reader';
 import { StoredRows } from '../../../src/projections/adapters/clickhouse/stored-rows';
 import { createTable } from '../../../src/projections/adapters/clickhouse/table';
-import { bigint, decimal, sum, text, timestamp } from '../../../src/projections/columns';
+import { array, bigint, decimal, integer, json, sum, text, timestamp } from '../../../src/projections/columns';
 import type { Generation } from '../../../src/projections/generations';
 import { readModel, type ReadModelDefinition } from '../../../src/projections/read-model';
 import { diffCopies } from '../../../src/replay/adapters/clickhouse/compare';
@@ -87,10 +87,31 @@ describeWithClickHouse('values and names in ClickHouse', () => {
     const after = await holding(model, [{ ...row, größe: '字' }]);
     expect(await rowsOf(before)).toEqual([row]);
     expect((await new StoredRows(clickhouse, before).read([["k'"]])).map((found) => found.row)).toEqual([row]);
-    const diff = await diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, 5);
+    const diff = await diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, { samples: 5 });
     expect(diff.samples).toEqual([{ kind: 'changed', key: { 'order total': "k'" }, changes: [{ column: 'größe', before: '漢', after: '字' }] }]);
     await showGenerations(clickhouse, [{ to: after }], 'forward', false);
     expect(await readModelRows(clickhouse, { name: after.model, columns: after.columns })).toEqual([{ ...row, größe: '字' }]);
+  });
+
+  it('takes changed columns as they are where that is allowed, and refuses where a view selects from it', async () => {
+    const before = await holding(readModel('shaped', { k: text().key(), a: text(), b: bigint() }).definition, [{ k: '1', a: 'x', b: 2n }]);
+    const columns = readModel('shaped', { k: text().key(), b: text(), c: text() }).definition;
+    const to = { ...(await holding(columns, [{ k: '1', b: 'y', c: 'z' }])), model: before.model };
+    await showGenerations(clickhouse, [{ to: before }], 'forward', false);
+    const view = qualified(before.viewSchema, before.model);
+    const wanted = [{ from: before, to }];
+    await expect(showGenerations(clickhouse, wanted, 'forward', false)).rejects.toMatchObject({
+      code: 'cutover.incompatible-columns',
+      facts: { columns: ['a: missing', 'b: Int64 -> String'], clients: ['queries that name a: unknown identifier (47)'] },
+    });
+    await clickhouse.command(`CREATE VIEW ${qualified(before.viewSchema, 'over')} AS SELECT k FROM ${view}`);
+    await expect(showGenerations(clickhouse, wanted, 'forward', true)).rejects.toMatchObject({
+      code: 'cutover.dependents',
+      facts: { dependents: [`view ${before.viewSchema}.over`] },
+    });
+    await clickhouse.command(`DROP VIEW ${qualified(before.viewSchema, 'over')}`);
+    await showGenerations(clickhouse, wanted, 'forward', true);
+    expect(await clickhouse.rows(`SELECT * FROM ${view}`)).toEqual([['1', 'y', 'z']]);
   });
 
   it('compares integers with decimals that could not hold them', async () => {
@@ -99,9 +120,34 @@ describeWithClickHouse('values and names in ClickHouse', () => {
     const after = await holding(readModel('n', { k: text().key(), n: decimal(12, 2), m: decimal(12, 2).nullable() }).definition, [
       { k: '1', n: Decimal.parse('5.00'), m: null },
     ]);
-    const diff = await diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, 5);
+    const diff = await diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, { samples: 5 });
     expect(diff).toMatchObject({ changed: 1, changedByColumn: { n: 1 } });
     expect(diff.samples[0]!.changes).toEqual([{ column: 'n', before: String(most), after: '5' }]);
+  });
+
+  it('compares what is equal in another form, and tells null from empty text', async () => {
+    const row = { k: '1', j: { a: 1, b: [null] }, t: null, d: Decimal.parse('1.50'), l: ['a', 'b,c'], n: 7 };
+    const before = await holding(
+      readModel('c', { k: text().key(), j: json(), t: text().nullable(), d: decimal(12, 2), l: array(text()), n: integer() }).definition,
+      [row, { ...row, k: '2' }, { ...row, k: '3' }],
+    );
+    const wider = readModel('c', { k: text().key(), j: json(), t: text().nullable(), d: decimal(14, 4), l: array(text()), n: bigint() }).definition;
+    const after = (changes: object): Promise<Generation> =>
+      holding(
+        wider,
+        [row, { ...row, k: '2', ...changes }, { ...row, k: '3' }].map((one) => ({ ...one, n: BigInt(one.n), d: Decimal.parse(`${String(one.d)}00`) })),
+      );
+    const diff = async (changes: object): Promise<object> => {
+      const to = await after(changes);
+      return diffCopies(clickhouse, { from: before, to }, { from: before.table, to: to.table }, { samples: 5 });
+    };
+    expect(await diff({})).toMatchObject({ rows: { before: 3, after: 3 }, changed: 0, onlyBefore: 0, onlyAfter: 0 });
+    expect(await diff({ t: '' })).toMatchObject({ changed: 1, changedByColumn: { t: 1 } });
+    expect(await diff({ l: ['a', 'b', 'c'] })).toMatchObject({ changed: 1, changedByColumn: { l: 1 } });
+    expect(await diff({ d: Decimal.parse('1.51'), n: 8 })).toMatchObject({ changed: 1, changedByColumn: { d: 1, n: 1 } });
+    const near = await after({ d: Decimal.parse('1.60') });
+    const tolerant = await diffCopies(clickhouse, { from: before, to: near }, { from: before.table, to: near.table }, { samples: 5, tolerances: { d: 0.1 } });
+    expect(tolerant).toMatchObject({ changed: 0, tolerated: 1 });
   });
 
   it('shows no sum that its type cannot hold, and never another number', async () => {

@@ -8,6 +8,7 @@ import { tumbling } from '../../../src/projections/windows/tumbling';
 import { caughtUp, until } from '../../support/harness';
 import { describeWithClickHouse, freshClickHouse, freshDatabase, type TestClickHouse, type TestDatabase } from '../../support/services';
 import { OrderErased, OrderPlaced, OrderShipped, customerDaily, orderSummary, shopEvents, type OrderRow } from '../../support/shop';
+import { ClickHouseProbe } from '../../../src/replay/adapters/clickhouse/probe';
 import { coordinatorOver, orders, replacing, startWorker, type WorkerHandle } from './world';
 
 const BOTH = ['postgres', 'clickhouse'] as const;
@@ -91,6 +92,33 @@ describeWithClickHouse('a projection in both stores', () => {
     expect(await countOf()).toBe(121n);
   });
 
+  it('plans for both, and asks each what it knows', async () => {
+    const coordinator = coordinatorOver(connection);
+    const wanted = { projections: [{ name: 'customer-daily', version: 2 }] };
+    const { members, disk, statements, events, refusals } = await coordinator.plan(wanted);
+    expect(members.map(({ store, switchOrder }) => [store, switchOrder])).toEqual([
+      ['postgres', 0],
+      ['clickhouse', 1],
+    ]);
+    expect(events).toBe(2 * 124);
+    const [inPostgres, inClickHouse] = disk;
+    expect(inPostgres!.free).toBeUndefined();
+    expect(inClickHouse!.needed).toBeGreaterThan(0);
+    expect(inClickHouse!.free).toBeGreaterThan(inClickHouse!.needed);
+    expect(statements.filter(({ store }) => store === 'clickhouse').map(({ when }) => when)).toEqual(['at the start', 'at the start', 'at the cutover']);
+    expect(refusals).toEqual([]);
+    const clickhouse = connection.container.resolve(TOKENS.clickhouse);
+    await clickhouse.command('CREATE TABLE customer_daily__v2_r1 (n Int32) ENGINE = MergeTree ORDER BY n');
+    await expect(coordinator.start(wanted)).rejects.toMatchObject({ code: 'store.name-taken' });
+    await clickhouse.command('DROP TABLE customer_daily__v2_r1 SYNC');
+    // The embedded engine grants everything to everybody: what a server says is played.
+    const rows = (sql: string): Promise<readonly (readonly number[])[]> => Promise.resolve(/^CHECK GRANT (?:INSERT|DROP VIEW) /.test(sql) ? [[0]] : [[1]]);
+    const poor = { rows: (sql: string) => (sql.startsWith('CHECK') ? rows(sql) : Promise.resolve([])) } as unknown as typeof clickhouse;
+    const probes = new Map([['clickhouse', new ClickHouseProbe({ clickhouse: poor })]] as const);
+    const refused = coordinatorOver(connection, { rewire: (parts) => ({ ...parts, probes }) }).start(wanted);
+    await expect(refused).rejects.toMatchObject({ code: 'store.access-denied', facts: { missing: ['INSERT', 'DROP VIEW'] } });
+  });
+
   it('switches both in one replay, forth and back, and names the same changed rows', async () => {
     const coordinator = coordinatorOver(connection);
     const { id } = await coordinator.start({ projections: [{ name: 'customer-daily', version: 2 }] });
@@ -104,6 +132,29 @@ describeWithClickHouse('a projection in both stores', () => {
     expect(second!.samples.map(({ kind, key, changes }) => [kind, key['customer_id'], changes])).toEqual(
       first!.samples.map(({ kind, key, changes }) => [kind, key['customer_id'], changes]),
     );
+    const { verification } = await coordinator.diff(id);
+    const kept = await coordinator.differingRows(verification!);
+    expect([0, 1].map((member) => kept.filter((row) => row.member === member).length)).toEqual([12, 12]);
+    await coordinator.verify(id, {
+      rules: {
+        allowColumns: ['orders'],
+        tolerances: { revenue: 0.01 },
+        checks: [
+          { sql: 'SELECT customer_id FROM {after} WHERE orders < 0' },
+          { sql: 'SELECT count(*) AS n FROM {before} HAVING count(*) > 0', store: 'clickhouse' },
+          { sql: 'DROP VIEW {after}', store: 'clickhouse' },
+          { sql: 'SELECT sleepEachRow(1) FROM numbers(100) WHERE {before} = 1', store: 'clickhouse' },
+        ],
+      },
+    });
+    const { outcomes } = await coordinator.diff(id);
+    expect(outcomes!.map(({ rule, store, passed }) => `${store} ${rule} ${String(passed)}`).sort()).toEqual([
+      ...['clickhouse allow-columns true', 'clickhouse check false', 'clickhouse check false', 'clickhouse check false', 'clickhouse check true'],
+      ...['postgres allow-columns true', 'postgres check true'],
+    ]);
+    expect(outcomes!.find(({ rows }) => rows !== undefined)).toMatchObject({ found: '1 row', rows: [{ n: expect.anything() }] });
+    await expect(coordinator.cutover(id)).rejects.toMatchObject({ code: 'cutover.rules-failed' });
+    await coordinator.verify(id, { rules: { allowColumns: ['orders'] } });
     await coordinator.cutover(id);
     expect(await statuses()).toEqual(['clickhouse v1.r1 standby', 'clickhouse v2.r1 active', 'postgres v1.r1 standby', 'postgres v2.r1 active']);
     await connection.emit(orders(200, 240));

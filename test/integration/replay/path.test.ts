@@ -23,7 +23,7 @@ describeWithPostgres('a replay', () => {
     const ready = await coordinator.runUntil(id, 'ready', {
       onProgress: ({ progress }) => void shares.push(progress.find(({ side }) => side === 'to')?.share ?? 0),
     });
-    expect(ready).toMatchObject({ state: 'ready', legal: ['cutover', 'abort'], waitingFor: undefined, error: undefined });
+    expect(ready).toMatchObject({ state: 'ready', legal: ['cutover', 'verify', 'abort'], waitingFor: undefined, error: undefined });
     expect(shares.at(-1)).toBe(1);
     expect([...shares].sort((a, b) => a - b)).toEqual(shares);
     expect(ready.progress.find(({ side }) => side === 'to')).toMatchObject({ generation: 'customer-daily v2.r1 (postgres)', done: 200, total: 200, lag: 0 });
@@ -63,7 +63,7 @@ describeWithPostgres('a replay', () => {
     expect(await world.generations()).toEqual(['v1.r1 standby', 'v2.r1 active']);
 
     const back = await coordinator.rollback(id);
-    expect(back).toMatchObject({ state: 'ready', legal: ['cutover', 'abort', 'retire'] });
+    expect(back).toMatchObject({ state: 'ready', legal: ['cutover', 'verify', 'abort', 'retire'] });
     expect(await world.total()).toEqual(before);
     expect(await world.generations()).toEqual(['v1.r1 active', 'v2.r1 standby']);
 

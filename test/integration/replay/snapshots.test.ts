@@ -72,7 +72,7 @@ describeWithPostgres('a reader whose snapshot is older than the candidate', () =
       retryable: true,
       facts: { store: 'postgres', readers: [expect.stringMatching(new RegExp(`^pid ${String(old.pid)} \\(idle in transaction for \\d+\\.\\d s\\): `))] },
     });
-    expect(await impatient.status(id)).toMatchObject({ state: 'ready', error: { code: 'cutover.old-snapshots' }, legal: ['cutover', 'abort'] });
+    expect(await impatient.status(id)).toMatchObject({ state: 'ready', error: { code: 'cutover.old-snapshots' }, legal: ['cutover', 'verify', 'abort'] });
     expect(await world.generations()).toEqual(active);
 
     const steps: string[] = [];

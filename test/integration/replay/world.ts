@@ -5,8 +5,10 @@ import { Decimal } from '../../../src/kernel/decimal';
 import { systemClock } from '../../../src/kernel/clock';
 import type { PostgresPool } from '../../../src/platform/postgres/pool';
 import { PostgresHolds } from '../../../src/replay/adapters/postgres/holds';
+import { PostgresReplayPaces } from '../../../src/replay/adapters/postgres/paces';
 import { PostgresReplayJournal } from '../../../src/replay/adapters/postgres/journal';
 import { PostgresRetirements } from '../../../src/replay/adapters/postgres/retirements';
+import { PostgresVerifications } from '../../../src/replay/adapters/postgres/verifications';
 import { ReplayCoordinator } from '../../../src/replay/coordinator';
 import type { ReplayObserver, ReplayOptions, ReplayParts } from '../../../src/replay/parts';
 import { CustomerDaily, OrderPlaced, OrderSummary, customerDailyV2, shopEvents } from '../../support/shop';
@@ -69,10 +71,15 @@ export const coordinatorOver = (connection: ConnectedApp, settings: CoordinatorS
     journal: mortal(new PostgresReplayJournal(pool, app.name), death),
     retirements: mortal(new PostgresRetirements({ pool, app: app.name }), death),
     holds: mortal(new PostgresHolds(pool), death),
+    verifications: mortal(new PostgresVerifications(pool, app.name), death),
+    checks: app.checks,
     stores: container.resolve(TOKENS.stores),
     switches: new Map([...container.resolve(TOKENS.switches)].map(([kind, store]) => [kind, mortal(store, death)])),
     log: container.resolve(TOKENS.log),
     errata: container.resolve(TOKENS.errata),
+    paces: mortal(new PostgresReplayPaces({ pool, app: app.name }), death),
+    probes: container.resolve(TOKENS.probes),
+    serde: container.resolve(TOKENS.serde),
     definitions: settings.definitions ?? app.projections,
     clock: systemClock,
     by: settings.by ?? 'test',

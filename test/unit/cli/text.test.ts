@@ -6,7 +6,7 @@ import { maskSecrets } from '../../../src/app/cli/secrets';
 import { percent, secondsText, table } from '../../../src/app/cli/text';
 import { NO_COUNTS } from '../../../src/projections/generations';
 import type { GenerationProgress, ReplayStatus } from '../../../src/replay/replay';
-import type { MemberVerdict } from '../../../src/replay/verdict';
+import type { MemberVerdict, Verdict } from '../../../src/replay/verdict';
 
 const progress = (more: Partial<GenerationProgress> = {}): GenerationProgress => ({
   generation: 'orders v2.r1 (postgres)',
@@ -19,6 +19,8 @@ const progress = (more: Partial<GenerationProgress> = {}): GenerationProgress =>
   secondsLeft: 2.1,
   lag: 26_539,
   stopped: [],
+  partitions: [],
+  rows: undefined,
   ...more,
 });
 
@@ -31,6 +33,8 @@ const status = (more: Partial<ReplayStatus> = {}): ReplayStatus => ({
   legal: [],
   waitingFor: undefined,
   paused: [],
+  pace: { replay: 1 },
+  halted: undefined,
   error: undefined,
   verdict: undefined,
   steps: [],
@@ -112,8 +116,15 @@ describe('diff', () => {
     keyColumns: ['id'],
   };
 
+  const reportOf = (verdict: Verdict): Parameters<typeof diffText>[0] => ({
+    replay: 7,
+    verdict,
+    rows: verdict.members.flatMap(({ samples }, i) => samples.map((sample) => ({ member: i, ...sample }))),
+    verifications: [],
+  });
+
   it('shows counts, columns and samples of every kind', () => {
-    expect(diffText(7, { identical: false, takenAt: '2020-01-01T00:00:00.000Z', members: [member] })).toMatchInlineSnapshot(`
+    expect(diffText(reportOf({ identical: false, takenAt: '2020-01-01T00:00:00.000Z', members: [member] }))).toMatchInlineSnapshot(`
      "replay 7: 4 rows of 1,200 would change (compared at 2020-01-01T00:00:00.000Z)
      orders v1.r1 (postgres) → orders v2.r1 (postgres)
        rows           1,200 before, 1,201 after
@@ -127,14 +138,15 @@ describe('diff', () => {
           id  note
        ~  a   null → xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
        -  b   gone
-       +  c   new"
+       +  c   new
+       3 of 4 rows shown; up to 1,000 of each kind are kept, of the newest 20 comparisons"
     `);
   });
 
   it('says when nothing would change, and when rows could only be counted', () => {
     expect(verdictLine({ identical: true, takenAt: '', members: [] })).toBe('no row would change');
     expect(verdictLine({ identical: false, takenAt: '', members: [member, member] })).toBe('8 rows of 2,400 would change, over 2 comparisons');
-    expect(diffText(7, { identical: false, takenAt: '', members: [{ ...member, keyColumns: [], samples: [] }] })).toContain(
+    expect(diffText(reportOf({ identical: false, takenAt: '', members: [{ ...member, keyColumns: [], samples: [] }] }))).toContain(
       'the keys of both models differ, so rows were only counted',
     );
   });

@@ -8,7 +8,7 @@ const page = readFileSync(path.join(__dirname, '..', '..', '..', 'docs', 'refere
 const said = (pattern: RegExp): readonly string[] => [...new Set([...page.matchAll(pattern)].map(([, name]) => name!))].sort();
 
 it('the page about metrics names every metric, alert and status, and no other', () => {
-  const snapshot = { at: 0, generations: [], reactors: [], heads: [], workers: 0, declared: [] };
+  const snapshot = { at: 0, generations: [], reactors: [], replays: [], heads: [], workers: 0, declared: [] };
   const metrics = metricsOf('shop', { snapshot, success: true, failures: 0, error: undefined });
   expect(said(/`(refold_\w+)`/g)).toEqual(metrics.map(({ name }) => name).sort());
   expect(said(/^\| `(Refold\w+)` \|/gm)).toEqual(

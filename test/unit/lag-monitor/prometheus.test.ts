@@ -27,6 +27,7 @@ const state = {
     at: NOW,
     generations: [generationLag(generationOf(), 1, [lag])],
     reactors: [reacted],
+    replays: [],
     heads: [{ ...headOf(0, 10), end: 12 }],
     workers: 3,
     declared: [{ projection: 'customer-daily', store: 'postgres' as const, built: false }],

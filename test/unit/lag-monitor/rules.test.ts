@@ -22,6 +22,7 @@ const metrics = metricsOf('shop', {
         partitionLag(factsOf(headOf(0, 1), checkpointOf(1)), 'active', 1, 0, limits),
       ]),
     ],
+    replays: [],
     heads: [headOf(0, 1)],
     workers: 1,
     declared: [],

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { Written } from '../../../src/projections/adapters/clickhouse/batch-rows';
 import { byPartition, evidenceOf, versionOf } from '../../../src/projections/adapters/clickhouse/rows';
 import { readModel } from '../../../src/projections/read-model';
 import { integer, text } from '../../../src/projections/columns';
@@ -34,10 +35,12 @@ describe('the evidence of a block', () => {
       fc.property(fc.uniqueArray(fc.nat(1_000), { minLength: 1 }), (given) => {
         const newest = Math.max(...given);
         const evidence = { identity: [`o${String(newest)}`], version: versionOf(1, newest).toString() };
-        expect(evidenceOf(columns, given.map((offset) => row(`o${String(offset)}`, 0, offset)))).toEqual(evidence); // prettier-ignore
+        const written = new Written();
+        expect([...written.noting(given.flatMap((offset) => [row(`o${String(offset)}`, 0, offset), row('other', 1, 2_000)]))]).toHaveLength(2 * given.length);
+        expect(evidenceOf(columns, written.newest({ topic: 't', partition: 0 }))).toEqual(evidence);
       }),
     );
-    expect(evidenceOf(columns, [])).toBeNull();
+    expect(evidenceOf(columns, new Written().newest({ topic: 't', partition: 0 }))).toBeNull();
   });
 
   it('is taken per partition', () => {

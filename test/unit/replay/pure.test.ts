@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { Generation } from '../../../src/projections/generations';
 import { missingFirsts } from '../../../src/replay/first-generation';
-import { preflight, type PreflightFacts } from '../../../src/replay/preflight';
+import { preflight, requireNothingInTheWay, type PreflightFacts } from '../../../src/replay/preflight';
 import type { lagOf } from '../../../src/replay/progress';
 import { progressOf, rateOf, reachedHeads } from '../../../src/replay/progress';
 import { differingRows, isIdentical, type RowDiff } from '../../../src/replay/verdict';
@@ -44,15 +44,22 @@ const facts = (more: Partial<PreflightFacts> = {}): PreflightFacts => ({
   partitions: new Map([[1, [{ topic: 'orders', partition: 0 }]]]),
   stores: new Map([['postgres', 'public']]),
   again: false,
+  compacted: [],
+  acceptIncomplete: [],
   ...more,
 });
 
+const members = (f: PreflightFacts): readonly { readonly run: number }[] => preflight(f).members.map(({ member }) => member);
+const begin = (f: PreflightFacts): void => {
+  requireNothingInTheWay(preflight(f).refusals);
+};
+
 describe('preflight', () => {
   it('plans the next run of a version', () => {
-    expect(preflight(facts())).toEqual([{ projection: 'customer-daily', store: 'postgres', version: 2, run: 1, switchOrder: 0, fromId: 1 }]);
+    expect(members(facts())).toEqual([{ projection: 'customer-daily', store: 'postgres', version: 2, run: 1, switchOrder: 0, fromId: 1 }]);
     const earlier = [1, 2].map((run) => generation({ id: 10 + run, version: 2, run, status: 'retired' }));
-    expect(preflight(facts({ generations: [generation(), ...earlier] }))[0]!.run).toBe(3);
-    expect(preflight(facts({ projections: [{ name: 'customer-daily', version: 1 }], again: true }))[0]!.run).toBe(2);
+    expect(members(facts({ generations: [generation(), ...earlier] }))[0]!.run).toBe(3);
+    expect(members(facts({ projections: [{ name: 'customer-daily', version: 1 }], again: true }))[0]!.run).toBe(2);
   });
 
   it.each<[string, Partial<PreflightFacts>]>([
@@ -70,7 +77,7 @@ describe('preflight', () => {
     ['config.invalid', { stores: new Map([['postgres', 'reads']]) }],
     ['config.invalid', { stores: new Map() }],
   ])('refuses with %s: %#', (code, more) => {
-    expect(() => preflight(facts(more))).toThrow(expect.objectContaining({ code }));
+    expect(() => begin(facts(more))).toThrow(expect.objectContaining({ code }));
   });
 
   it.each([
@@ -82,12 +89,53 @@ describe('preflight', () => {
       generations: [generation({ store })],
       definitions: facts().definitions.map((definition) => ({ ...definition, stores: [store] })),
     });
-    expect(() => preflight(moved)).toThrow(expect.objectContaining({ remedy: expect.stringContaining(`Set ${setting} back to 'public'`) as string }));
+    expect(() => begin(moved)).toThrow(expect.objectContaining({ remedy: expect.stringContaining(`Set ${setting} back to 'public'`) as string }));
+  });
+
+  it('refuses a compacted topic, and takes one that is accepted by name', () => {
+    const compacted = facts({ compacted: ['orders'] });
+    expect(() => {
+      begin(compacted);
+    }).toThrow(expect.objectContaining({ code: 'replay.log-incomplete', remedy: expect.stringContaining('--accept-incomplete orders') as string }));
+    const heads = [{ topic: 'orders', partition: 3, start: 12, stable: 20, end: 20 }];
+    expect(preflight({ ...compacted, heads, acceptIncomplete: ['orders'] }).refusals).toEqual([]);
+    expect(preflight({ ...compacted, acceptIncomplete: ['others'] }).refusals).toHaveLength(1);
+  });
+
+  it('says everything at once', () => {
+    const everything = facts({
+      projections: [
+        { name: 'customer-daily', version: 2 },
+        { name: 'customer-daily', version: 9 },
+      ],
+      workers: [],
+      generations: [generation({ viewSchema: 'reads' }), generation({ id: 2, version: 2, status: 'candidate' })],
+      compacted: ['orders'],
+    });
+    const codes = [
+      'config.invalid',
+      'replay.log-incomplete',
+      'replay.candidate-exists',
+      'replay.no-worker',
+      'config.invalid',
+      'replay.no-worker',
+      'projection.unknown',
+    ];
+    expect(preflight(everything).refusals.map(({ code }) => code)).toEqual(codes);
+    expect(() => {
+      begin(everything);
+    }).toThrow(
+      expect.objectContaining({
+        code: 'replay.refused',
+        facts: { codes },
+        summary: expect.stringMatching(/7 things[^]*no projection customer-daily v9/) as string,
+      }),
+    );
   });
 
   it('names the partitions whose beginning is gone', () => {
     const heads = [{ topic: 'orders', partition: 3, start: 12, stable: 20, end: 20 }];
-    expect(() => preflight(facts({ heads }))).toThrow(expect.objectContaining({ facts: { partitions: ['orders/3 from 12'] } }));
+    expect(() => begin(facts({ heads }))).toThrow(expect.objectContaining({ facts: { partitions: ['orders/3 from 12'] } }));
   });
 });
 

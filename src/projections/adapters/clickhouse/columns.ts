@@ -11,6 +11,10 @@ interface ClickHouseType {
   readonly sql: string;
   readonly write: (value: unknown) => Cell;
   readonly read: (cell: Cell) => unknown;
+  /** The cell as JSON; default: whatever it is. */
+  readonly json?: (value: unknown) => string;
+  /** Text that `CAST` turns into the type, as it would the cell; default: the cell as text. */
+  readonly text?: (value: unknown) => string;
   /** Expression to read the column with; default: the column itself. */
   readonly select?: (quoted: string) => string;
 }
@@ -19,22 +23,29 @@ interface ClickHouseType {
 const FIRST_INSTANT = Date.parse('1900-01-01T00:00:00.000Z');
 const LAST_INSTANT = Date.parse('2299-12-31T23:59:59.999Z');
 
-const writeInstant = (value: unknown): string => {
-  const instant = value as Date;
-  if (instant.getTime() < FIRST_INSTANT || instant.getTime() > LAST_INSTANT) {
-    throw new RefoldError('store.value-refused', `clickhouse holds instants of the years 1900 to 2299, not ${instant.toISOString()}`);
+/** Milliseconds: what a JSON number is taken for, in a DateTime64 of three digits. Several times as fast to write as text. */
+const writeInstant = (value: unknown): number => {
+  const instant = (value as Date).getTime();
+  if (instant < FIRST_INSTANT || instant > LAST_INSTANT) {
+    throw new RefoldError('store.value-refused', `clickhouse holds instants of the years 1900 to 2299, not ${(value as Date).toISOString()}`);
   }
-  return instant.toISOString().replace('T', ' ').replace('Z', '');
+  return instant;
 };
+
+const instantText = (value: unknown): string => new Date(writeInstant(value)).toISOString().replace('T', ' ').replace('Z', '');
+
+const quotedDigits = (value: unknown): string => `"${String(value)}"`;
 
 const TYPES: Readonly<Record<Exclude<ScalarType['kind'], 'decimal'>, ClickHouseType>> = {
   text: { sql: 'String', write: String, read: (cell) => cell },
-  integer: { sql: 'Int32', write: (value) => value as number, read: (cell) => cell },
-  bigint: { sql: 'Int64', write: String, read: (cell) => BigInt(cell as string) },
+  integer: { sql: 'Int32', write: (value) => value as number, json: String, read: (cell) => cell },
+  bigint: { sql: 'Int64', write: String, json: quotedDigits, read: (cell) => BigInt(cell as string) },
   boolean: { sql: 'Bool', write: (value) => value as boolean, read: (cell) => cell },
   timestamp: {
     sql: `DateTime64(3, 'UTC')`,
     write: writeInstant,
+    json: (value) => String(writeInstant(value)),
+    text: instantText,
     read: (cell) => new Date(Number(cell)),
     select: (quoted) => `toUnixTimestamp64Milli(${quoted})`,
   },
@@ -46,6 +57,7 @@ const TYPES: Readonly<Record<Exclude<ScalarType['kind'], 'decimal'>, ClickHouseT
 const decimalType = (precision: number, scale: number): ClickHouseType => ({
   sql: `Decimal(${String(precision)}, ${String(scale)})`,
   write: String,
+  json: quotedDigits,
   read: (cell) => Decimal.parse(cell as string).withScale(scale),
   select: (quoted) => `toString(${quoted})`,
 });
@@ -78,8 +90,11 @@ export const plainType = ({ type }: NamedColumn): string => typeOf(type).sql;
 /** The type of the column. */
 export const columnType = (column: NamedColumn): string => (column.nullable ? `Nullable(${plainType(column)})` : plainType(column));
 
-/** @throws RefoldError `store.value-refused` for a value that the type cannot hold */
-export const writeCell = (column: NamedColumn, value: unknown): Cell => (value === null || value === undefined ? null : typeOf(column.type).write(value));
+/** Makes the function that writes the values of a column as JSON. It throws `store.value-refused` for one that the type cannot hold. */
+export const cellWriter = ({ type }: NamedColumn): ((value: unknown) => string) => {
+  const { write, json = (value: unknown) => JSON.stringify(write(value)) } = typeOf(type);
+  return (value) => (value === null || value === undefined ? 'null' : json(value));
+};
 
 export const readCell = (column: NamedColumn, cell: Cell): unknown => (cell === null ? null : typeOf(column.type).read(cell));
 
@@ -92,4 +107,7 @@ export const selectColumn = (column: NamedColumn): string => {
 export const ordered = ({ type }: NamedColumn, expression: string): string => (type.kind === 'uuid' ? `toString(${expression})` : expression);
 
 /** Text that `CAST` turns into the column's type, for parameters. */
-export const parameterText = (column: NamedColumn, value: unknown): string => String(typeOf(column.type).write(value));
+export const parameterText = (column: NamedColumn, value: unknown): string => {
+  const { write, text } = typeOf(column.type);
+  return text === undefined ? String(write(value)) : text(value);
+};

@@ -2,24 +2,20 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { RefoldError } from '../../../kernel/errors';
 import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../../events/position';
-import type { CellRow } from '../../../platform/clickhouse/client';
-import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent } from '../../checkpoint-control';
+import type { CheckpointControl, ClaimedCheckpoint, Intent } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
 import type { ParkedEvent, ParkedSequence, Redriven, SequenceName } from '../../parking';
 import { identityOf } from '../../read-model';
 import type { Advance, BatchCommit, CommitResult, Decision, GenerationStore, Merge, StampedRow } from '../../read-model-store';
 import { repeated } from '../../repeated';
 import { keyText } from '../../values';
-import { addTo, byPartition, evidenceOf, identityTexts, keyValue, valuesOfMerge, versionOf, type Evidence, type VersionedRow } from './rows';
+import { BatchRows, Written } from './batch-rows';
+import { Claims, type Claim } from './claims';
+import { replacedRows } from './kept-rows';
+import { byPartition, evidenceOf, identityTexts, type Evidence, type VersionedRow } from './rows';
 import type { StoredRow, StoredRows } from './stored-rows';
 
-/** What this owner knows of a partition. */
-interface Claim {
-  readonly epoch: number;
-  next: number;
-  /** Left by an earlier owner, and not settled yet. */
-  intent: Intent | undefined;
-}
+type Values = Readonly<Record<string, unknown>>;
 
 const COMMITTED: CommitResult = { status: 'committed' };
 const fencedAt = (partitions: readonly TopicPartition[]): CommitResult => ({
@@ -38,12 +34,15 @@ export class ClickHouseGenerationStore implements GenerationStore {
   readonly #control: CheckpointControl;
   readonly #rows: StoredRows;
   readonly #generation: Generation;
-  readonly #claims = new Map<PartitionId, Claim>();
+  readonly #claims: Claims;
+  readonly #batchRows: BatchRows;
 
   constructor(control: CheckpointControl, rows: StoredRows, generation: Generation) {
     this.#control = control;
     this.#rows = rows;
     this.#generation = generation;
+    this.#claims = new Claims(generation.columns);
+    this.#batchRows = new BatchRows(generation.columns);
   }
 
   async claim(partitions: readonly TopicPartition[], owner: string | undefined): Promise<readonly Checkpoint[]> {
@@ -67,6 +66,10 @@ export class ClickHouseGenerationStore implements GenerationStore {
     return this.#control.recordStop(this.#generation, { ...partition, epoch }, stop);
   }
 
+  errataVersion(): Promise<number> {
+    return this.#control.errataVersion(this.#generation);
+  }
+
   checkpoints(): Promise<readonly Checkpoint[]> {
     return this.#control.checkpoints(this.#generation);
   }
@@ -84,35 +87,39 @@ export class ClickHouseGenerationStore implements GenerationStore {
 
   /** @throws RefoldError `store.repeat-differs`, `store.ahead-of-log`, `store.value-refused` before anything is recorded */
   async commit(batch: BatchCommit): Promise<CommitResult> {
-    const stale = this.#stale(batch.advances);
+    const stale = this.#claims.stale(batch.advances);
     if (stale.length > 0) {
       return fencedAt(stale);
     }
-    const rows = byPartition(await this.#rowsOf(batch), ({ stamp }) => stamp);
-    const lost = this.#stale(batch.advances); // as the rows that were read have shown
+    const before = await this.#sumsBefore(batch.merges);
+    const lost = this.#claims.stale(batch.advances); // as the rows that were read have shown
     if (lost.length > 0) {
       return fencedAt(lost);
     }
-    const intents = batch.advances.map((advance): Intent => ({
-      advance,
-      evidence: evidenceOf(this.#generation.columns, rows.get(partitionId(advance)) ?? []),
-    }));
+    const written = new Written();
+    const block = this.#rows.blockOf(written.noting(this.#rowsOf(batch, before)));
+    const intents = batch.advances.map((advance): Intent => ({ advance, evidence: evidenceOf(this.#generation.columns, written.newest(advance)) }));
     const fresh = intents.filter((intent) => !this.#isRepeated(intent));
     const freshPartitions = new Set(fresh.map(({ advance }) => partitionId(advance)));
     const aside = {
       late: batch.late.filter((contribution) => freshPartitions.has(partitionId(contribution))), // the others were kept with their intent
       parked: batch.parked.filter(({ record }) => freshPartitions.has(partitionId(record))),
       redriven: batch.redriven,
+      errataVersion: batch.errataVersion,
     };
-    if (intents.every(({ advance, evidence }) => evidence === null && freshPartitions.has(partitionId(advance)))) {
+    if (written.isEmpty && intents.every(({ advance }) => freshPartitions.has(partitionId(advance)))) {
       const result = await this.#control.advance(this.#generation, batch.advances, aside);
-      return result.status === 'committed' ? this.#moved(batch.advances) : result;
+      if (result.status === 'committed') {
+        this.#claims.moved(batch.advances);
+      }
+      return result;
     }
-    const block = this.#rows.blockOf([...rows.values()].flat());
     const { redriven } = batch;
     const recorded = await this.#control.intend(
       this.#generation,
-      redriven === undefined ? fresh : fresh.map((intent) => ({ ...intent, redrive: { redriven, block } })),
+      redriven === undefined && batch.replaced === undefined
+        ? fresh
+        : fresh.map((intent) => ({ ...intent, redrive: { redriven, block: Buffer.concat(block).toString() } })),
       aside,
     );
     if (recorded.status !== 'committed') {
@@ -120,13 +127,14 @@ export class ClickHouseGenerationStore implements GenerationStore {
     }
     const token = this.#token(batch.advances);
     await repeated(() => this.#rows.insert(block, token)); // where it had landed after all, the token tells
-    return this.#finish(batch.advances, redriven);
+    const result = await this.#finish(batch.advances, redriven);
+    this.#claims.remember(batch.advances, written);
+    return result;
   }
 
   /** Finds out what became of an intent; a checkpoint that still has one says so with `repeatTo`. */
   async #settled({ checkpoint, intent }: ClaimedCheckpoint): Promise<Checkpoint> {
-    const claim: Claim = { epoch: checkpoint.epoch, next: checkpoint.next, intent };
-    this.#claims.set(partitionId(checkpoint), claim);
+    const claim = this.#claims.add(checkpoint, { epoch: checkpoint.epoch, next: checkpoint.next, intent });
     if (intent === undefined) {
       return checkpoint;
     }
@@ -135,11 +143,11 @@ export class ClickHouseGenerationStore implements GenerationStore {
       if (intent.redrive === undefined) {
         return { ...checkpoint, repeatTo: intent.advance.next };
       }
-      await this.#rows.insert(intent.redrive.block as readonly CellRow[], this.#token([intent.advance])); // equal rows, should the first block land after all
+      await this.#rows.insert([Buffer.from(intent.redrive.block)], this.#token([intent.advance])); // equal rows, should the first block land after all
     }
     const [finished] = await this.#control.finish(this.#generation, [checkpoint], intent.redrive?.redriven);
     if (finished === undefined) {
-      this.#lost([checkpoint]);
+      this.#claims.lost([checkpoint]);
       return checkpoint; // our first batch will be fenced
     }
     claim.intent = undefined;
@@ -159,7 +167,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
         continue;
       }
       if (claim.intent !== undefined && row.stamp.offset < claim.intent.advance.next) {
-        this.#claims.delete(partitionId(row.stamp));
+        this.#claims.giveUp(row.stamp);
       } else {
         await this.#requireFenced(row, claim);
       }
@@ -193,58 +201,36 @@ export class ClickHouseGenerationStore implements GenerationStore {
     return true;
   }
 
-  async #rowsOf({ advances, upserts, deletes, merges }: BatchCommit): Promise<readonly VersionedRow[]> {
-    const { columns } = this.#generation;
-    const [key] = identityOf(columns);
-    const epochs = new Map(advances.map((advance) => [partitionId(advance), this.#claims.get(partitionId(advance))!.intent?.advance.epoch ?? advance.epoch]));
-    const versioned = (values: Readonly<Record<string, unknown>>, stamp: StampedRow['stamp'], deleted: boolean): VersionedRow => {
-      return { values, stamp, deleted, version: versionOf(epochs.get(partitionId(stamp))!, stamp.offset) };
-    };
-    const addUp = async (group: readonly Merge[]): Promise<readonly VersionedRow[]> => {
-      const brought = group.map((merge) => ({ stamp: merge.stamp!, values: valuesOfMerge(columns, merge) }));
-      const identities = brought.map(({ values }) => identityTexts(columns, values));
-      const stored = await this.#known(await this.#rows.read(identities, group[0]!.stamp));
-      const byIdentity = new Map(stored.map(({ row }) => [identityTexts(columns, row).join('\0'), row]));
-      return brought.map(({ stamp, values }, i) => versioned(addTo(columns, byIdentity.get(identities[i]!.join('\0')), values), stamp, false));
-    };
-    const merged = await Promise.all([...byPartition(merges, ({ stamp }) => stamp!).values()].map(addUp));
-    return [
-      ...upserts.map(({ row, stamp }) => versioned(row, stamp, false)),
-      ...deletes.map((deletion) => versioned({ [key!.name]: keyValue(key!, deletion.key) }, deletion.stamp, true)),
-      ...merged.flat(),
-    ];
+  *#rowsOf(batch: BatchCommit, sums: ReadonlyMap<string, Values>): Generator<VersionedRow> {
+    yield* this.#batchRows.of(batch, this.#claims.epochs(batch.advances), sums);
+    yield* replacedRows(this.#generation, batch.advances, batch.replaced ?? []);
   }
 
-  #stale(advances: readonly Advance[]): readonly Advance[] {
-    return advances.filter((advance) => this.#claims.get(partitionId(advance))?.epoch !== advance.epoch);
+  /** What is stored of the groups that a batch adds to, by what identifies them; read where it is not remembered. */
+  async #sumsBefore(merges: readonly Merge[]): Promise<ReadonlyMap<string, Values>> {
+    const sums = new Map<string, Values>();
+    const stored = merges.filter(({ isStored }) => isStored);
+    const read = async ([partition, group]: readonly [PartitionId, readonly Merge[]]): Promise<void> => {
+      const remembered = this.#claims.get(partition)!.sums;
+      const unknown = group.filter(({ id }) => {
+        const values = remembered.get(id);
+        return values === undefined || (sums.set(id, values), false);
+      });
+      const ids = new Map(unknown.map((merge) => [this.#batchRows.identityOf(merge), merge.id] as const));
+      const rows = await this.#known(await this.#rows.read([...ids.keys()], group[0]!.stamp));
+      const byText = new Map([...ids].map(([texts, id]) => [texts.join('\0'), id]));
+      rows.forEach(({ row }) => sums.set(byText.get(identityTexts(this.#generation.columns, row).join('\0'))!, row));
+    };
+    await Promise.all([...byPartition(stored, ({ stamp }) => stamp!)].map(read));
+    return sums;
   }
 
   async #finish(advances: readonly Advance[], redriven: Redriven | undefined): Promise<CommitResult> {
     const finished = new Set((await this.#control.finish(this.#generation, advances, redriven)).map(partitionId));
-    this.#moved(advances.filter((advance) => finished.has(partitionId(advance))));
+    this.#claims.moved(advances.filter((advance) => finished.has(partitionId(advance))));
     const fenced = advances.filter((advance) => !finished.has(partitionId(advance)));
-    this.#lost(fenced);
+    this.#claims.lost(fenced);
     return fenced.length === 0 ? COMMITTED : fencedAt(fenced);
-  }
-
-  #moved(advances: readonly Advance[]): CommitResult {
-    for (const advance of advances) {
-      const claim = this.#claims.get(partitionId(advance));
-      if (claim?.epoch === advance.epoch) {
-        claim.next = advance.next;
-        claim.intent = undefined;
-      }
-    }
-    return COMMITTED;
-  }
-
-  /** Claimed by another since: what we know of an intent there is settled by that one, and no batch of ours may be taken for it. */
-  #lost(partitions: readonly ClaimedPartition[]): void {
-    for (const partition of partitions) {
-      if (this.#claims.get(partitionId(partition))?.epoch === partition.epoch) {
-        this.#claims.delete(partitionId(partition));
-      }
-    }
   }
 
   #token(advances: readonly Advance[]): string {

@@ -1,12 +1,11 @@
 import { RefoldError, isRefoldError } from '../../../kernel/errors';
-import { groupBy } from '../../../kernel/groups';
 import { partitionId, type PartitionId, type TopicPartition } from '../../../events/position';
-import type { CellRow } from '../../../platform/clickhouse/client';
 import { mergeMeasure } from '../../measures';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type { Merge, Stamp } from '../../read-model-store';
-import { canonicalValue } from '../../values';
-import { parameterText, writeCell } from './columns';
+import { builtFrom, lineOf, reading } from '../../shape';
+import { canonicalOf } from '../../values';
+import { cellWriter, parameterText } from './columns';
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -16,6 +15,8 @@ export interface VersionedRow {
   readonly stamp: Stamp;
   readonly version: bigint;
   readonly deleted: boolean;
+  /** Of partials that may be added to again: text of what identifies the row. */
+  readonly addedTo?: string | undefined;
 }
 
 /** The value of a key column from its text. */
@@ -29,16 +30,29 @@ const REVISION_BITS = 32n;
  * Order of the versions of a row: by the epoch of the partition's owner, then by offset; the lowest 32 bits are kept for
  * revisions at one position.
  */
-export const versionOf = (epoch: number, offset: number): bigint => (BigInt(epoch) << (OFFSET_BITS + REVISION_BITS)) | (BigInt(offset) << REVISION_BITS);
+export const versionOf = (epoch: number, offset: number): bigint => ((BigInt(epoch) << OFFSET_BITS) | BigInt(offset)) << REVISION_BITS;
 
-export const cellsOf = (columns: readonly NamedColumn[], { values, stamp, version, deleted }: VersionedRow): CellRow => [
-  ...columns.map((column) => writeCell(column, values[column.name])),
-  stamp.topic,
-  stamp.partition,
-  String(stamp.offset),
-  version.toString(),
-  deleted,
-];
+/** Makes the function that writes a row as a line of JSON, one cell after the other. */
+export const rowLine = (columns: readonly NamedColumn[]): ((row: VersionedRow) => string) => {
+  const cells = columns.map((column) => {
+    const write = cellWriter(column);
+    const read = reading<VersionedRow>('values', column.name);
+    return (row: VersionedRow) => write(read(row));
+  });
+  const text = lineOf<VersionedRow>(
+    [
+      ...cells,
+      ({ stamp }) => JSON.stringify(stamp.topic),
+      ({ stamp }) => String(stamp.partition),
+      ({ stamp }) => `"${String(stamp.offset)}"`,
+      ({ version }) => `"${version.toString()}"`,
+      ({ deleted }) => String(deleted),
+    ],
+    ',',
+    ']\n',
+  );
+  return (row) => `[${text(row)}`;
+};
 
 /** Text of what identifies a row, one per identity column. */
 export const identityTexts = (columns: readonly NamedColumn[], values: Values): readonly string[] =>
@@ -51,43 +65,66 @@ export interface Evidence {
 }
 
 /** Of the newest row; `null` if there is none. */
-export const evidenceOf = (columns: readonly NamedColumn[], rows: readonly VersionedRow[]): Evidence | null => {
-  const last = rows.reduce<VersionedRow | undefined>(
-    (newest, row) => (newest === undefined || row.stamp.offset > newest.stamp.offset ? row : newest),
-    undefined,
-  );
-  return last === undefined ? null : { identity: identityTexts(columns, last.values), version: last.version.toString() };
+export const evidenceOf = (columns: readonly NamedColumn[], newest: VersionedRow | undefined): Evidence | null =>
+  newest === undefined ? null : { identity: identityTexts(columns, newest.values), version: newest.version.toString() };
+
+/**
+ * Makes the function that says which row a merge means, and what the batch brought to it. It throws `store.value-refused`
+ * where a measure outgrows its type.
+ */
+export const mergedValues = (columns: readonly NamedColumn[]): ((merge: Merge) => Values) => {
+  const parts = columns.map((column) => {
+    const { name, role, bound } = column;
+    if (role === 'window') {
+      return bound === 'start' ? ({ window }: Merge) => new Date(window!.start) : ({ window }: Merge) => new Date(window!.end);
+    }
+    if (role === 'key') {
+      return reading<Merge>('group', name);
+    }
+    const read = reading<Merge>('measures', name);
+    const fit = fitting(column);
+    return (merge: Merge) => fit(read(merge));
+  });
+  const names = columns.map(({ name }) => name);
+  return builtFrom(names, parts);
 };
 
-/** What identifies the row that a merge adds to. */
-export const valuesOfMerge = (columns: readonly NamedColumn[], { group, window, measures }: Merge): Values =>
-  Object.fromEntries(
-    columns.map((column) => {
-      if (column.role === 'window') {
-        return [column.name, new Date(column.bound === 'start' ? window!.start : window!.end)];
-      }
-      return [column.name, column.role === 'key' ? group[column.name] : measures[column.name]];
-    }),
-  );
-
-/** The stored row with what the batch brought, which is a sum already. @throws RefoldError `store.value-refused` if a measure outgrows its type */
-export const addTo = (columns: readonly NamedColumn[], stored: Values | undefined, brought: Values): Values => {
-  return Object.fromEntries(
-    columns.map((column) => {
-      const value = brought[column.name];
-      const merged = (): unknown => (stored === undefined ? value : mergeMeasure(column, stored[column.name], value));
-      return [column.name, column.role === 'measure' ? fitting(column, merged()) : value];
-    }),
-  );
+/** Makes the function that adds what a batch brought to the row stored. It throws as {@link mergedValues} does. */
+export const addTo = (columns: readonly NamedColumn[]): ((stored: Values, brought: Values) => Values) => {
+  const measures = columns.filter(({ role }) => role === 'measure').map((column) => ({ column, fit: fitting(column) }));
+  return (stored, brought) => {
+    const sums = { ...brought };
+    for (const { column, fit } of measures) {
+      sums[column.name] = fit(mergeMeasure(column, stored[column.name], brought[column.name]));
+    }
+    return sums;
+  };
 };
 
-const fitting = (column: NamedColumn, merged: unknown): unknown => {
-  try {
-    return merged === null ? null : canonicalValue(column, merged);
-  } catch (error) {
-    throw isRefoldError(error, 'row.invalid') ? new RefoldError('store.value-refused', error.summary, { facts: error.facts, cause: error }) : error;
+const fitting = (column: NamedColumn): ((sum: unknown) => unknown) => {
+  const canonical = canonicalOf(column);
+  return (sum) => {
+    try {
+      return sum === null ? null : canonical(sum);
+    } catch (error) {
+      throw isRefoldError(error, 'row.invalid') ? new RefoldError('store.value-refused', error.summary, { facts: error.facts, cause: error }) : error;
+    }
+  };
+};
+
+/** Neighbours are mostly of one partition. */
+export const byPartition = <T>(things: readonly T[], partitionOf: (thing: T) => TopicPartition): ReadonlyMap<PartitionId, readonly T[]> => {
+  const groups = new Map<PartitionId, T[]>();
+  let last: { readonly of: TopicPartition; readonly group: T[] } | undefined;
+  for (const thing of things) {
+    const of = partitionOf(thing);
+    if (last?.of.partition !== of.partition || last.of.topic !== of.topic) {
+      const id = partitionId(of);
+      const group = groups.get(id) ?? [];
+      groups.set(id, group);
+      last = { of, group };
+    }
+    last.group.push(thing);
   }
+  return groups;
 };
-
-export const byPartition = <T>(things: readonly T[], partitionOf: (thing: T) => TopicPartition): ReadonlyMap<PartitionId, readonly T[]> =>
-  groupBy(things, (thing) => partitionId(partitionOf(thing)));

@@ -6,8 +6,9 @@ import type { Generation } from '../../generations';
 import type { GenerationStore, ReadModelStore } from '../../read-model-store';
 import { cleanRows } from './clean';
 import { ClickHouseGenerationStore } from './generation-store';
+import { ClickHouseKeptRows } from './kept-rows';
 import { StoredRows } from './stored-rows';
-import { assertTable, provisionTable, readableSelect, rowsTable } from './table';
+import { assertTable, createTable, provisionTable, readableSelect, rowsTable } from './table';
 
 /** Read models in ClickHouse; their checkpoints lie in the control schema. */
 export class ClickHouseReadModelStore implements ReadModelStore {
@@ -25,6 +26,23 @@ export class ClickHouseReadModelStore implements ReadModelStore {
 
   provision(generation: Generation): Promise<void> {
     return provisionTable(this.#clickhouse, generation);
+  }
+
+  statements(generation: Generation): Promise<readonly string[]> {
+    return Promise.resolve(createTable(generation, this.#clickhouse.topology));
+  }
+
+  /** Older versions of rows count until they are merged away. */
+  async estimatedRows(generation: Generation): Promise<number | undefined> {
+    const [row] = await this.#clickhouse.rows('SELECT toString(total_rows) FROM system.tables WHERE database = {database:String} AND name = {name:String}', {
+      database: generation.viewSchema,
+      name: rowsTable(generation),
+    });
+    return row?.[0] === undefined || row[0] === null ? undefined : Number(row[0]);
+  }
+
+  keptRows(generation: Generation): ClickHouseKeptRows {
+    return new ClickHouseKeptRows(this.#clickhouse, generation);
   }
 
   async open(generation: Generation): Promise<GenerationStore> {

@@ -22,7 +22,7 @@ export const STAMP_COLUMNS = STAMPS.map(([name]) => name);
 export const rowsTable = ({ table, storage }: Generation): string => `${table}_${storage}`;
 
 /** What identifies a stored row. */
-const sortingKey = ({ columns, storage }: Generation): readonly string[] => [
+export const sortingKey = ({ columns, storage }: Generation): readonly string[] => [
   ...identityOf(columns).map(({ name }) => identifier(name)),
   ...(storage === 'partials' ? ['_topic', '_partition'] : []),
 ];

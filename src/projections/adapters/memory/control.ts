@@ -37,17 +37,19 @@ export class MemoryCatalog implements GenerationCatalog {
     if (same !== undefined) {
       return same;
     }
-    if (others.some(({ status }) => status === 'candidate')) {
+    if (given.apart === undefined && others.some(({ status }) => status === 'candidate')) {
       throw new RefoldError('replay.candidate-exists', `${projection} has a candidate already`, { facts: { projection, store } });
     }
-    const { definition: _definition, begin, ...rest } = given;
+    const { definition: _definition, begin, apart, ...rest } = given;
+    const names = generationNames(this.#app, given.model, given);
     const generation: Generation = {
       ...rest,
-      ...generationNames(this.#app, given.model, given),
+      ...names,
+      table: apart?.table ?? names.table,
       id: this.#generations.size + 1,
       app: this.#app,
-      errataVersion,
-      status: 'candidate',
+      errataVersion: apart?.errataVersion ?? errataVersion,
+      status: apart === undefined ? 'candidate' : 'apart',
       createdAt: Date.now(),
     };
     this.#generations.set(generation.id, generation);

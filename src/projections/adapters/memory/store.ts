@@ -143,6 +143,10 @@ class MemoryGenerationStore implements GenerationStore {
     return Promise.resolve(this.#decisions.filter((decision) => (decision.kind === 'partition-barrier' ? topics.has(decision.topic) : isAhead(decision))));
   }
 
+  async errataVersion(): Promise<number> {
+    return (await this.#catalog.list()).find(({ id }) => id === this.#generation.id)?.errataVersion ?? 0;
+  }
+
   checkpoints(): Promise<readonly Checkpoint[]> {
     return this.#catalog.checkpoints(this.#generation.id);
   }

@@ -11,7 +11,11 @@ const COLUMNS = `generation_id AS id, app, projection, store, version, run, stat
   heads_at_start AS "headsAtStart", ${msOf('created_at')} AS "createdAt",
   CASE WHEN status = 'retired' THEN ${msOf('coalesce(drop_at, retired_at)')} END AS "dropAt", ${msOf('dropped_at')} AS "droppedAt",
   (SELECT json_build_object('reason', p.reason, 'by', p.paused_by, 'at', ${msOf('p.paused_at')})
-   FROM refold.pauses p WHERE p.app = generations.app AND p.kind = 'projection' AND p.name = generations.projection) AS paused`;
+   FROM refold.pauses p WHERE p.app = generations.app AND p.kind = 'projection' AND p.name = generations.projection) AS paused,
+  (SELECT json_strip_nulls(json_build_object('replay', r.replay_id, 'rate', p.rate, 'concurrency', p.concurrency, 'hours', p.hours, 'yieldMs', p.yield_ms,
+            'paused', CASE WHEN p.paused_at IS NOT NULL THEN json_build_object('reason', p.pause_reason, 'by', p.paused_by, 'at', ${msOf('p.paused_at')}) END))
+   FROM refold.replay_members m JOIN refold.replays r USING (replay_id) JOIN refold.replay_paces p USING (replay_id)
+   WHERE m.to_id = generations.generation_id AND r.state IN ('provisioning', 'replaying', 'catching-up') LIMIT 1) AS pace`;
 
 const UNIQUE_VIOLATION = '23505';
 /** The index that allows one candidate per projection and store. */
@@ -49,10 +53,11 @@ export class PostgresCatalog implements GenerationCatalog {
 
   async #createIn(sql: Sql, generation: NewGeneration): Promise<Generation> {
     const { table, group } = generationNames(this.#app, generation.model, generation);
+    const { apart } = generation;
     const inserted = await sql.query<NullableRow<Generation>>(
       `INSERT INTO refold.generations (app, projection, store, version, run, status, model, view_schema, table_name, consumer_group, topics,
          definition_hash, source_hash, definition, first_build, heads_at_start, storage, columns, errata_version)
-       SELECT $1, $2, $3, $4, $5, 'candidate', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, coalesce(max(e.version), 0)
+       SELECT $1, $2, $3, $4, $5, $18, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, coalesce($19::integer, max(e.version), 0)
          FROM refold.errata e WHERE e.app = $1
        ON CONFLICT (app, projection, store, version, run) DO NOTHING RETURNING ${COLUMNS}`,
       [
@@ -63,7 +68,7 @@ export class PostgresCatalog implements GenerationCatalog {
         generation.run,
         generation.model,
         generation.viewSchema,
-        table,
+        apart?.table ?? table,
         group,
         generation.topics,
         generation.definitionHash,
@@ -73,6 +78,8 @@ export class PostgresCatalog implements GenerationCatalog {
         JSON.stringify(generation.headsAtStart),
         generation.storage,
         JSON.stringify(generation.columns),
+        apart === undefined ? 'candidate' : 'apart',
+        apart?.errataVersion ?? null,
       ],
     );
     const created = inserted.rows[0];

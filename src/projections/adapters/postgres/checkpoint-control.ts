@@ -62,6 +62,11 @@ export class PostgresCheckpointControl implements CheckpointControl {
     return rows;
   }
 
+  async errataVersion({ id }: Generation): Promise<number> {
+    const { rows } = await this.#pool.query<{ version: number }>('SELECT errata_version AS version FROM refold.generations WHERE generation_id = $1', [id]);
+    return rows[0]?.version ?? 0;
+  }
+
   parkedSequences(generation: Generation, partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]> {
     return readSequences(this.#pool, generation.id, partitions);
   }
@@ -91,6 +96,7 @@ export class PostgresCheckpointControl implements CheckpointControl {
         }
         await setAside(sql, generation.id, aside);
         await recordRedriven(sql, generation.id, aside.redriven);
+        await pinErrata(sql, generation.id, aside.errataVersion);
       }
       return result;
     });
@@ -170,6 +176,12 @@ export class PostgresCheckpointControl implements CheckpointControl {
     }
   }
 }
+
+const pinErrata = async (sql: Sql, generationId: number, version: number | undefined): Promise<void> => {
+  if (version !== undefined) {
+    await sql.query('UPDATE refold.generations SET errata_version = $2 WHERE generation_id = $1', [generationId, version]);
+  }
+};
 
 const jsonText = (value: unknown): string => JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? part.toString() : part));
 

@@ -27,7 +27,7 @@ export const beginCheckpoints = async (sql: Sql, generationIds: readonly number[
   await sql.query(
     `INSERT INTO refold.checkpoints (generation_id, topic, partition, next_offset)
      SELECT g.generation_id, p.* FROM refold.generations g, unnest($2::text[], $3::int[], $4::bigint[]) AS p
-     WHERE g.generation_id = ANY($1) AND g.status IN ('candidate', 'active', 'standby') ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING`,
+     WHERE g.generation_id = ANY($1) AND g.status <> 'retired' ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING`,
     [generationIds, positions.map(({ topic }) => topic), positions.map(({ partition }) => partition), positions.map(({ offset }) => offset)],
   );
 };
@@ -48,7 +48,7 @@ export const claimCheckpoints = async (
     `WITH wanted AS (SELECT * FROM unnest($2::text[], $3::int[]) AS w(topic, partition)),
           locked AS MATERIALIZED (
             SELECT c.ctid AS at FROM refold.checkpoints c JOIN refold.generations g USING (generation_id)
-            WHERE c.generation_id = $1 AND g.status IN ('candidate', 'active', 'standby') AND (c.topic, c.partition) IN (SELECT topic, partition FROM wanted)
+            WHERE c.generation_id = $1 AND g.status <> 'retired' AND (c.topic, c.partition) IN (SELECT topic, partition FROM wanted)
             ORDER BY c.topic, c.partition FOR UPDATE OF c FOR SHARE OF g)
      UPDATE refold.checkpoints c SET epoch = greatest(c.epoch, (SELECT max(epoch) FROM refold.checkpoints WHERE generation_id = $1)) + 1, owner = coalesce($4, c.owner), updated_at = now(),
        stream_time = greatest(c.stream_time, (

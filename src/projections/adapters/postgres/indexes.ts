@@ -7,7 +7,8 @@ import { identifier, qualified } from '../../../platform/postgres/quote';
 import { msOf } from '../../../platform/postgres/rows';
 import { FOLLOWING, generationLabel, partialsTable, type Generation, type GenerationCatalog } from '../../generations';
 import type { NamedColumn, ReadModelDefinition } from '../../read-model';
-import { writtenTable } from './table';
+import type { ProjectionDefinition } from '../../definition';
+import { indexedColumns, writtenTable } from './table';
 
 /** An index of a read model that was asked for, and where it is. */
 export interface ModelIndex {
@@ -80,11 +81,28 @@ const declared = async (sql: Sql, app: string, model?: string): Promise<readonly
   return rows;
 };
 
-/** For a table that is just being made: the statements of the indexes that were asked for. */
-export const addedIndexes = async (sql: Sql, generation: Generation): Promise<readonly string[]> =>
-  (await declared(sql, generation.app, generation.model))
-    .filter(({ columns }) => obstacleOf(generation.columns, columns, generation.storage === 'partials') === undefined)
-    .map(({ columns }) => definition({ table: generation, columns, isConcurrent: false }));
+/** The columns of all indexes that a table is to have: those that its model declares, and those that were asked for. */
+const wantedIndexes = async (sql: Sql, generation: Generation, of: ProjectionDefinition): Promise<readonly (readonly string[])[]> => {
+  const added = await declared(sql, generation.app, generation.model);
+  const possible = added.filter(({ columns }) => obstacleOf(generation.columns, columns, generation.storage === 'partials') === undefined);
+  return [...indexedColumns(of).map((name) => [name]), ...possible.map(({ columns }) => columns)];
+};
+
+/** The statements of all indexes that a table is to have. */
+export const indexStatements = async (sql: Sql, generation: Generation, of: ProjectionDefinition, isConcurrent: boolean): Promise<readonly string[]> =>
+  (await wantedIndexes(sql, generation, of)).map((columns) => definition({ table: generation, columns, isConcurrent }));
+
+/** Makes what is missing of them, while rows are read and written; answers the names of those that it made. */
+export const completeIndexes = async (pool: PostgresPool, generation: Generation, of: ProjectionDefinition): Promise<readonly string[]> => {
+  const made: string[] = [];
+  for (const columns of await wantedIndexes(pool, generation, of)) {
+    if ((await stateOf(pool, generation, columns)) !== 'ready') {
+      await buildIndex(pool, generation, columns);
+      made.push(indexName(tableOf(generation), columns));
+    }
+  }
+  return made;
+};
 
 /** Taken while the table of a generation is made. */
 export const lockProvision = (sql: Sql, { table }: Generation): Promise<unknown> =>
@@ -187,34 +205,39 @@ export class PostgresModelIndexes {
     if (!isThere) {
       return; // who makes it will see that
     }
-    await this.#alone(indexName(tableOf(generation), columns), async (sql) => {
-      if ((await stateOf(sql, generation, columns)) === 'building') {
-        await sql.query(`DROP INDEX CONCURRENTLY IF EXISTS ${qualified(generation.viewSchema, indexName(tableOf(generation), columns))}`); // left by who died
-      }
-      await sql.query(definition({ table: generation, columns, isConcurrent: true }));
-    });
-  }
-
-  /** One at a time. Whoever waits asks again and again: a statement that waits for a lock holds a snapshot, for which a concurrent build would wait. */
-  async #alone(name: string, work: (sql: Sql) => Promise<void>): Promise<void> {
-    const lock = `hashtextextended('refold:index:' || $1, 0)`;
-    for (;;) {
-      const done = await this.#pool.session(async (sql) => {
-        const { rows } = await sql.query<{ locked: boolean }>(`SELECT pg_try_advisory_lock(${lock}) AS locked`, [name]);
-        if (rows[0]?.locked !== true) {
-          return false;
-        }
-        try {
-          await work(sql);
-        } finally {
-          await sql.query(`SELECT pg_advisory_unlock(${lock})`, [name]);
-        }
-        return true;
-      });
-      if (done) {
-        return;
-      }
-      await systemClock.sleep(TRY_AGAIN_MS);
-    }
+    await buildIndex(this.#pool, generation, columns);
   }
 }
+
+/** Makes one index while rows are read and written; what somebody who died has left half made is made anew. */
+const buildIndex = async (pool: PostgresPool, generation: Generation, columns: readonly string[]): Promise<void> => {
+  await alone(pool, indexName(tableOf(generation), columns), async (sql) => {
+    if ((await stateOf(sql, generation, columns)) === 'building') {
+      await sql.query(`DROP INDEX CONCURRENTLY IF EXISTS ${qualified(generation.viewSchema, indexName(tableOf(generation), columns))}`); // left by who died
+    }
+    await sql.query(definition({ table: generation, columns, isConcurrent: true }));
+  });
+};
+
+/** One at a time. Whoever waits asks again and again: a statement that waits for a lock holds a snapshot, for which a concurrent build would wait. */
+const alone = async (pool: PostgresPool, name: string, work: (sql: Sql) => Promise<void>): Promise<void> => {
+  const lock = `hashtextextended('refold:index:' || $1, 0)`;
+  for (;;) {
+    const done = await pool.session(async (sql) => {
+      const { rows } = await sql.query<{ locked: boolean }>(`SELECT pg_try_advisory_lock(${lock}) AS locked`, [name]);
+      if (rows[0]?.locked !== true) {
+        return false;
+      }
+      try {
+        await work(sql);
+      } finally {
+        await sql.query(`SELECT pg_advisory_unlock(${lock})`, [name]);
+      }
+      return true;
+    });
+    if (done) {
+      return;
+    }
+    await systemClock.sleep(TRY_AGAIN_MS);
+  }
+};

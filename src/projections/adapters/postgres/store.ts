@@ -10,8 +10,9 @@ import { repeated } from '../../repeated';
 import { keyText } from '../../values';
 import { PostgresCheckpointControl } from './checkpoint-control';
 import { readValue } from './columns';
-import { addedIndexes, lockProvision } from './indexes';
-import { assertTable, createTable, tableExists } from './table';
+import { completeIndexes, indexStatements, lockProvision } from './indexes';
+import { PostgresKeptRows, replaceRows } from './kept-rows';
+import { assertTable, createTable, tableExists, writtenTable } from './table';
 import { writesFor, type Bulk, type Writes } from './writes';
 
 /** From so many new rows on COPY is cheaper than an upsert, though it asks the server once more. */
@@ -43,10 +44,32 @@ export class PostgresReadModelStore implements ReadModelStore {
         return;
       }
       await ensureSchema(sql, generation.viewSchema);
-      for (const statement of [...createTable(generation, definition), ...(await addedIndexes(sql, generation))]) {
+      // One that is rebuilt gets its indexes when its history is folded, see `complete`.
+      const indexes = generation.firstBuild ? await indexStatements(sql, generation, definition, false) : [];
+      for (const statement of [...createTable(generation, definition), ...indexes]) {
         await sql.query(statement);
       }
     });
+  }
+
+  async statements(generation: Generation, definition: ProjectionDefinition): Promise<readonly string[]> {
+    const indexes = await indexStatements(this.#pool, generation, definition, true);
+    return [...createTable(generation, definition), ...indexes, `ANALYZE ${writtenTable(generation)}`];
+  }
+
+  async complete(generation: Generation, definition: ProjectionDefinition): Promise<readonly string[]> {
+    const made = await completeIndexes(this.#pool, generation, definition);
+    await this.#pool.query(`ANALYZE ${writtenTable(generation)}`);
+    return made;
+  }
+
+  async estimatedRows(generation: Generation): Promise<number | undefined> {
+    const { rows } = await this.#pool.query<{ rows: number | null }>('SELECT pg_stat_get_live_tuples(to_regclass($1)) AS rows', [writtenTable(generation)]);
+    return rows[0]?.rows ?? undefined;
+  }
+
+  keptRows(generation: Generation): PostgresKeptRows {
+    return new PostgresKeptRows(this.#pool, generation);
   }
 
   async open(generation: Generation, definition: ProjectionDefinition): Promise<GenerationStore> {
@@ -76,6 +99,10 @@ class PostgresGenerationStore implements GenerationStore {
 
   decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {
     return this.#control.decisions(this.#generation, checkpoints);
+  }
+
+  errataVersion(): Promise<number> {
+    return this.#control.errataVersion(this.#generation);
   }
 
   checkpoints(): Promise<readonly Checkpoint[]> {
@@ -118,7 +145,8 @@ class PostgresGenerationStore implements GenerationStore {
   }
 
   /** False: somebody else has written one of the keys since; whoever claims anew and loads it sees that the key has moved. */
-  async #write(sql: SqlSession, { upserts, deletes, merges }: BatchCommit): Promise<boolean> {
+  async #write(sql: SqlSession, { upserts, deletes, merges, replaced = [] }: BatchCommit): Promise<boolean> {
+    await replaceRows(sql, this.#generation, replaced);
     if (deletes.length > 0) {
       await sql.query(this.#writes.delete, [deletes.map(({ key }) => key)]);
     }

@@ -20,8 +20,11 @@ export const primaryKey = ({ storage }: Generation, { model }: ProjectionDefinit
 
 const columnDefinition = (column: NamedColumn): string => `${identifier(column.name)} ${postgresType(column.type).sql}${column.nullable ? '' : ' NOT NULL'}`;
 
+/** Names of the columns that the model wants indexed. */
+export const indexedColumns = ({ model }: ProjectionDefinition): readonly string[] => model.columns.filter((column) => column.indexed).map(({ name }) => name);
+
 /**
- * DDL of a generation's table, with partials also of the view that merges them, in a schema that exists. Rows are updated
+ * DDL of a generation's table without its indexes, with partials also of the view that merges them, in a schema that exists. Rows are updated
  * in place where nothing indexed changes, hence room on the pages and never an index on an offset.
  */
 export const createTable = (generation: Generation, definition: ProjectionDefinition): readonly string[] => {
@@ -29,11 +32,8 @@ export const createTable = (generation: Generation, definition: ProjectionDefini
   const columns = definition.model.columns.map(columnDefinition);
   const stamps = generation.storage === 'merged' ? [] : STAMPS;
   const key = `PRIMARY KEY (${primaryKey(generation, definition).join(', ')})`;
-  const indexed = definition.model.columns.filter((column) => column.indexed);
   return [
     `CREATE TABLE IF NOT EXISTS ${table} (${[...columns, ...stamps, key].join(', ')}) WITH (fillfactor = 80)`,
-    // The name is left to Postgres: IF NOT EXISTS needs one, so existence is asked by provision.
-    ...indexed.map(({ name }) => `CREATE INDEX ON ${table} (${identifier(name)})`),
     ...(generation.storage === 'partials' ? [mergingView(qualified(generation.viewSchema, generation.table), table, definition.model.columns)] : []),
   ];
 };

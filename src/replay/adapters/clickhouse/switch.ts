@@ -17,7 +17,7 @@ import type {
   ViewChange,
 } from '../../ports';
 import type { Direction } from '../../states';
-import { diffCopies } from './compare';
+import { diffCopies, inspectionOf } from './compare';
 import { planShowing, readMarkers, removeOwnView, showGenerations } from './views';
 
 /**
@@ -39,7 +39,8 @@ export class ClickHouseSwitch implements StoreSwitch {
     this.#app = options.app;
   }
 
-  async compare({ pairs, hold, samples, onSnapshot }: CompareRequest): Promise<Comparison> {
+  async compare(request: CompareRequest): Promise<Comparison> {
+    const { pairs, hold, onSnapshot } = request;
     const generations = pairs.flatMap(({ from, to }) => [from, to]);
     const ids = generations.map(({ id }) => id);
     try {
@@ -52,8 +53,11 @@ export class ClickHouseSwitch implements StoreSwitch {
       await onSnapshot();
       const compared: PairComparison[] = [];
       for (const pair of pairs) {
-        const diff = await diffCopies(this.#clickhouse, pair, { from: copies.get(pair.from.id)!, to: copies.get(pair.to.id)! }, samples);
-        compared.push({ pair, diff, from: sides.get(pair.from.id)!, to: sides.get(pair.to.id)! });
+        const names = { from: copies.get(pair.from.id)!, to: copies.get(pair.to.id)! };
+        const diff = await diffCopies(this.#clickhouse, pair, names, request);
+        const comparison = { pair, diff, from: sides.get(pair.from.id)!, to: sides.get(pair.to.id)! };
+        await request.inspect?.(comparison, inspectionOf(this.#clickhouse, pair, names));
+        compared.push(comparison);
       }
       return { takenAt: new Date().toISOString(), horizon: '', pairs: compared };
     } finally {

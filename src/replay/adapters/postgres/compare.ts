@@ -1,160 +1,143 @@
+import { randomInt } from 'node:crypto';
+import { RefoldError, isRefoldError } from '../../../kernel/errors';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
-import { identifier, qualified } from '../../../platform/postgres/quote';
-import type { Generation } from '../../../projections/generations';
 import { identityOf } from '../../../projections/read-model';
+import type { Generation } from '../../../projections/generations';
+import { differingBuckets, inSlices, totalRows, type BucketSum } from '../../buckets';
+import { findDifferences, type Differences } from '../../differences';
+import type { FoundRow } from '../../rule-types';
 import type { CompareRequest, Comparison, GenerationPair, PairComparison } from '../../ports';
-import type { DiffSample, RowDiff } from '../../verdict';
+import { shownValue, type DiffSample, type RowDiff } from '../../verdict';
+import { visible } from '../../view-plan';
+import { countSql, sampleSql, shapeOf, sumsSql, tableOf, type Shape } from './comparison-sql';
 import { readRelation, type RelationColumn } from './relations';
 import { readSides } from './sides';
 import { COMPARING, readHorizon } from './snapshots';
-import { visible } from '../../view-plan';
 
-interface Shape {
-  readonly keys: readonly string[];
-  readonly join: string;
-  /** The key of a joined row, whichever side has it. */
-  readonly keyValues: readonly string[];
-  readonly values: readonly { readonly name: string; readonly before: string; readonly after: string }[];
-  readonly added: readonly string[];
-  readonly removed: readonly string[];
+/** Two sessions that see the same snapshot. */
+interface Sessions {
+  readonly first: Sql;
+  readonly second: Sql;
 }
 
-const NUMERIC = /^(smallint|integer|bigint|numeric)/;
-const family = (type: string): string => (NUMERIC.test(type) ? 'number' : type);
+const SNAPSHOT = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
 
-/** Both sides of a comparison, cast to text where the types have no common equality. */
-const sides = (before: RelationColumn, after: RelationColumn): { readonly before: string; readonly after: string } => {
-  const cast = before.type === 'json' || after.type === 'json' ? '::jsonb' : family(before.type) === family(after.type) ? '' : '::text';
-  return { before: `a.${identifier(before.name)}${cast}`, after: `b.${identifier(after.name)}${cast}` };
+/** While one session hashes its side the other may have to wait for it. */
+const prepare = (sql: Sql): Promise<unknown> =>
+  sql.query(`SET LOCAL TimeZone = 'UTC'; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '10min'`);
+
+const readShape = async (sql: Sql, pair: GenerationPair, tolerances: Readonly<Record<string, number>>): Promise<Shape> => {
+  const columns = async (g: Generation): Promise<readonly RelationColumn[]> => visible((await readRelation(sql, g.viewSchema, g.table))?.columns ?? []);
+  const keys = (g: Generation): readonly string[] => identityOf(g.columns).map(({ name }) => name);
+  return shapeOf(pair, { before: keys(pair.from), after: keys(pair.to) }, { before: await columns(pair.from), after: await columns(pair.to) }, tolerances);
 };
 
-const keyNames = (g: Generation): readonly string[] => identityOf(g.columns).map(({ name }) => name);
-
-const shapeOf = async (sql: Sql, { from, to }: GenerationPair): Promise<Shape> => {
-  const read = async (g: Generation): Promise<readonly RelationColumn[]> => visible((await readRelation(sql, g.viewSchema, g.table))?.columns ?? []);
-  const [before, after] = [await read(from), await read(to)];
-  const [keysBefore, keysAfter] = [keyNames(from), keyNames(to)];
-  const keys = [...keysBefore].sort().join() === [...keysAfter].sort().join() ? keysBefore : [];
-  const byName = new Map(after.map((column) => [column.name, column]));
-  const common = before.flatMap((column) => (byName.has(column.name) ? [{ name: column.name, ...sides(column, byName.get(column.name)!) }] : []));
-  const keyed = keys.map((name) => common.find((column) => column.name === name)!);
-  return {
-    keys,
-    join: keyed.map((c) => `${c.before} = ${c.after}`).join(' AND '),
-    keyValues: keyed.map((c) => `coalesce(${c.before}, ${c.after})`),
-    values: common.filter(({ name }) => !keys.includes(name)),
-    added: after.filter(({ name }) => !before.some((column) => column.name === name)).map(({ name }) => name),
-    removed: before.filter(({ name }) => !byName.has(name)).map(({ name }) => name),
-  };
-};
-
-type Counts = Pick<RowDiff, 'rows' | 'onlyBefore' | 'onlyAfter' | 'changed' | 'changedByColumn'>;
-
-/** A FULL JOIN of both tables with the tests for the three kinds of difference. */
-interface Joined {
-  readonly from: string;
-  readonly onlyBefore: string;
-  readonly onlyAfter: string;
-  readonly changed: string;
-}
-
-const joined = (pair: GenerationPair, shape: Shape): Joined => {
-  const key = identifier(shape.keys[0]!);
-  const both = `a.${key} IS NOT NULL AND b.${key} IS NOT NULL`;
-  const differs = shape.values.map((c) => `${c.before} IS DISTINCT FROM ${c.after}`).join(' OR ');
-  return {
-    from: `${qualified(pair.from.viewSchema, pair.from.table)} a FULL JOIN ${qualified(pair.to.viewSchema, pair.to.table)} b ON ${shape.join}`,
-    onlyBefore: `b.${key} IS NULL`,
-    onlyAfter: `a.${key} IS NULL`,
-    changed: differs === '' ? 'false' : `${both} AND (${differs})`,
-  };
-};
-
-const countRows = async (sql: Sql, pair: GenerationPair): Promise<Counts> => {
-  const { rows } = await sql.query<{ before: number; after: number }>(
-    `SELECT (SELECT count(*) FROM ${qualified(pair.from.viewSchema, pair.from.table)}) AS before,
-            (SELECT count(*) FROM ${qualified(pair.to.viewSchema, pair.to.table)}) AS after`,
-  );
-  return { rows: rows[0]!, onlyBefore: 0, onlyAfter: 0, changed: 0, changedByColumn: {} };
-};
-
-const countDifferences = async (sql: Sql, shape: Shape, join: Joined): Promise<Counts> => {
-  const byColumn = shape.values.map((c, i) => `, count(*) FILTER (WHERE ${join.changed} AND ${c.before} IS DISTINCT FROM ${c.after}) AS c${String(i)}`);
-  const { rows } = await sql.query<Record<string, number>>(
-    `SELECT count(*) FILTER (WHERE NOT (${join.onlyAfter})) AS before, count(*) FILTER (WHERE NOT (${join.onlyBefore})) AS after,
-            count(*) FILTER (WHERE ${join.onlyBefore}) AS only_before, count(*) FILTER (WHERE ${join.onlyAfter}) AS only_after,
-            count(*) FILTER (WHERE ${join.changed}) AS changed${byColumn.join('')}
-       FROM ${join.from}`,
-  );
+const count = async (sql: Sql, shape: Shape, slice: readonly number[]): Promise<Differences> => {
+  const { rows } = await sql.query<Record<string, number>>(countSql(shape, slice));
   const row = rows[0]!;
-  const changedByColumn = Object.fromEntries(shape.values.map((c, i) => [c.name, row[`c${String(i)}`]!] as const).filter(([, n]) => n > 0));
+  const byColumn = shape.values.map((column, i) => [column.name, row[`c${String(i)}`]!] as const);
   return {
-    rows: { before: row['before']!, after: row['after']! },
     onlyBefore: row['only_before']!,
     onlyAfter: row['only_after']!,
     changed: row['changed']!,
-    changedByColumn,
+    tolerated: row['tolerated']!,
+    changedByColumn: Object.fromEntries(byColumn.filter(([, n]) => n > 0)),
   };
 };
 
-const sample = async (sql: Sql, shape: Shape, join: Joined, kind: DiffSample['kind'], limit: number): Promise<readonly DiffSample[]> => {
-  const where = kind === 'changed' ? join.changed : kind === 'before' ? join.onlyBefore : join.onlyAfter;
-  const texts = (parts: readonly string[]): string => `ARRAY[${parts.map((part) => `(${part})::text`).join(', ')}]::text[]`;
-  const { rows } = await sql.query<{ key: (string | null)[]; before: (string | null)[]; after: (string | null)[]; differs: string[] }>(
-    `SELECT ${texts(shape.keyValues)} AS key, ${texts(shape.values.map((c) => c.before))} AS before, ${texts(shape.values.map((c) => c.after))} AS after,
-            ${texts(shape.values.map((c) => `${c.before} IS DISTINCT FROM ${c.after}`))} AS differs
-       FROM ${join.from} WHERE ${where} ORDER BY ${shape.keyValues.join(', ')} LIMIT ${String(limit)}`,
-  );
+type Texts = readonly (string | null)[];
+
+const sample = async (sql: Sql, shape: Shape, slice: readonly number[], kind: DiffSample['kind'], limit: number): Promise<readonly DiffSample[]> => {
+  const { rows } = await sql.query<{ key: Texts; before: Texts; after: Texts; differs: Texts }>(sampleSql(shape, slice, kind, limit));
   return rows.map((row) => ({
     kind,
-    key: Object.fromEntries(shape.keys.map((name, i) => [name, row.key[i] ?? null])),
+    key: Object.fromEntries(shape.keys.map(({ name }, i) => [name, row.key[i] ?? null])),
     changes: shape.values
-      .map((c, i) => ({ column: c.name, before: row.before[i] ?? null, after: row.after[i] ?? null, differs: row.differs[i] === 'true' }))
+      .map(({ name }, i) => ({ column: name, before: shownValue(row.before[i]), after: shownValue(row.after[i]), differs: row.differs[i] === 'true' }))
       .filter(({ differs }) => differs)
       .map(({ column, before, after }) => ({ column, before, after })),
   }));
 };
 
-const diffRows = async (sql: Sql, pair: GenerationPair, samples: number): Promise<RowDiff> => {
-  const shape = await shapeOf(sql, pair);
-  const rest = { addedColumns: shape.added, removedColumns: shape.removed, keyColumns: shape.keys };
+const rowsIn = async (sql: Sql, table: string): Promise<number> => (await sql.query<{ n: number }>(`SELECT count(*) AS n FROM ${table}`)).rows[0]!.n;
+
+/** Hashes both sides at the same time, then joins the rows of the buckets that differ. */
+const diffRows = async ({ first, second }: Sessions, pair: GenerationPair, request: CompareRequest): Promise<RowDiff> => {
+  const shape = await readShape(first, pair, request.tolerances ?? {});
+  const rest = { addedColumns: shape.added, removedColumns: shape.removed, keyColumns: shape.keys.map(({ name }) => name) };
   if (shape.keys.length === 0) {
-    return { ...(await countRows(sql, pair)), ...rest, samples: [] };
+    const rows = { before: await rowsIn(first, tableOf(pair, 'before')), after: await rowsIn(first, tableOf(pair, 'after')) };
+    return { rows, onlyBefore: 0, onlyAfter: 0, changed: 0, changedByColumn: {}, ...rest, samples: [] };
   }
-  const join = joined(pair, shape);
-  const counts = await countDifferences(sql, shape, join);
-  const found: DiffSample[] = [];
-  for (const [kind, n] of [
-    ['changed', counts.changed],
-    ['before', counts.onlyBefore],
-    ['after', counts.onlyAfter],
-  ] as const) {
-    const room = Math.min(n, samples - found.length);
-    found.push(...(room > 0 ? await sample(sql, shape, join, kind, room) : []));
+  const seed = randomInt(2 ** 47);
+  const sums = async (sql: Sql, side: 'before' | 'after'): Promise<readonly BucketSum[]> => (await sql.query<BucketSum>(sumsSql(shape, side, seed))).rows;
+  const ended = await Promise.allSettled([sums(first, 'before'), sums(second, 'after')]); // no session is given back while it works
+  const [before, after] = ended.map((one) => {
+    if (one.status === 'rejected') {
+      throw one.reason;
+    }
+    return one.value;
+  }) as [readonly BucketSum[], readonly BucketSum[]];
+  const found = await findDifferences({
+    slices: inSlices(differingBuckets(before, after)),
+    samples: request.samples,
+    count: (slice) => count(first, shape, slice),
+    sample: (slice, kind, limit) => sample(first, shape, slice, kind, limit),
+  });
+  return { rows: { before: totalRows(before), after: totalRows(after) }, ...rest, ...found };
+};
+
+/** What somebody else's statement answers, in the snapshot; it ends neither the transaction nor takes longer than it may. */
+const answerOf = async (sql: Sql, text: string, limit: number, timeoutMs: number): Promise<readonly FoundRow[]> => {
+  await sql.query(`SAVEPOINT asked; SET LOCAL statement_timeout = ${String(timeoutMs)}`);
+  try {
+    // With a value the statement is one by itself: nothing can follow it
+    const { rows } = await sql.query<{ found: FoundRow }>(`SELECT to_jsonb(found) AS found FROM (${text}\n) AS found LIMIT $1`, [limit]);
+    return rows.map(({ found }) => found);
+  } catch (error) {
+    throw isRefoldError(error) && error.code === 'store.unreachable'
+      ? error
+      : new RefoldError('config.invalid', 'the check could not be run', { cause: error });
+  } finally {
+    await sql.query('ROLLBACK TO SAVEPOINT asked').catch(() => undefined); // the connection is broken: what was thrown says so
   }
-  return { ...counts, ...rest, samples: found };
+};
+
+const inspect = async (sql: Sql, comparison: PairComparison, request: CompareRequest): Promise<void> => {
+  const { pair } = comparison;
+  await request.inspect?.(comparison, {
+    before: tableOf(pair, 'before'),
+    after: tableOf(pair, 'after'),
+    rows: (text, limit, timeoutMs) => answerOf(sql, text, limit, timeoutMs),
+  });
 };
 
 /**
  * Compares all pairs in one snapshot, taken while both sides are held at the same position; the hold ends before the
- * comparison begins. Node holds only the samples.
+ * comparison begins. Two sessions share the snapshot (decision 058). Node holds sums by bucket and the samples.
  */
-export const comparePairs = (pool: PostgresPool, { pairs, hold, samples, onSnapshot }: CompareRequest): Promise<Comparison> =>
-  pool.transaction(async (sql) => {
+export const comparePairs = (pool: PostgresPool, request: CompareRequest): Promise<Comparison> =>
+  pool.transaction(async (first) => {
+    const { pairs, hold } = request;
     // Says that this session reads no view, whatever name the address gives it. Takes no snapshot: the first statement that reads does.
-    await sql.query(`SET LOCAL application_name = '${COMPARING}'`);
-    const sides = await readSides(
-      sql,
-      hold,
-      pairs.flatMap(({ from, to }) => [from.id, to.id]),
-    );
-    const horizon = await readHorizon(sql);
-    await onSnapshot();
-    await sql.query(`SET LOCAL TimeZone = 'UTC'`);
-    const { rows } = await sql.query<{ at: Date }>('SELECT transaction_timestamp() AS at');
-    const compared: PairComparison[] = [];
-    for (const pair of pairs) {
-      compared.push({ pair, diff: await diffRows(sql, pair, samples), from: sides.get(pair.from.id)!, to: sides.get(pair.to.id)! });
-    }
+    await first.query(`SET LOCAL application_name = '${COMPARING}'`);
+    const ids = pairs.flatMap(({ from, to }) => [from.id, to.id]);
+    const sides = await readSides(first, hold, ids);
+    const horizon = await readHorizon(first);
+    const { rows } = await first.query<{ at: Date; snapshot: string }>('SELECT transaction_timestamp() AS at, pg_export_snapshot() AS snapshot');
+    await request.onSnapshot();
+    await prepare(first);
+    const compared = await pool.transaction(async (second) => {
+      await second.query(`SET LOCAL application_name = '${COMPARING}'; SET TRANSACTION SNAPSHOT '${rows[0]!.snapshot}'`);
+      await prepare(second);
+      const done: PairComparison[] = [];
+      for (const pair of pairs) {
+        const diff = await diffRows({ first, second }, pair, request);
+        const comparison = { pair, diff, from: sides.get(pair.from.id)!, to: sides.get(pair.to.id)! };
+        await inspect(first, comparison, request);
+        done.push(comparison);
+      }
+      return done;
+    }, SNAPSHOT);
     return { takenAt: rows[0]!.at.toISOString(), horizon, pairs: compared };
-  }, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  }, SNAPSHOT);

@@ -3,11 +3,13 @@ import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { fromRow, msOf, type NullableRow } from '../../../platform/postgres/rows';
 import type { Lease, NewReplay, ReplayJournal, Transition } from '../../ports';
 import type { Replay, ReplayMember, ReplayStep } from '../../replay';
+import type { Rules } from '../../rule-types';
+import { insertPace } from './paces';
 import { lockReplay, writeStep, writeTransition } from './transition';
 
 /** Columns named as the fields of a replay. */
 const SELECT = `
-  SELECT r.replay_id AS id, r.app, r.state, r.direction, r.verdict, r.error, r.started_by AS "startedBy",
+  SELECT r.replay_id AS id, r.app, r.state, r.direction, coalesce(r.options -> 'rules', '{}') AS rules, r.verdict, r.error, r.started_by AS "startedBy",
          ${msOf('r.created_at')} AS "createdAt", ${msOf('r.updated_at')} AS "updatedAt",
          CASE WHEN r.lease_until > clock_timestamp() THEN r.lease_owner END AS "leaseOwner", ${msOf('r.lease_until')} AS "leaseUntil",
          (SELECT ${msOf('max(coalesce(g.drop_at, g.retired_at))')} FROM refold.generations g
@@ -35,8 +37,8 @@ export class PostgresReplayJournal implements ReplayJournal {
       await sql.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, [`refold.replay-start:${this.#app}`]);
       await this.#refuseOpen(sql, replay);
       const { rows } = await sql.query<{ replay_id: number }>(
-        `INSERT INTO refold.replays (app, state, started_by) VALUES ($1, 'planned', $2) RETURNING replay_id`,
-        [this.#app, replay.by],
+        `INSERT INTO refold.replays (app, state, started_by, options) VALUES ($1, 'planned', $2, $3) RETURNING replay_id`,
+        [this.#app, replay.by, JSON.stringify({ rules: replay.rules ?? {} })],
       );
       const replayId = rows[0]!.replay_id;
       for (const m of replay.members) {
@@ -45,6 +47,7 @@ export class PostgresReplayJournal implements ReplayJournal {
           [replayId, m.projection, m.store, m.version, m.run, m.switchOrder, m.fromId],
         );
       }
+      await insertPace(sql, replayId, replay.pace ?? {});
       await writeStep(sql, replayId, null, { to: 'planned', by: replay.by, facts: replay.facts });
       return replayId;
     });
@@ -109,6 +112,16 @@ export class PostgresReplayJournal implements ReplayJournal {
 
   async transition(lease: Lease, change: Transition): Promise<void> {
     await this.#pool.transaction((sql) => writeTransition(sql, this.#app, lease, change));
+  }
+
+  async rule(lease: Lease, rules: Rules): Promise<void> {
+    await this.#pool.transaction(async (sql) => {
+      await lockReplay(sql, this.#app, lease);
+      await sql.query(`UPDATE refold.replays SET options = options || jsonb_build_object('rules', $2::jsonb) WHERE replay_id = $1`, [
+        lease.replayId,
+        JSON.stringify(rules),
+      ]);
+    });
   }
 
   async assign(lease: Lease, member: Pick<ReplayMember, 'projection' | 'store'>, generationId: number): Promise<void> {

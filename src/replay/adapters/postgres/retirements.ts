@@ -47,6 +47,9 @@ export class PostgresRetirements implements Retirements {
       );
       await sql.query('DELETE FROM refold.parked_sequences WHERE generation_id = $1', [generation.id]);
       await sql.query('DELETE FROM refold.parked_events WHERE generation_id = $1', [generation.id]);
+      if (generation.run < 0) {
+        await sql.query('DELETE FROM refold.checkpoints WHERE generation_id = $1', [generation.id]); // built apart: nobody asks how far it was
+      }
       if (lease !== undefined && rowCount === 1) {
         const { rows } = await sql.query<{ state: string }>(`SELECT state FROM refold.replays WHERE replay_id = $1`, [lease.replayId]);
         await writeStep(sql, lease.replayId, rows[0]!.state, { to: rows[0]!.state, by, facts: { dropped: [generationLabel(generation)] } });

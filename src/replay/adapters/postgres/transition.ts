@@ -2,6 +2,7 @@ import { RefoldError } from '../../../kernel/errors';
 import type { Sql } from '../../../platform/postgres/pool';
 import type { Lease, Transition } from '../../ports';
 import type { Phase } from '../../states';
+import { writeVerification } from './write-verification';
 
 const lost = (lease: Lease, holder: string | null): RefoldError =>
   new RefoldError('replay.lease-held', 'the lease of this replay was lost', {
@@ -45,6 +46,11 @@ export const writeStep = async (
 /** Writes the new phase and its row in the history, inside a transaction. */
 export const writeTransition = async (sql: Sql, app: string, lease: Lease, change: Transition): Promise<void> => {
   await lockReplay(sql, app, lease, change.from);
+  const { verdict: found, rows = [] } = change;
+  const verdict =
+    found === undefined
+      ? undefined
+      : { ...found, verification: await writeVerification(sql, { replayId: lease.replayId, app, by: change.by, verdict: found, rows }) };
   await sql.query(
     `UPDATE refold.replays
         SET state = $2, direction = $3, verdict = coalesce($4::jsonb, verdict), updated_at = clock_timestamp(),
@@ -54,7 +60,7 @@ export const writeTransition = async (sql: Sql, app: string, lease: Lease, chang
       lease.replayId,
       change.to.state,
       change.to.direction,
-      change.verdict === undefined ? null : JSON.stringify(change.verdict),
+      verdict === undefined ? null : JSON.stringify(verdict),
       change.error !== undefined,
       change.error === undefined || change.error === null ? null : JSON.stringify(change.error),
     ],

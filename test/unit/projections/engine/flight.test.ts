@@ -75,6 +75,7 @@ class Troubled implements ReadModelStore {
       parkedSequences: (...args) => opened.parkedSequences(...args),
       parkedEvents: (...args) => opened.parkedEvents(...args),
       decisions: (...args) => opened.decisions(...args),
+      errataVersion: () => opened.errataVersion(),
       checkpoints: () => opened.checkpoints(),
       begin: (...args) => opened.begin(...args),
       recordStop: (...args) => opened.recordStop(...args),

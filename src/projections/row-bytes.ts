@@ -1,4 +1,4 @@
-import type { NamedColumn } from '../read-model';
+import type { NamedColumn } from './read-model';
 
 const sizeOf = (value: unknown): number => (typeof value === 'string' ? 2 * value.length : typeof value === 'object' && value !== null ? jsonSize(value) : 16);
 

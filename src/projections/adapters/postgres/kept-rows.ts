@@ -1,0 +1,146 @@
+import { RefoldError, messageOf } from '../../../kernel/errors';
+import { sqlState } from '../../../platform/postgres/errors';
+import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
+import { identifier, qualified } from '../../../platform/postgres/quote';
+import type { Generation } from '../../generations';
+import { identityOf, type NamedColumn } from '../../read-model';
+import type { KeptRow, KeptRows, Replacement, RowIdentity, RowSelection } from '../../read-model-store';
+import { castType } from './columns';
+import { writtenTable } from './table';
+
+const STAMPS = [
+  ['_topic', 'text'],
+  ['_partition', 'integer'],
+  ['_offset', 'bigint'],
+] as const;
+
+const isStamped = ({ storage }: Generation): boolean => storage !== 'merged';
+
+/** What identifies rows, one array of texts per column, from a parameter on. */
+const identities = (columns: readonly NamedColumn[], first: number): string =>
+  `(${columns.map(({ name }) => identifier(name)).join(', ')}) IN (SELECT ${columns.map(({ type }, i) => `i${String(i)}::${castType(type)}`).join(', ')}
+    FROM unnest(${columns.map((_, i) => `$${String(first + i)}::text[]`).join(', ')}) AS w(${columns.map((_, i) => `i${String(i)}`).join(', ')}))`;
+
+const columnsOf = <T>(rows: readonly (readonly T[])[], width: number): readonly (readonly T[])[] =>
+  Array.from({ length: width }, (_, i) => rows.map((row) => row[i]!));
+
+interface Condition {
+  readonly sql: string;
+  readonly values: readonly unknown[];
+}
+
+const bound = (columns: readonly NamedColumn[], which: 'start' | 'end'): string => identifier(columns.find((column) => column.bound === which)!.name);
+
+const conditionOf = ({ columns }: Generation, selection: RowSelection): Condition => {
+  const [key] = identityOf(columns);
+  switch (selection.by) {
+    case 'all':
+      return { sql: 'true', values: [] };
+    case 'condition':
+      return { sql: `(${selection.sql})`, values: [] };
+    case 'keys':
+      return { sql: `${identifier(key!.name)} = ANY($1::text[]::${castType(key!.type)}[])`, values: [selection.keys] };
+    case 'windows':
+      return {
+        sql: `${bound(columns, 'end')} > $1::timestamptz AND ($2::timestamptz IS NULL OR ${bound(columns, 'start')} < $2::timestamptz)`,
+        values: [new Date(selection.from).toISOString(), selection.to === undefined ? null : new Date(selection.to).toISOString()],
+      };
+    case 'partition':
+      return { sql: '_topic = $1 AND _partition = $2', values: [selection.topic, selection.partition] };
+  }
+};
+
+/** One zone and one way to write, so that equal values are equal texts. */
+const READING = `SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL lock_timeout = '5s'`;
+
+/** Rows of one generation as they lie in its table. */
+export class PostgresKeptRows implements KeptRows {
+  readonly #pool: PostgresPool;
+  readonly #generation: Generation;
+  readonly #identity: readonly NamedColumn[];
+
+  constructor(pool: PostgresPool, generation: Generation) {
+    this.#pool = pool;
+    this.#generation = generation;
+    this.#identity = identityOf(generation.columns);
+  }
+
+  async identities(selection: RowSelection, after: RowIdentity | undefined, limit: number): Promise<readonly RowIdentity[]> {
+    const { viewSchema, table } = this.#generation;
+    const names = this.#identity.map(({ name }) => identifier(name)).join(', ');
+    const condition = conditionOf(this.#generation, selection);
+    const first = condition.values.length + 1;
+    const behind = `(${names}) > (${this.#identity.map(({ type }, i) => `$${String(first + i)}::text::${castType(type)}`).join(', ')})`;
+    const statement = `SELECT ${names} FROM ${qualified(viewSchema, table)} WHERE ${condition.sql}${after === undefined ? '' : ` AND ${behind}`} ORDER BY ${names} LIMIT ${String(limit)}`;
+    try {
+      return (await this.#read(statement, [...condition.values, ...(after ?? [])])) as readonly RowIdentity[];
+    } catch (error) {
+      // Class 42: what the statement says is wrong, class 22: what it compares, 25006: it would change something
+      const state = sqlState(error) ?? '';
+      if (selection.by !== 'condition' || !(/^(42|22)/.test(state) || state === '25006')) {
+        throw error;
+      }
+      throw new RefoldError('repair.selection-invalid', `postgres does not understand the condition: ${messageOf(error)}`, {
+        facts: { condition: selection.sql },
+        cause: error,
+      });
+    }
+  }
+
+  async rows(wanted: readonly RowIdentity[]): Promise<readonly KeptRow[]> {
+    if (wanted.length === 0) {
+      return [];
+    }
+    const { columns } = this.#generation;
+    const stamped = isStamped(this.#generation);
+    const read = [...columns.map(({ name }) => identifier(name)), ...(stamped ? STAMPS.map(([name]) => name) : [])];
+    const statement = `SELECT ${read.join(', ')} FROM ${writtenTable(this.#generation)} WHERE ${identities(this.#identity, 1)}`;
+    const found = await this.#read(statement, columnsOf(wanted, this.#identity.length));
+    const places = this.#identity.map((column) => columns.indexOf(column));
+    return found.map((row) => {
+      const cells = row.slice(0, columns.length);
+      const [topic, partition, offset] = row.slice(columns.length);
+      return {
+        identity: places.map((at) => cells[at]!),
+        cells,
+        stamp: stamped ? { topic: topic!, partition: Number(partition), offset: Number(offset) } : undefined,
+      };
+    });
+  }
+
+  #read(statement: string, values: readonly unknown[]): Promise<readonly (readonly (string | null)[])[]> {
+    return this.#pool.transaction(async (sql) => {
+      await sql.query(READING);
+      return sql.rawRows(statement, values);
+    }, 'BEGIN READ ONLY');
+  }
+}
+
+/** Puts rows in the place of others; in the transaction that claims their position once more. */
+export const replaceRows = async (sql: Sql, generation: Generation, replaced: readonly Replacement[]): Promise<void> => {
+  if (replaced.length === 0) {
+    return;
+  }
+  const { columns } = generation;
+  const identity = identityOf(columns);
+  const table = writtenTable(generation);
+  const wanted = columnsOf(
+    replaced.map((one) => one.identity),
+    identity.length,
+  );
+  await sql.query(`DELETE FROM ${table} WHERE ${identities(identity, 1)}`, wanted);
+  const rows = replaced.flatMap(({ after }) => after);
+  if (rows.length === 0) {
+    return;
+  }
+  const fields = [
+    ...columns.map(({ name, type }) => ({ name: identifier(name), type: castType(type) })),
+    ...(isStamped(generation) ? STAMPS.map(([name, type]) => ({ name: name, type: type })) : []),
+  ];
+  const values = rows.map(({ cells, stamp }) => [...cells, ...(isStamped(generation) ? [stamp!.topic, String(stamp!.partition), String(stamp!.offset)] : [])]);
+  await sql.query(
+    `INSERT INTO ${table} (${fields.map(({ name }) => name).join(', ')}) SELECT ${fields.map(({ type }, i) => `v${String(i)}::${type}`).join(', ')}
+     FROM unnest(${fields.map((_, i) => `$${String(i + 1)}::text[]`).join(', ')}) AS w(${fields.map((_, i) => `v${String(i)}`).join(', ')})`,
+    columnsOf(values, fields.length),
+  );
+};

@@ -1,5 +1,5 @@
 import { until } from '../harness';
-import type { Life } from './lives';
+import type { Lived } from './lives';
 import type { Place } from './place';
 
 interface LivingRow {
@@ -33,12 +33,12 @@ const leftovers = async ({ pool }: Place): Promise<readonly string[]> => {
 const nameless = (table: string): string => table.replace(/__v\d+_r\d+/, '__vN');
 
 /** What there must be after any life, and nothing else. @param before of `relationsOf`, when only one generation was there */
-export const expectClean = async (place: Place, life: Life, id: number, before: Relations, version: number): Promise<void> => {
+export const expectClean = async (place: Place, { id, ends }: Pick<Lived, 'id' | 'ends'>, before: Relations, version: number): Promise<void> => {
   let left: readonly string[] = [];
   await until(async () => (left = await leftovers(place)).length === 0, 'nothing is left').catch(() => undefined);
   expect(left).toEqual([]);
   const { rows } = await place.pool.query<{ state: string }>('SELECT state FROM refold.replays WHERE replay_id = $1', [id]);
-  expect(rows).toEqual([{ state: life.ends }]);
+  expect(rows).toEqual([{ state: ends }]);
   const generations = await living(place);
   expect(generations.map(({ projection, store, status, version: v }) => `${projection} v${String(v)} ${store} ${status}`)).toEqual(
     ['customer-daily', 'order-summary'].flatMap((name) =>

@@ -45,6 +45,7 @@ const reach = (state: ReplayState): Command => ({
 });
 
 const ready: Command = { name: 'ready', run: (c, id) => c.runUntil(id, 'ready') };
+const verify: Command = { name: 'verify', run: (c, id) => c.verify(id) };
 const cutover: Command = { name: 'cutover', run: (c, id) => c.cutover(id) };
 const rollback: Command = { name: 'rollback', run: (c, id) => c.rollback(id) };
 const retire: Command = { name: 'retire', run: (c, id) => c.retire(id) };
@@ -54,7 +55,7 @@ const ABORTED_FROM = ['planned', 'provisioning', 'replaying', 'catching-up', 've
 
 /** Every command in every state in which it is legal. */
 export const LIVES: readonly Life[] = [
-  { name: 'forth and back', commands: [start, ready, cutover, rollback, { ...cutover, name: 'cutover again' }, retire], mortalFrom: 0, ends: 'done' },
+  { name: 'forth and back', commands: [start, ready, verify, cutover, rollback, { ...cutover, name: 'cutover again' }, retire], mortalFrom: 0, ends: 'done' },
   { name: 'turned down', commands: [start, ready, cutover, rollback, retire], mortalFrom: 4, ends: 'aborted' },
   { name: 'aborted after rollback', commands: [start, ready, cutover, rollback, abort], mortalFrom: 4, ends: 'aborted' },
   ...ABORTED_FROM.map((state): Life => ({ name: `aborted from ${state}`, commands: [start, reach(state), abort], mortalFrom: 2, ends: 'aborted' })),
@@ -65,9 +66,17 @@ export interface Doom {
   readonly life: Life;
   readonly at: Point;
   readonly death: Death;
+  /** Whoever comes after aborts the replay instead of giving the same command again. */
+  readonly aborts?: true;
 }
 
-export const doomLabel = ({ life, at, death }: Doom): string => `${life.name}: the ${death} dies ${pointLabel(at)}`;
+export const doomLabel = ({ life, at, death, aborts }: Doom): string =>
+  `${life.name}: the ${death} dies ${pointLabel(at)}${aborts === true ? ', and it is aborted' : ''}`;
+
+/** Commands after which nothing was switched, whatever of them was done. */
+const ABORTABLE: readonly string[] = ['ready', 'verify'];
+
+export const canAbort = ({ at }: Doom): boolean => ABORTABLE.some((command) => at.name.startsWith(`${command}: `));
 
 /** The lease of a dead process, or one that could not be released, runs out; the clock of the database is not waited for. */
 const expireLeases = async ({ pool }: Place): Promise<void> => {
@@ -98,41 +107,45 @@ export interface Lived {
   readonly points: readonly Point[];
   /** Whether the death took place. */
   readonly died: boolean;
+  readonly ends: Life['ends'];
 }
 
-/** Lives a life, to its end whatever dies: who comes after gives the same command again. */
+/** Lives a life, to its end whatever dies: who comes after gives the same command again, or aborts. */
 export const live = async (place: Place, life: Life, doom?: Doom): Promise<Lived> => {
-  const mortal = await place.process('mortal');
-  const heir = await place.process('heir');
+  const [mortal, heir] = [await place.process('mortal'), await place.process('heir')];
   const { fate } = mortal;
   if (doom !== undefined) {
     fate.plan(doom.at, doom.death, () => mortal.sever());
   }
-  let coordinator = mortal.coordinator();
+  const coordinator = (): ReplayCoordinator => (fate.dead ? heir : mortal).coordinator();
   let id = 0;
   let known = 0;
+  const give = async (command: Command): Promise<void> => {
+    const giving = async (): Promise<unknown> => command.run(coordinator(), id);
+    const answer = await (fate.met ? insist(place, giving) : giving());
+    id = command.name === 'start' ? Number(answer) : id;
+  };
   try {
     for (const [i, command] of life.commands.entries()) {
       await place.emit(2);
       fate.begin(command.name);
       known = i <= life.mortalFrom ? fate.passed.length : known;
-      const give = async (): Promise<unknown> => command.run(coordinator, id);
-      const answer = await (fate.met ? insist(place, give) : give()).catch(async (error: unknown) => {
-        if (!fate.met) {
+      try {
+        await give(command);
+      } catch (error) {
+        if (!fate.met || (!fate.dead && !isRefoldError(error, 'store.unreachable'))) {
           throw error;
         }
-        if (fate.dead) {
-          coordinator = heir.coordinator();
-        } else if (!isRefoldError(error, 'store.unreachable')) {
-          throw error;
-        }
-        return insist(place, give);
-      });
-      id = command.name === 'start' ? Number(answer) : id;
+        await give(doom?.aborts === true ? abort : command);
+      }
+      if (fate.met && doom?.aborts === true) {
+        await give(abort);
+        break;
+      }
     }
   } finally {
     await Promise.all([mortal.close(), heir.close()]);
     await expireLeases(place);
   }
-  return { id, points: fate.passed.slice(known), died: fate.met };
+  return { id, points: fate.passed.slice(known), died: fate.met, ends: fate.met && doom?.aborts === true ? 'aborted' : life.ends };
 };

@@ -3,10 +3,14 @@ import { PostgresPool, type Rows, type SqlSession } from '../../../src/platform/
 import { unreachable, type Fate } from './fate';
 
 const WRITING = /^\s*(?:WITH\b[^]*?\b)?(INSERT INTO|UPDATE|DELETE FROM|CREATE|DROP|ALTER|TRUNCATE|COPY|GRANT|REVOKE|COMMENT ON|ANALYZE|VACUUM|REINDEX|MERGE INTO)\b/i;
-const OBJECT = /\b(?:INTO|UPDATE|FROM|TABLE|VIEW|INDEX|SCHEMA|COPY|ON)\s+(?:IF NOT EXISTS\s+|IF EXISTS\s+|CONCURRENTLY\s+)*((?!IF\b|NOT\b|EXISTS\b)[\w."]+)/i;
+const OBJECT = /\b(?:INTO|UPDATE|FROM|TABLE|VIEW|INDEX|SCHEMA|COPY|ON)\s+(?:IF NOT EXISTS\s+|IF EXISTS\s+|CONCURRENTLY\s+)*((?!IF\b|NOT\b|EXISTS\b)[\w."`]+)/i;
 
-/** Names of tables without version and run, so that a point has the same name in every life. */
-const nameless = (table: string): string => table.replaceAll(/["`]/g, '').replaceAll(/__v\d+_r\d+/g, '__vN');
+/** Names of tables without database, version and run, so that a point has the same name in every life. */
+const nameless = (table: string): string =>
+  table
+    .replaceAll(/["`]/g, '')
+    .replace(/^(?!refold\.)\w+\./, '')
+    .replaceAll(/__v\d+_r\d+/g, '__vN');
 
 /** `update refold.replays`, where a statement changes anything. */
 export const writeOf = (text: string): string | undefined => {

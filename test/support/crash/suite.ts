@@ -1,7 +1,7 @@
 import type { StoreKind } from '../../../src/projections/generations';
 import { expectClean, relationsOf, type Relations } from './expect-clean';
 import { pointLabel, type Point } from './fate';
-import { LIVES, doomLabel, live, type Doom, type Life } from './lives';
+import { LIVES, canAbort, doomLabel, live, type Doom, type Life } from './lives';
 import { openPlace, type Place } from './place';
 
 /** What a process only says, or a connection that is lost, are the same moment told twice. */
@@ -15,12 +15,12 @@ const REPEATED = 2;
 const record = async (place: Place, before: Relations): Promise<readonly Doom[]> => {
   const dooms: Doom[] = [];
   for (const life of LIVES) {
-    const { id, points } = await live(place, life);
-    await expectClean(place, life, id, before, 2);
+    const lived = await live(place, life);
+    await expectClean(place, lived, before, 2);
     place.watch.expectGrowth();
-    dooms.push(...points.flatMap((at) => deathsAt(at).map((death) => ({ life, at, death }))));
+    dooms.push(...lived.points.flatMap((at) => deathsAt(at).map((death) => ({ life, at, death }))));
   }
-  return dooms;
+  return dooms.flatMap((doom): readonly Doom[] => (canAbort(doom) ? [doom, { ...doom, aborts: true }] : [doom]));
 };
 
 export { expectClean, live, LIVES, openPlace, record, relationsOf, doomLabel, pointLabel };

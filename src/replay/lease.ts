@@ -19,6 +19,22 @@ export const finallyRun = async <T>(work: () => Promise<T>, last: () => Promise<
   return result;
 };
 
+/** Waits a moment for another holder: workers that drop tables or complete a switch are done with it soon. */
+const acquired = async ({ journal, clock, options }: Coordination, lease: Lease): Promise<void> => {
+  const until = clock.now() + Math.min(1_000, options.leaseMs / 3);
+  for (;;) {
+    try {
+      await journal.acquire(lease, options.leaseMs);
+      return;
+    } catch (error) {
+      if (!isRefoldError(error, 'replay.lease-held') || clock.now() >= until) {
+        throw error;
+      }
+    }
+    await clock.sleep(50);
+  }
+};
+
 /**
  * Runs `work` while holding the lease of a replay, renewed in the background. If it is lost all the same, the next write
  * of `work` is refused by the database.
@@ -27,7 +43,7 @@ export const finallyRun = async <T>(work: () => Promise<T>, last: () => Promise<
 export const leased = async <T>(c: Coordination, replayId: number, work: (lease: Lease) => Promise<T>): Promise<T> => {
   const { journal, clock, options } = c;
   const lease: Lease = { replayId, owner: `${c.by}/${randomUUID()}` };
-  await journal.acquire(lease, options.leaseMs);
+  await acquired(c, lease);
   const done = new AbortController();
   const renew = async (): Promise<void> => {
     for (;;) {

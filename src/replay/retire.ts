@@ -102,6 +102,13 @@ const askViews = async (c: Coordination, members: readonly ResolvedMember[]): Pr
   }
 };
 
+/** A comparison that was interrupted may have left a copy of what readers see; those of the candidates go with them. */
+const removeComparisons = async (c: Coordination, replay: Replay, members: readonly ResolvedMember[]): Promise<void> => {
+  for (const { from } of replay.state === 'verifying' ? members : []) {
+    await switchOf(c, from.store).removeComparison(from);
+  }
+};
+
 /** Stops what was rebuilt and drops it at once; goes on with an interrupted one. What is aborted stays so. @throws RefoldError `replay.wrong-state` */
 export const abort = async (c: Coordination, lease: Lease, replay: Replay, reason?: string): Promise<void> => {
   if (replay.state === 'aborted') {
@@ -112,6 +119,7 @@ export const abort = async (c: Coordination, lease: Lease, replay: Replay, reaso
   const members = await resolveMembers(c, replay);
   await askViews(c, members);
   const candidates = candidatesOf(members);
+  await removeComparisons(c, replay, members);
   await stop(c, lease, candidates, 0, 'aborting');
   await move(c, lease, replay, 'abort', { facts: { reason, retired: candidates.map(generationLabel) } });
   await dropDue(c, lease);

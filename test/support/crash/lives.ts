@@ -86,6 +86,7 @@ const expireLeases = async ({ pool }: Place): Promise<void> => {
 /** The command is given until no other process is in the way. */
 const insist = async (place: Place, command: () => Promise<unknown>): Promise<unknown> => {
   let answer: unknown;
+  await expireLeases(place);
   await until(async () => {
     try {
       answer = await command();

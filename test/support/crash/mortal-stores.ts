@@ -32,30 +32,39 @@ const watched = (sql: SqlSession, fate: Fate): SqlSession => {
     await sql.query(TERMINATE); // rejects, as whatever was asked would
     throw unreachable('it should have been terminated');
   };
+  const committed = async <T>(work: () => Promise<T>): Promise<T> => {
+    const names = [...(written ?? [])];
+    written = undefined;
+    try {
+      fate.requireAlive();
+      return await (names.length === 0 ? work() : fate.keep(`commit ${names.join(', ')}`, work, sever));
+    } catch (error) {
+      if (fate.dead) {
+        await sql.query(TERMINATE).catch(() => undefined); // else the session would be given back within its transaction
+      }
+      throw error;
+    }
+  };
   const kept = async <T>(text: string, work: () => Promise<T>): Promise<T> => {
-    const write = writeOf(text);
     if (/^\s*ROLLBACK/i.test(text)) {
       return work(); // the server does so for a dead process
+    }
+    if (/^\s*COMMIT/i.test(text)) {
+      return committed(work);
     }
     fate.requireAlive();
     if (/^\s*BEGIN/i.test(text)) {
       written = new Set();
       return work();
     }
-    if (/^\s*COMMIT/i.test(text)) {
-      const name = `commit ${[...(written ?? [])].join(', ')}`;
-      const silent = written === undefined || written.size === 0;
-      written = undefined;
-      return silent ? work() : fate.keep(name, work, sever).catch(async (error: unknown) => { if (fate.dead) { await sql.query(TERMINATE).catch(() => undefined); } throw error; });
+    const write = writeOf(text);
+    if (write !== undefined && written === undefined) {
+      return fate.keep(write, work, sever);
     }
-    if (write === undefined) {
-      return work();
+    if (write !== undefined) {
+      written?.add(write);
     }
-    if (written !== undefined) {
-      written.add(write);
-      return work();
-    }
-    return fate.keep(write, work, sever);
+    return work();
   };
   return {
     query: (text, values) => kept(text, () => sql.query(text, values)),

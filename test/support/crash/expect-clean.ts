@@ -42,7 +42,10 @@ export const expectClean = async (place: Place, { id, ends }: Pick<Lived, 'id' |
   const generations = await living(place);
   expect(generations.map(({ projection, store, status, version: v }) => `${projection} v${String(v)} ${store} ${status}`)).toEqual(
     ['customer-daily', 'order-summary'].flatMap((name) =>
-      [...place.stores].sort().filter((store) => name === 'customer-daily' || store === 'postgres').map((store) => `${name} v${String(version)} ${store} active`),
+      [...place.stores]
+        .sort()
+        .filter((store) => name === 'customer-daily' || store === 'postgres')
+        .map((store) => `${name} v${String(version)} ${store} active`),
     ),
   );
   const tables = await relationsOf(place);

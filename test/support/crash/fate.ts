@@ -14,6 +14,9 @@ export interface Point {
 
 export const pointLabel = ({ name, occurrence, side }: Point): string => `${side} ${name}${occurrence === 1 ? '' : ` (${String(occurrence)})`}`;
 
+const isAt = (wanted: Point | number, { name, occurrence, side }: Point, preceding: number): boolean =>
+  typeof wanted === 'number' ? wanted === preceding : wanted.name === name && wanted.occurrence === occurrence && wanted.side === side;
+
 /** Nothing may take this for an error that it knows. */
 export class Died extends Error {
   override readonly name = 'Died';
@@ -28,7 +31,7 @@ export const unreachable = (what: string): RefoldError => new RefoldError('store
 export class Fate {
   readonly passed: Point[] = [];
   readonly #counts = new Map<string, number>();
-  #plan: { readonly at: Point; readonly death: Death; readonly onDeath: () => void | Promise<void> } | undefined;
+  #plan: { readonly at: Point | number; readonly death: Death; readonly onDeath: () => void | Promise<void> } | undefined;
   #command = '';
   #told = '';
   dead = false;
@@ -49,8 +52,11 @@ export class Fate {
     this.#counts.clear();
   }
 
-  /** @param onDeath called before anything notices that the process died */
-  plan(at: Point, death: Death, onDeath: () => void | Promise<void> = () => undefined): void {
+  /**
+   * @param at a number: the point that so many others precede
+   * @param onDeath called before anything notices that the process died
+   */
+  plan(at: Point | number, death: Death, onDeath: () => void | Promise<void> = () => undefined): void {
     this.#plan = { at, death, onDeath };
   }
 
@@ -67,8 +73,9 @@ export class Fate {
     const occurrence = (this.#counts.get(`${side} ${name}`) ?? 0) + 1;
     this.#counts.set(`${side} ${name}`, occurrence);
     this.passed.push({ name, occurrence, side });
+    const point = this.passed.at(-1)!;
     const plan = this.#plan;
-    if (this.met || plan?.at.name !== name || plan.at.occurrence !== occurrence || plan.at.side !== side) {
+    if (this.met || plan === undefined || !isAt(plan.at, point, this.passed.length - 1)) {
       return false;
     }
     this.met = true;
@@ -77,7 +84,7 @@ export class Fate {
     }
     this.dead = true;
     await plan.onDeath();
-    throw new Died(pointLabel(plan.at));
+    throw new Died(pointLabel(point));
   }
 
   /**

@@ -2,7 +2,8 @@ import { ClickHouse } from '../../../src/platform/clickhouse/client';
 import { PostgresPool, type Rows, type SqlSession } from '../../../src/platform/postgres/pool';
 import { unreachable, type Fate } from './fate';
 
-const WRITING = /^\s*(?:WITH\b[^]*?\b)?(INSERT INTO|UPDATE|DELETE FROM|CREATE|DROP|ALTER|TRUNCATE|COPY|GRANT|REVOKE|COMMENT ON|ANALYZE|VACUUM|REINDEX|MERGE INTO)\b/i;
+const WRITING =
+  /^\s*(?:WITH\b[^]*?\b)?(INSERT INTO|UPDATE|DELETE FROM|CREATE|DROP|ALTER|TRUNCATE|COPY|GRANT|REVOKE|COMMENT ON|ANALYZE|VACUUM|REINDEX|MERGE INTO)\b/i;
 const OBJECT = /\b(?:INTO|UPDATE|FROM|TABLE|VIEW|INDEX|SCHEMA|COPY|ON)\s+(?:IF NOT EXISTS\s+|IF EXISTS\s+|CONCURRENTLY\s+)*((?!IF\b|NOT\b|EXISTS\b)[\w."`]+)/i;
 
 /** Names of tables without database, version and run, so that a point has the same name in every life. */

@@ -130,7 +130,10 @@ const relationsIn = (pool: PostgresPool, analytics: Awaited<ReturnType<typeof fr
       );
       return rows.map(({ name }) => name);
     }
-    const result = await analytics!.client.query({ query: 'SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY name', format: 'JSONEachRow' });
+    const result = await analytics!.client.query({
+      query: 'SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY name',
+      format: 'JSONEachRow',
+    });
     return (await result.json<{ name: string }>()).map(({ name }) => name);
   };
 };

@@ -2,7 +2,10 @@ import type { OrderPlaced } from '../shop';
 
 /** A row as text, so that rows of two sources can be compared whatever their values are made of. */
 const textOf = (row: object): string =>
-  JSON.stringify(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)), (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+  JSON.stringify(
+    Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)),
+    (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value),
+  );
 
 export const rowsOf = (rows: readonly object[]): readonly string[] => rows.map(textOf).sort();
 

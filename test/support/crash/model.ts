@@ -287,6 +287,11 @@ const giving: fc.Arbitrary<Giving> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ dies: fc.record({ at: fc.nat(30), death: fc.constantFrom<Death>('process', 'connection') }) }) },
 );
 
+/** Far enough to be worth going on from: commands by chance alone seldom come there. */
+const beginnings: fc.Arbitrary<readonly Given[]> = fc
+  .tuple(fc.boolean(), fc.nat(3), giving)
+  .map(([broken, length, given]) => [new Start({}, broken), new Run({}), new Cutover(given), new Rollback({})].slice(0, length + 1));
+
 const commands = (longest: number): fc.Arbitrary<Iterable<fc.AsyncCommand<Model, Real>>> =>
   fc.commands(
     [
@@ -323,14 +328,14 @@ export interface ModelSettings {
 export const obeysModel = async (place: Place, seed: number, { runs, longest }: ModelSettings): Promise<void> => {
   const before = await relationsOf(place);
   await fc.assert(
-    fc.asyncProperty(commands(longest), async (given) => {
+    fc.asyncProperty(beginnings, commands(longest), async (first, given) => {
       let ended: { readonly model: Model; readonly real: Real } | undefined;
       await fc.asyncModelRun(async () => {
         const seen = (await place.pool.query<{ v: number }>(`SELECT max(version) AS v FROM refold.generations WHERE status = 'active'`)).rows[0]!.v;
         const model: Model = { phase: 'none', ended: 'done', rules: 'kept', paused: false, seen, former: seen };
         ended = { model, real: { place, id: 0, before } };
         return ended;
-      }, given);
+      }, [...first, ...given]);
       await conclude(ended!.model, ended!.real);
     }),
     { seed, numRuns: runs, endOnFailure: true },

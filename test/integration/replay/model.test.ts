@@ -14,6 +14,6 @@ describeWithPostgres('a replay whose commands come in any order', () => {
   afterAll(() => place.close());
 
   it('does what the model says, whoever dies meanwhile', async () => {
-    await obeysModel(place, SEED, { runs: 30, longest: 5 });
+    await obeysModel(place, SEED, { runs: 30, longest: 4 });
   }, 300_000);
 });

@@ -1,11 +1,11 @@
-import type { RefoldError } from '../kernel/errors';
-import { isRefoldError } from '../kernel/errors';
+import { isRefoldError, type RefoldError } from '../kernel/errors';
 import { requireNotMoreParked, requireRulesKept } from './approval';
-import { pairsByStore, resolvePairs } from './members';
+import { pairsByStore, resolveMembers, resolvePairs } from './members';
 import { move, tell, type Coordination } from './parts';
 import type { GenerationPair, Lease, SwitchPermission, ViewChange } from './ports';
 import { requireWorkers } from './preflight';
 import type { Replay, ReplayFailure } from './replay';
+import { isRolledBack } from './retire';
 import { isOpen, requirePhaseAfter, type Direction } from './states';
 import { permissionOf, showsNothingNew, switchAll } from './switching';
 
@@ -116,7 +116,7 @@ const begin = async (c: Coordination, lease: Lease, replay: Replay, direction: D
     return await move(c, lease, replay, event, { facts: { ...factsOf(options), changes: changes.length === 0 ? undefined : changes } });
   } catch (error) {
     if (isRefoldError(error) && !UNTOLD.includes(error.code)) {
-      await writeFailure(c, lease, replay, error);
+      await writeFailure(c, lease, replay, error).catch(() => undefined); // what was refused says more; it may have been done although its answer was lost
     }
     throw error;
   }
@@ -136,15 +136,19 @@ const resume = async (c: Coordination, lease: Lease, replay: Replay, direction: 
   return replay;
 };
 
+/** Whether it was done already, perhaps by a process that died before it could say so. */
+const isDone = async (c: Coordination, replay: Replay, direction: Direction): Promise<boolean> =>
+  direction === 'forward' ? replay.state === 'done' : replay.state === 'ready' && isRolledBack(replay, await resolveMembers(c, replay));
+
 /**
  * Moves readers of all members to the other side in one step, forward or back; goes on with an interrupted one, and turns
- * one that was interrupted on its way in the other direction. A cutover that is done stays done.
+ * one that was interrupted on its way in the other direction. What is done stays done.
  * @throws RefoldError `replay.wrong-state`, `replay.no-worker`, `hold.timed-out`, `cutover.incompatible-columns`, `cutover.dependents`,
  *   `cutover.lock-timeout`, `cutover.old-snapshots`, `cutover.more-parked`, `cutover.rules-failed`
  */
 export const switchOver = async (c: Coordination, lease: Lease, given: Replay, direction: Direction, options: SwitchOptions = {}): Promise<void> => {
-  if (direction === 'forward' && given.state === 'done') {
-    return; // it was done already, perhaps by a process that died before it could say so
+  if (await isDone(c, given, direction)) {
+    return;
   }
   const replay = await (given.state === 'cutting-over' ? resume : begin)(c, lease, given, direction, options);
   const allowed = permissionOf(await c.journal.steps(replay.id));

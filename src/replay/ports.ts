@@ -275,6 +275,8 @@ export interface StoreSwitch {
    * @throws RefoldError `cutover.incompatible-columns`, `cutover.dependents`, `cutover.behind`, `hold.lost`, `replay.lease-held`, `replay.wrong-state`; nothing was changed then
    */
   switch(request: SwitchRequest): Promise<SwitchResult>;
+  /** Removes what a comparison that was interrupted has left beside the rows of a generation. Idempotent. */
+  removeComparison(generation: Generation): Promise<void>;
   /** Drops the table of a retired generation. Idempotent. @throws RefoldError `replay.wrong-state` if it is not retired */
   drop(generation: Generation): Promise<void>;
   /** Makes a first build active once its checkpoints have reached the heads captured at its creation. Idempotent; any number of callers. */

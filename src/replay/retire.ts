@@ -102,12 +102,24 @@ const askViews = async (c: Coordination, members: readonly ResolvedMember[]): Pr
   }
 };
 
-/** Stops what was rebuilt and drops it at once. @throws RefoldError `replay.wrong-state` */
+/** A comparison that was interrupted may have left a copy of what readers see; those of the candidates go with them. */
+const removeComparisons = async (c: Coordination, replay: Replay, members: readonly ResolvedMember[]): Promise<void> => {
+  for (const { from } of replay.state === 'verifying' ? members : []) {
+    await switchOf(c, from.store).removeComparison(from);
+  }
+};
+
+/** Stops what was rebuilt and drops it at once; goes on with an interrupted one. What is aborted stays so. @throws RefoldError `replay.wrong-state` */
 export const abort = async (c: Coordination, lease: Lease, replay: Replay, reason?: string): Promise<void> => {
+  if (replay.state === 'aborted') {
+    await dropDue(c, lease);
+    return;
+  }
   requirePhaseAfter(replay.id, replay, 'abort');
   const members = await resolveMembers(c, replay);
   await askViews(c, members);
   const candidates = candidatesOf(members);
+  await removeComparisons(c, replay, members);
   await stop(c, lease, candidates, 0, 'aborting');
   await move(c, lease, replay, 'abort', { facts: { reason, retired: candidates.map(generationLabel) } });
   await dropDue(c, lease);
@@ -121,8 +133,8 @@ export const abort = async (c: Coordination, lease: Lease, replay: Replay, reaso
  */
 export const retire = async (c: Coordination, lease: Lease, replay: Replay, delayMs: number, reason?: string): Promise<readonly string[]> => {
   const members = await resolveMembers(c, replay);
-  const pending = replay.dropsAt !== undefined;
-  if (replay.state !== 'done' && !pending && !isRolledBack(replay, members)) {
+  const retired = members.some(({ to }) => to?.status === 'retired');
+  if (replay.state !== 'done' && !retired && !isRolledBack(replay, members)) {
     const facts = { replay: replay.id, state: replay.state, legal: legalCommands(replay) };
     throw new RefoldError('replay.wrong-state', 'there is nothing to retire before a cutover', { facts });
   }

@@ -7,7 +7,8 @@ import { isRefoldError } from '../../../src/kernel/errors';
 import type { ReplayCoordinator } from '../../../src/replay/coordinator';
 import type { ReplayOptions } from '../../../src/replay/parts';
 import { until } from '../../support/harness';
-import { describeWithPostgres } from '../../support/services';
+import { crashes } from '../../support/crash/suite';
+import { describeWithClickHouse, describeWithPostgres } from '../../support/services';
 import { DAILY_V2, openWorld, type World } from './world';
 
 const OPTIONS: Partial<ReplayOptions> = { leaseMs: 300, holdMs: 400 };
@@ -42,7 +43,15 @@ const insist = async (command: () => Promise<unknown>): Promise<void> => {
   }, 'the lease of the dead process has run out');
 };
 
-describeWithPostgres('a replay whose coordinator dies', () => {
+describeWithPostgres('a replay beside which something dies', () => {
+  crashes({ name: 'crash-postgres', stores: ['postgres'], deaths: 10, workerDeaths: 2, timeoutMs: 120_000 });
+});
+
+describeWithClickHouse('a replay in both stores beside which something dies', () => {
+  crashes({ name: 'crash-both', stores: ['postgres', 'clickhouse'], deaths: 3, workerDeaths: 1, short: true, timeoutMs: 120_000 });
+});
+
+describeWithPostgres('a replay whose process is killed', () => {
   let world: World;
   beforeAll(async () => {
     world = await openWorld({ name: 'replay-crash', orders: 60 });
@@ -73,49 +82,8 @@ describeWithPostgres('a replay whose coordinator dies', () => {
     expect(await coordinator.reconcile()).toEqual([]);
   };
 
-  /** Lives a whole life; dies at the given observation. Answers all steps that were seen. */
-  const live = async (dieAt: number): Promise<readonly string[]> => {
-    const steps: string[] = [];
-    const death = { dead: false };
-    const observe = ({ step }: { step: string }): void => {
-      steps.push(step);
-      if (steps.length === dieAt) {
-        death.dead = true;
-        throw new Error('the process dies');
-      }
-    };
-    const coordinator = world.coordinator({ observe, death, options: OPTIONS, by: 'mortal' });
-    let at = -1;
-    let id: number | undefined;
-    try {
-      id = (await coordinator.start({ projections: DAILY_V2, again: true })).id;
-      for (at = 0; at < LIFE.length; at += 1) {
-        await LIFE[at]!.run(coordinator, id);
-      }
-    } catch (error) {
-      if (!death.dead) {
-        throw error;
-      }
-    }
-    id ??= (await world.coordinator().list())[0]!.id;
-    if (death.dead) {
-      await goOn(id, Math.max(0, at));
-    }
-    await expectDone(id);
-    return steps;
-  };
-
-  it('goes on from every step', async () => {
-    const steps = await live(0);
-    expect(steps).toEqual(expect.arrayContaining(['planned', 'provisioning:generation-created', 'verifying:held', 'cutting-over:held', 'retiring:retired']));
-    for (let dieAt = 1; dieAt <= steps.length; dieAt += 1) {
-      expect((await live(dieAt)).at(-1)).toBe(steps[dieAt - 1]);
-    }
-  }, 120_000);
-
   it('goes on when a process is killed while it holds both sides', async () => {
     for (const [command, step] of [
-      ['ready', 'provisioning:generation-created'],
       ['ready', 'verifying:held'],
       ['cutover', 'cutting-over:held'],
     ] as const) {

@@ -154,7 +154,7 @@ describeWithPostgres('a replay', () => {
       `the replay is ${state}`,
     );
     expect((await coordinator.abort(id)).state).toBe('aborted');
-    await expect(coordinator.abort(id)).rejects.toMatchObject({ code: 'replay.wrong-state' });
+    expect((await coordinator.abort(id)).state).toBe('aborted'); // the same command again, as after a crash
     expect((await world.generations()).filter((g) => !g.endsWith('retired'))).toEqual(['v2.r1 active']);
     const tables = await world.pool.query(`SELECT tablename FROM pg_tables WHERE tablename LIKE 'customer\\_daily%'`);
     expect(tables.rows).toEqual([{ tablename: 'customer_daily__v2_r1' }]);

@@ -89,6 +89,10 @@ export class ClickHouseSwitch implements StoreSwitch {
     return this.#control.retire(lease, generation);
   }
 
+  removeComparison(generation: Generation): Promise<void> {
+    return this.#copies.removeCopy(generation);
+  }
+
   drop(generation: Generation): Promise<void> {
     return this.#control.drop(generation, async () => {
       await removeOwnView(this.#clickhouse, generation);

@@ -72,6 +72,11 @@ export class PostgresSwitch implements StoreSwitch {
     return this.#control.retire(lease, generation);
   }
 
+  /** A comparison is a transaction: nothing is left of it. */
+  removeComparison(): Promise<void> {
+    return Promise.resolve();
+  }
+
   drop(generation: Generation): Promise<void> {
     return this.#control.drop(generation, (sql) => dropTable(sql, generation));
   }

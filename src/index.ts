@@ -79,7 +79,19 @@ export type { NamedPause, Pause, PausedKind } from './projections/pauses';
 export type { ReactorState, Reactors } from './app/reacting';
 export type { AcceptedGrowth, PartitionDecision, Partitions, StreamTimeFrom } from './app/partitions';
 export type { PauseDecision, Pausing } from './app/pausing';
-export { tumbling, type Window } from './projections/windows/tumbling';
+export {
+  calendar,
+  globalWindow,
+  hopping,
+  tumbling,
+  type AlignedOptions,
+  type CalendarOptions,
+  type CalendarUnit,
+  type HoppingOptions,
+  type Weekday,
+  type Window,
+  type WindowOptions,
+} from './projections/windows/window';
 export type { Checkpoint, Counters, Generation, GenerationStatus, StoreKind, StoppedBy } from './projections/generations';
 export { Aggregate, CommandHandler, Evolve, decider, type AnyAggregate, type CommandOptions, type DeciderValue } from './commands/aggregate';
 export { Command, type Decision, type ResultOf, type StandardSchema } from './commands/command';

@@ -29,7 +29,11 @@ export const ERROR_CODES = {
     'A text or number is not a decimal, or does not fit the scale.',
     'Pass digits with at most the declared number of decimals, or round explicitly.',
   ),
-  'duration.invalid': entry('A duration could not be read.', "Write milliseconds as a number or text like '1 day' or '90 seconds'."),
+  'duration.invalid': entry('A duration could not be read.', "Write milliseconds as a number, text like '1 day' or '90 seconds', or ISO 8601 like 'PT1H30M'."),
+  'window.invalid': entry(
+    'Windows are defined in a way that cannot work: an advance beyond the size, an unknown time zone and so on.',
+    'Correct the option named in the message.',
+  ),
   'event.not-registered': entry('An event class or type name is not registered with the application.', 'Add the class to the events of defineApp.'),
   'event.unknown-type': entry(
     'A record names an event type that nobody registered.',

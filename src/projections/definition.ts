@@ -6,7 +6,7 @@ import { failureFaults, failureRules, type ParkingRules } from './failure-rules'
 import type { MeasureStorage, Storage, StoreKind } from './generations';
 import { eventName, type HandlerSource, type ProjectionSource } from './projection';
 import type { ReadModelDefinition } from './read-model';
-import type { Window } from './windows/tumbling';
+import type { Window } from './windows/window';
 
 /** Raised when the same log would fold to other rows with the same definition; part of the hash. */
 const ENGINE_FORMAT = 1;
@@ -59,6 +59,12 @@ const windowFaults = ({ window, into }: ProjectionSource): readonly string[] => 
   const faults: string[] = [];
   if (window !== undefined && !into.definition.mergeable) {
     faults.push('a windowed projection needs measures: count(), sum(...), ...');
+  }
+  if (window?.kind === 'sliding' || window?.kind === 'session') {
+    faults.push(`${window.kind} windows cannot be folded by this version`);
+  }
+  if (window?.kind === 'global') {
+    return bounds.length === 0 ? faults : [...faults, 'a global window has no bounds: leave out windowStart() and windowEnd()'];
   }
   if (window !== undefined && bounds.filter((bound) => bound === 'start').length !== 1) {
     faults.push('a windowed projection needs exactly one windowStart() column');
@@ -224,6 +230,7 @@ const sourceOf = (
   foreign: ForeignTopics,
 ): readonly string[] => [
   ...source.handlers.map((handler) => handler.source),
+  ...(source.window?.kind === 'session' && source.window.gapOf !== undefined ? [String(source.window.gapOf)] : []),
   ...[...new Set([...handlers.map(({ type }) => type), ...sources])].flatMap(({ upcasters }) => Object.values(upcasters).map(String)),
   ...topicsOf(handlers).flatMap((topic) => foreign.get(topic)?.map.toString() ?? []),
 ];

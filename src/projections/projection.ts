@@ -6,7 +6,7 @@ import type { EventContext } from './event-context';
 import type { Failures } from './failure-rules';
 import type { MeasureStorage, StoreKind } from './generations';
 import type { Contribution, IsMergeable, Problem, ReadModel, Row } from './read-model';
-import type { Window } from './windows/tumbling';
+import type { Window } from './windows/window';
 
 /** What a handler of M may return; undefined deletes the row (row-fold) or adds nothing (mergeable). */
 export type Outcome<M extends ReadModel> = (IsMergeable<M> extends true ? Contribution<M> | readonly Contribution<M>[] : Row<M>) | undefined;

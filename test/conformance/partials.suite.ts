@@ -6,7 +6,7 @@ import { NO_COUNTS, type Generation, type MeasureStorage } from '../../src/proje
 import { projection } from '../../src/projections/projection';
 import { readModel, type NamedColumn } from '../../src/projections/read-model';
 import type { BatchCommit, Merge, StampedRow } from '../../src/projections/read-model-store';
-import { tumbling } from '../../src/projections/windows/tumbling';
+import { tumbling } from '../../src/projections/windows/window';
 import { buildGeneration, caughtUp, definitionOf, memoryBench, startRunner, totals, until, type Bench } from '../support/harness';
 import { OrderPlaced, customerDaily } from '../support/shop';
 import type { StoreUnderTest } from './read-model-store.suite';

@@ -5,7 +5,7 @@ import { defineApp } from '../../src/app/define-app';
 import { count, decimal, max, sum, text, windowEnd, windowStart } from '../../src/projections/columns';
 import { projection } from '../../src/projections/projection';
 import { readModel } from '../../src/projections/read-model';
-import { tumbling } from '../../src/projections/windows/tumbling';
+import { tumbling } from '../../src/projections/windows/window';
 import { coordinatorOver, openWorld, orders, startWorker } from '../integration/replay/world';
 import { until } from '../support/harness';
 import { describeWithClickHouse, describeWithPostgres, freshClickHouse, freshDatabase } from '../support/services';

@@ -1,6 +1,6 @@
 import { projection } from '../../src/projections/projection';
 import type { ProjectionDefinition } from '../../src/projections/definition';
-import { tumbling } from '../../src/projections/windows/tumbling';
+import { tumbling } from '../../src/projections/windows/window';
 import { definitionOf } from './harness';
 import { decimal, sum, text } from '../../src/projections/columns';
 import { readModel } from '../../src/projections/read-model';

@@ -3,7 +3,7 @@ import { EventType } from '../../src/events/event-type';
 import { count, decimal, max, min, sum, text, timestamp, windowEnd, windowStart } from '../../src/projections/columns';
 import { On, Projection, projection } from '../../src/projections/projection';
 import { readModel, type Row } from '../../src/projections/read-model';
-import { tumbling } from '../../src/projections/windows/tumbling';
+import { tumbling } from '../../src/projections/windows/window';
 
 const amountType = { type: 'bytes', logicalType: 'decimal', precision: 12, scale: 2 } as const;
 const instant = { type: 'long', logicalType: 'timestamp-millis' } as const;

@@ -8,7 +8,9 @@ import { ContributionValue } from '../read-model';
 import type { LateContribution, Merge, Stamp } from '../read-model-store';
 import { shapeOf } from '../shape';
 import { canonicalOf, keyText } from '../values';
-import { isOpen, windowOf, type WindowBounds } from '../windows/tumbling';
+import { assignerOf } from '../windows/assign';
+import { isOpen } from '../windows/lateness';
+import type { Window, WindowBounds } from '../windows/window';
 import type { DecodedRecord } from './decoded';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
 import { HandledEvent, errorAtEvent, handlerOf } from './handling';
@@ -33,12 +35,47 @@ interface Bucket {
   readonly groups: Map<string, Group>;
 }
 
+/** Without windows: one that is none. */
+type Windows = readonly (WindowBounds | undefined)[];
+
+const NO_WINDOW: Windows = [undefined];
+
+/** The buckets of one source. */
+class Buckets {
+  readonly byStart = new Map<number | undefined, Bucket>();
+  /** Neighbours in time are given the same windows. */
+  readonly #byWindows = new Map<Windows, readonly Bucket[]>();
+
+  constructor(private readonly source: string) {}
+
+  of(windows: Windows): readonly Bucket[] {
+    const known = this.#byWindows.get(windows) ?? windows.map((window) => this.#of(window));
+    this.#byWindows.set(windows, known);
+    return known;
+  }
+
+  #of(window: WindowBounds | undefined): Bucket {
+    const bucket = this.byStart.get(window?.start) ?? { window, source: this.source, groups: new Map<string, Group>() };
+    this.byStart.set(window?.start, bucket);
+    return bucket;
+  }
+}
+
 interface Brought {
-  readonly bucket: Bucket;
+  readonly buckets: readonly Bucket[];
   readonly keys: string;
   readonly contribution: ContributionValue;
   readonly measures: Record<string, unknown>;
 }
+
+/** Those that still take contributions, each judged by itself (rule R11); mostly all, and then the very same. */
+const openOf = (definition: Window | undefined, windows: Windows, streamTime: number): Windows => {
+  const first = windows[0];
+  if (definition === undefined || first === undefined || isOpen(definition, first, streamTime)) {
+    return windows; // by ascending end: where the first is open, all are
+  }
+  return windows.filter((window) => isOpen(definition, window!, streamTime));
+};
 
 const contributionsOf = (returned: unknown): readonly ContributionValue[] => {
   const list: readonly unknown[] = returned === undefined ? [] : Array.isArray(returned) ? returned : [returned];
@@ -51,7 +88,8 @@ const contributionsOf = (returned: unknown): readonly ContributionValue[] => {
 };
 
 /** What depends on the model alone. */
-const partsOf = ({ model: { keys, measures } }: ProjectionDefinition) => ({
+const partsOf = ({ model: { keys, measures }, window }: ProjectionDefinition) => ({
+  assign: window === undefined ? (): Windows => NO_WINDOW : assignerOf(window),
   keys: keys.map((column) => ({ name: column.name, canonical: canonicalOf(column) })),
   groupOf: shapeOf(Object.fromEntries(keys.map((column) => [column.name, canonicalOf(column)]))),
   measuresOf: shapeOf(Object.fromEntries(measures.map((column) => [column.name, (value: unknown) => broughtMeasure(column, value)]))),
@@ -70,9 +108,7 @@ export class MergeFold implements Fold {
   readonly #definition: ProjectionDefinition;
   readonly #storage: Storage;
   readonly #parts: ReturnType<typeof partsOf>;
-  readonly #buckets = new Map<string, Bucket>();
-  /** The one asked for last: neighbours in the log mostly share it. */
-  #last: { readonly bucket: Bucket; readonly start: number; readonly topic: string; readonly partition: number } | undefined;
+  readonly #sources = new Map<string, Buckets>();
   readonly #late: LateContribution[] = [];
   #count = 0;
 
@@ -118,9 +154,11 @@ export class MergeFold implements Fold {
 
   writes(): FoldWrites {
     const groups = new Map<string, Group>();
-    for (const { source, window, groups: own } of this.#buckets.values()) {
-      const start = String(window?.start);
-      own.forEach((group, keys) => groups.set(`${source}${keys}${start}`, group));
+    for (const { byStart } of this.#sources.values()) {
+      for (const { source, window, groups: own } of byStart.values()) {
+        const start = String(window?.start);
+        own.forEach((group, keys) => groups.set(`${source}${keys}${start}`, group));
+      }
     }
     for (const column of this.#definition.model.measures) {
       groups.forEach(({ measures }) => (measures[column.name] ??= measureOfNothing(column)));
@@ -134,17 +172,17 @@ export class MergeFold implements Fold {
   }
 
   #contribute(record: DecodedRecord, event: DecodedEvent, place: RecordPlace, accepted: Brought[], late: LateContribution[]): void {
-    const { window: windows } = this.#definition;
-    const window = windows && windowOf(windows, event.time);
-    const open = window === undefined || isOpen(windows!, window, place.streamTime);
+    const windows = this.#parts.assign(event.time);
+    const open = openOf(this.#definition.window, windows, place.streamTime);
     const returned = handlerOf(this.#definition, event).fold(event.event, new HandledEvent(record, event, place));
     for (const contribution of returned instanceof ContributionValue ? [returned] : contributionsOf(returned)) {
       const keys = this.#keysOf(contribution);
       const measures = this.#parts.measuresOf(contribution.measures);
-      if (open) {
-        accepted.push({ bucket: this.#bucketOf(window, place), keys, contribution, measures });
-      } else {
-        late.push(lateOf(this.#parts.groupOf(contribution.group), measures, window, event.time, place, late.length));
+      if (open.length > 0) {
+        accepted.push({ buckets: this.#bucketsOf(open, place), keys, contribution, measures });
+      } else if (windows.length > 0) {
+        // the last of its windows was open longest
+        late.push(lateOf(this.#parts.groupOf(contribution.group), measures, windows.at(-1)!, event.time, place, late.length));
       }
     }
   }
@@ -157,31 +195,27 @@ export class MergeFold implements Fold {
     return text;
   }
 
-  #bucketOf(window: WindowBounds | undefined, { topic, partition }: RecordPlace): Bucket {
-    const start = window?.start ?? 0;
-    const last = this.#last;
-    if (last?.start === start && last.partition === partition && last.topic === topic) {
-      return last.bucket;
-    }
+  #bucketsOf(windows: Windows, { topic, partition }: RecordPlace): readonly Bucket[] {
     const source = this.#storage === 'partials' ? `${partitionId({ topic, partition })}\0` : '';
-    const id = `${source}${String(start)}`;
-    const bucket = this.#buckets.get(id) ?? { window, source, groups: new Map<string, Group>() };
-    this.#buckets.set(id, bucket);
-    this.#last = { bucket, start, topic, partition };
-    return bucket;
+    const buckets = this.#sources.get(source) ?? new Buckets(source);
+    this.#sources.set(source, buckets);
+    return buckets.of(windows);
   }
 
-  #add({ bucket, keys, contribution, measures }: Brought, { topic, partition, offset }: RecordPlace): void {
+  #add({ buckets, keys, contribution, measures }: Brought, { topic, partition, offset }: RecordPlace): void {
     const stamp = this.#storage === 'partials' ? { topic, partition, offset } : undefined;
-    const sums = bucket.groups.get(keys);
-    if (sums === undefined) {
-      this.#count += 1;
-      bucket.groups.set(keys, { stamp, group: this.#parts.groupOf(contribution.group), window: bucket.window, measures });
-      return;
-    }
-    sums.stamp = stamp;
-    for (const column of this.#definition.model.measures) {
-      sums.measures[column.name] = mergeMeasure(column, sums.measures[column.name], measures[column.name]);
+    for (const { groups, window } of buckets) {
+      const sums = groups.get(keys);
+      if (sums === undefined) {
+        this.#count += 1;
+        const own = buckets.length === 1 ? measures : { ...measures }; // each window adds up for itself
+        groups.set(keys, { stamp, group: this.#parts.groupOf(contribution.group), window, measures: own });
+        continue;
+      }
+      sums.stamp = stamp;
+      for (const column of this.#definition.model.measures) {
+        sums.measures[column.name] = mergeMeasure(column, sums.measures[column.name], measures[column.name]);
+      }
     }
   }
 }

@@ -9,7 +9,7 @@ import { count, decimal, integer, max, sum, text, timestamp, windowEnd, windowSt
 import type { StoreKind } from '../../../src/projections/generations';
 import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
-import { tumbling } from '../../../src/projections/windows/tumbling';
+import { tumbling } from '../../../src/projections/windows/window';
 
 // An application over a topic of any name, so that tests can share a broker, with rows that are inserted, changed and
 // deleted, and with windows. `expectedRows` folds the same facts by hand, apart from the framework.

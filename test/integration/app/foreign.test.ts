@@ -8,7 +8,7 @@ import { Decimal } from '../../../src/kernel/decimal';
 import { count, decimal, sum, text, windowStart } from '../../../src/projections/columns';
 import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
-import { tumbling } from '../../../src/projections/windows/tumbling';
+import { tumbling } from '../../../src/projections/windows/window';
 import { until } from '../../support/harness';
 import { describeWithKafka, describeWithPostgres, freshDatabase, kafkaBrokers, type TestDatabase } from '../../support/services';
 import { coordinatorOver, startWorker, type WorkerHandle } from '../replay/world';

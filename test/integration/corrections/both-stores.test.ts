@@ -5,7 +5,7 @@ import { defineApp } from '../../../src/app/define-app';
 import { modelCorrectionsOf } from '../../../src/app/model-corrections';
 import { Decimal } from '../../../src/kernel/decimal';
 import { projection } from '../../../src/projections/projection';
-import { tumbling } from '../../../src/projections/windows/tumbling';
+import { tumbling } from '../../../src/projections/windows/window';
 import { caughtUp, until } from '../../support/harness';
 import { describeWithClickHouse, freshClickHouse, freshDatabase, type TestClickHouse, type TestDatabase } from '../../support/services';
 import { OrderErased, OrderPlaced, OrderShipped, customerDaily, orderSummary, shopEvents, type OrderRow } from '../../support/shop';

@@ -4,7 +4,7 @@ import { TOKENS } from '../../../src/app/container';
 import { Decimal } from '../../../src/kernel/decimal';
 import { RefoldError } from '../../../src/kernel/errors';
 import { projection } from '../../../src/projections/projection';
-import { tumbling } from '../../../src/projections/windows/tumbling';
+import { tumbling } from '../../../src/projections/windows/window';
 import { caughtUp, until } from '../../support/harness';
 import { describeWithClickHouse, freshClickHouse, freshDatabase, type TestClickHouse, type TestDatabase } from '../../support/services';
 import { OrderErased, OrderPlaced, OrderShipped, customerDaily, orderSummary, shopEvents, type OrderRow } from '../../support/shop';

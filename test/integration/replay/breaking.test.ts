@@ -4,7 +4,7 @@ import type { CoordinatorSettings } from './world';
 import { count, decimal, max, sum, text, windowEnd, windowStart } from '../../../src/projections/columns';
 import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
-import { tumbling } from '../../../src/projections/windows/tumbling';
+import { tumbling } from '../../../src/projections/windows/window';
 import { CustomerDaily, OrderPlaced, OrderSummary, shopEvents } from '../../support/shop';
 import { describeWithPostgres } from '../../support/services';
 import { openWorld, type World } from './world';

@@ -1,7 +1,7 @@
 import { Decimal } from '../../../src/kernel/decimal';
 import { defineApp } from '../../../src/app/define-app';
 import { projection } from '../../../src/projections/projection';
-import { tumbling } from '../../../src/projections/windows/tumbling';
+import { tumbling } from '../../../src/projections/windows/window';
 import { OrderPlaced, OrderSummary, CustomerDaily, customerDaily, shopEvents } from '../../support/shop';
 import { poolOf } from '../../support/connected';
 import { until } from '../../support/harness';

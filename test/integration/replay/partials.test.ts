@@ -2,7 +2,7 @@ import { defineApp } from '../../../src/app/define-app';
 import { Decimal } from '../../../src/kernel/decimal';
 import type { MeasureStorage } from '../../../src/projections/generations';
 import { projection, type ProjectionValue } from '../../../src/projections/projection';
-import { tumbling } from '../../../src/projections/windows/tumbling';
+import { tumbling } from '../../../src/projections/windows/window';
 import { CustomerDaily, OrderPlaced, OrderSummary, customerDaily, shopEvents } from '../../support/shop';
 import { until } from '../../support/harness';
 import { describeWithPostgres } from '../../support/services';

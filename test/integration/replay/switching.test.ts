@@ -5,7 +5,7 @@ import { defineApp } from '../../../src/app/define-app';
 import { count, decimal, max, min, sum, text, windowEnd, windowStart } from '../../../src/projections/columns';
 import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
-import { tumbling } from '../../../src/projections/windows/tumbling';
+import { tumbling } from '../../../src/projections/windows/window';
 import { PostgresSwitch } from '../../../src/replay/adapters/postgres/switch';
 import { CustomerDaily, OrderPlaced, OrderSummary, customerDailyV2, shopEvents } from '../../support/shop';
 import { until } from '../../support/harness';

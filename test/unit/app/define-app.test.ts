@@ -5,7 +5,7 @@ import { storageIn } from '../../../src/projections/definition';
 import { generationNames, partialsTable } from '../../../src/projections/generations';
 import { Projection, projection, type AnyProjection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
-import { tumbling } from '../../../src/projections/windows/tumbling';
+import { tumbling } from '../../../src/projections/windows/window';
 import { RefoldError } from '../../../src/kernel/errors';
 import {
   CustomerDaily,

@@ -6,7 +6,7 @@ import { MemoryReadModelStore } from '../../../../src/projections/adapters/memor
 import { count, integer, text, windowStart } from '../../../../src/projections/columns';
 import { projection } from '../../../../src/projections/projection';
 import { readModel } from '../../../../src/projections/read-model';
-import { tumbling } from '../../../../src/projections/windows/tumbling';
+import { tumbling } from '../../../../src/projections/windows/window';
 import type { BatchCommit, CommitResult, GenerationStore, ReadModelStore } from '../../../../src/projections/read-model-store';
 import { seeded } from '../../../e2e/support/command-plan';
 import { buildGeneration, caughtUp, definitionOf, memoryBench, startRunner, totals, until } from '../../../support/harness';

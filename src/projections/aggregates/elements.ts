@@ -6,9 +6,9 @@ import type { Json } from './aggregate';
 
 /** How values of one type are written in a state, and which of two comes first: a total order, null last. */
 export interface Elements {
-  toJson(value: unknown): Json;
-  fromJson(json: Json): unknown;
-  compare(a: unknown, b: unknown): number;
+  readonly toJson: (value: unknown) => Json;
+  readonly fromJson: (json: Json) => unknown;
+  readonly compare: (a: unknown, b: unknown) => number;
 }
 
 const asIs: Pick<Elements, 'toJson' | 'fromJson'> = { toJson: (value) => value as Json, fromJson: (json) => json };

@@ -5,7 +5,7 @@ import type { Json } from './aggregate';
  * the same, because an entry that is not among the first of a part is not among the first of the whole.
  */
 export interface Keeping<Entry> {
-  compare(a: Entry, b: Entry): number;
+  readonly compare: (a: Entry, b: Entry) => number;
   readonly limit: number;
   /** Of equal entries one is kept. */
   readonly distinct: boolean;

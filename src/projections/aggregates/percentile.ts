@@ -30,41 +30,57 @@ export interface Percentiles {
   readonly accuracy: number;
 }
 
+/** Adds to the buckets of a value, or takes from them, and reads them. */
+const sketching = ({ type, shares, accuracy }: Percentiles) => {
+  summedType('percentiles', type);
+  const parts = partsFor(checkedAccuracy(accuracy));
+  const exact = shares.map(asShare);
+  const counted = (state: Buckets, input: unknown, count: bigint): Buckets => mergeBuckets(state, [[keyOf(unscaled(input), parts), count]]);
+  const read = (state: Buckets): readonly unknown[] => {
+    const last = total(state) - 1n;
+    return last < 0n ? [] : exact.map((share) => scaledTo(type, valueOf(keyAt(state, (share * last) / BigInt(SHARE))!, parts)));
+  };
+  return { counted, read };
+};
+
+const writing: Pick<Aggregate<Buckets>, 'toJson' | 'fromJson'> = {
+  toJson: (state) => state.map(([key, count]) => [key, String(count)]),
+  fromJson: (json) => (json as readonly (readonly [number, string])[]).map(([key, count]) => [key, BigInt(count)]),
+};
+
 /**
  * For each share `q` the value of rank ⌊q (n - 1)⌋ among the n sorted values, off by at most `accuracy` of itself and half
  * a unit of its last decimal; none of none. There are as many buckets as values need: per power of two half of `1 / accuracy`.
  */
-export const percentilesOf = ({ type, shares, accuracy }: Percentiles): Retractable<Buckets, unknown, readonly unknown[]> => {
-  summedType('percentiles', type);
-  const parts = partsFor(checkedAccuracy(accuracy));
-  const exact = shares.map(asShare);
-  const one = (input: unknown, count: bigint): Buckets => [[keyOf(unscaled(input), parts), count]];
+export const percentilesOf = (given: Percentiles): Retractable<Buckets, unknown, readonly unknown[]> => {
+  const { counted, read } = sketching(given);
   return {
     name: 'percentiles',
-    options: { shares, accuracy },
+    options: { shares: given.shares, accuracy: given.accuracy },
     stateIsValue: false,
     empty: [],
-    taking: takingValues(type, 'skip'),
-    add: (state, input) => mergeBuckets(state, one(input, 1n)),
-    undo: (state, input) => mergeBuckets(state, one(input, -1n)),
+    taking: takingValues(given.type, 'skip'),
+    add: (state, input) => counted(state, input, 1n),
+    undo: (state, input) => counted(state, input, -1n),
     merge: mergeBuckets,
-    read: (state) => {
-      const last = total(state) - 1n;
-      return last < 0n ? [] : exact.map((share) => scaledTo(type, valueOf(keyAt(state, (share * last) / BigInt(SHARE))!, parts)));
-    },
-    toJson: (state) => state.map(([key, count]) => [key, String(count)]),
-    fromJson: (json) => (json as readonly (readonly [number, string])[]).map(([key, count]) => [key, BigInt(count)]),
+    read,
+    ...writing,
   };
 };
 
 /** The same with at most `limit` buckets: what lies below them is counted with the lowest, so low shares lose accuracy, and nothing can be taken back. */
 export const percentilesWithin = (given: Percentiles, limit: number): Aggregate<Buckets, unknown, readonly unknown[]> => {
-  const { undo: _, ...all } = percentilesOf(given);
+  const { counted, read } = sketching(given);
   const most = checkedLimit('percentiles', limit);
   return {
-    ...all,
-    options: { ...all.options, limit },
-    add: (state, input, order) => collapsed(all.add(state, input, order), most),
-    merge: (a, b) => collapsed(all.merge(a, b), most),
+    name: 'percentiles',
+    options: { shares: given.shares, accuracy: given.accuracy, limit },
+    stateIsValue: false,
+    empty: [],
+    taking: takingValues(given.type, 'skip'),
+    add: (state, input) => collapsed(counted(state, input, 1n), most),
+    merge: (a, b) => collapsed(mergeBuckets(a, b), most),
+    read,
+    ...writing,
   };
 };

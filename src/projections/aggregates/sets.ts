@@ -1,5 +1,5 @@
 import type { ScalarType } from '../columns';
-import type { Aggregate, Json } from './aggregate';
+import type { Aggregate } from './aggregate';
 import { elementsOf, takingValues, type Nulls } from './elements';
 import { keepOne, keptEntries, type Keeping, type Kept } from './kept';
 
@@ -47,6 +47,6 @@ export const countingDistinct = (type: ScalarType, limit: number): Aggregate<Dis
     merge: (a, b) => (a === 'full' || b === 'full' ? 'full' : saturated(values.merge(a, b))),
     read: (state) => BigInt(state === 'full' ? limit : state.length),
     toJson: (state) => (state === 'full' ? state : values.toJson(state)),
-    fromJson: (json) => (json === 'full' ? json : values.fromJson(json as readonly Json[])),
+    fromJson: (json) => (json === 'full' ? json : values.fromJson(json)),
   };
 };

@@ -169,19 +169,21 @@ const SKETCHES: readonly Kind[] = [
   kind('percentiles of wide values', percentiles(decimal(20, 2), [], { accuracy: 0.01 }), wide, () => []),
 ];
 
+const lengthOf = (value: string | null): string => (value === null ? 'none' : `of ${String(value.length)}`);
+const NO_LENGTHS: Readonly<Record<string, number>> = {};
 const OWN = kind(
   'own: text by its length',
   aggregate({
     name: 'lengths',
     of: text().nullable(),
     shows: json<readonly string[]>(),
-    init: {},
-    add: (state, value) => ({ ...state, [String(value?.length ?? 'none')]: (state[String(value?.length ?? 'none')] ?? 0) + 1 }),
+    init: NO_LENGTHS,
+    add: (state, value) => ({ ...state, [lengthOf(value)]: (state[lengthOf(value)] ?? 0) + 1 }),
     merge: (a, b) => Object.fromEntries([...Object.keys(a), ...Object.keys(b)].map((key) => [key, (a[key] ?? 0) + (b[key] ?? 0)])),
     read: (state) => Object.keys(state).sort(),
   }),
   texts,
-  (v: readonly (string | null)[]) => [...new Set(v.map((one) => String(one?.length ?? 'none')))].sort(),
+  (v: readonly (string | null)[]) => [...new Set(v.map(lengthOf))].sort(),
 );
 
 export const KINDS: readonly Kind[] = [...EXISTING, ...COUNTS, ...ORDERED, ...VALUES, ...SKETCHES, OWN];

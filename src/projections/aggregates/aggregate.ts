@@ -1,7 +1,5 @@
 import type { Order } from './order';
-
-/** What a state is written as: equal states, equal text. Decimals and 64-bit integers are text in it, instants milliseconds. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+import type { Json } from './state-json';
 
 /**
  * What contributions to one row become. `merge` is commutative and associative with `empty` as its identity over all states

@@ -1,6 +1,6 @@
 import type { Decimal } from '../../kernel/decimal';
 import type { ArrayColumn, ColumnDefinition, ColumnType, Measure, NullableColumn, ValueColumn } from '../columns';
-import type { Aggregate, Json } from './aggregate';
+import type { Aggregate } from './aggregate';
 import { isRetractable } from './aggregate';
 import { allTrue, anyTrue } from './choices';
 import { checkedLimit, elementsOf, refuse, scalarOf } from './elements';
@@ -10,6 +10,7 @@ import { chosenBy, collectingList, firstOrLast, type End } from './ordered';
 import { ownAggregate, type OwnAggregate } from './own';
 import { percentilesOf, percentilesWithin } from './percentile';
 import { collectingSet, countingDistinct, largestValues } from './sets';
+import type { Json } from './state-json';
 
 /** A measure as the engine and the stores see it: its column and its aggregate. */
 export interface AggregateDefinition extends ColumnDefinition {

@@ -2,7 +2,7 @@ import { Decimal } from '../../kernel/decimal';
 import { RefoldError } from '../../kernel/errors';
 import type { ColumnDefinition, ScalarType } from '../columns';
 import { canonicalJson, canonicalOf, compareText, compareValues } from '../values';
-import type { Json } from './aggregate';
+import type { Json } from './state-json';
 
 /** How values of one type are written in a state, and which of two comes first: a total order, null last. */
 export interface Elements {

@@ -1,9 +1,10 @@
 import type { Decimal } from '../../kernel/decimal';
 import type { ScalarType } from '../columns';
 import { canonicalOf, compareValues } from '../values';
-import type { Json, Retractable } from './aggregate';
+import type { Retractable } from './aggregate';
 import { elementsOf, refuse, takingValues } from './elements';
 import { summedType } from './numbers';
+import type { Json } from './state-json';
 
 type Counts = readonly bigint[];
 type Numeric = Decimal | bigint | number;

@@ -1,4 +1,4 @@
-import type { Json } from './aggregate';
+import type { Json } from './state-json';
 
 /**
  * The first `limit` entries of everything, under a total order: what becomes of any parts when each keeps its first ones is

@@ -1,7 +1,8 @@
 import { Decimal, pow10 } from '../../kernel/decimal';
 import type { ScalarType } from '../columns';
-import type { Json, Retractable } from './aggregate';
+import type { Retractable } from './aggregate';
 import { elementsOf, refuse, takingValues } from './elements';
+import type { Json } from './state-json';
 
 type Exact = Decimal | bigint;
 

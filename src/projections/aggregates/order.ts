@@ -1,5 +1,5 @@
 import { comparePartitions, type Position } from '../../events/position';
-import type { Json } from './aggregate';
+import type { Json } from './state-json';
 
 /** Where a contribution stands among all others; nothing but the log decides it, so a replay finds the same. */
 export interface Order extends Position {

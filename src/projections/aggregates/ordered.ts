@@ -1,9 +1,10 @@
 import { RefoldError } from '../../kernel/errors';
 import type { ScalarType } from '../columns';
-import type { Aggregate, Json } from './aggregate';
+import type { Aggregate } from './aggregate';
 import { elementsOf, takingValues, type Nulls } from './elements';
 import { keepOne, keptEntries, type Kept } from './kept';
 import { compareOrders, orderFromJson, orderToJson, type Order } from './order';
+import type { Json } from './state-json';
 
 /** A value with its place in the log. */
 export interface Placed {

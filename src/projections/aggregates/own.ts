@@ -1,8 +1,9 @@
 import type { ColumnDefinition } from '../columns';
 import { canonicalJson } from '../values';
-import type { Aggregate, Json, Retractable } from './aggregate';
+import type { Aggregate, Retractable } from './aggregate';
 import { scalarOf, takingValues } from './elements';
 import type { Order } from './order';
+import type { Json } from './state-json';
 
 /** An aggregate of one's own. Its functions are pure: time and ids come from `order`, never from a clock or by chance. */
 export interface OwnAggregate<State extends Json, In, Out> {

@@ -1,6 +1,8 @@
 import { Decimal } from '../kernel/decimal';
+import { greater, lesser } from './aggregates/choices';
+import { plus } from './aggregates/numbers';
 import type { NamedColumn } from './read-model';
-import { canonicalValue, compareValues } from './values';
+import { canonicalValue } from './values';
 
 /**
  * The laws of the measures. Each is commutative and associative, and `null` (nothing brought) is its identity, so
@@ -8,13 +10,11 @@ import { canonicalValue, compareValues } from './values';
  */
 type Merge = (a: unknown, b: unknown) => unknown;
 
-const plus: Merge = (a, b) => (a instanceof Decimal ? a.plus(b as Decimal) : (a as bigint) + (b as bigint));
-
 const LAWS: Readonly<Record<NonNullable<NamedColumn['law']>, Merge>> = {
-  count: plus,
-  sum: plus,
-  min: (a, b) => (compareValues(a, b) <= 0 ? a : b),
-  max: (a, b) => (compareValues(a, b) >= 0 ? a : b),
+  count: plus as Merge,
+  sum: plus as Merge,
+  min: lesser,
+  max: greater,
 };
 
 /** Merges two values of a measure; `null` stands for none. */

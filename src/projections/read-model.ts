@@ -106,7 +106,7 @@ const define = (name: string, columns: Columns): ReadModelDefinition => {
     if (column.law !== undefined && ['uuid', 'array'].includes(column.type.kind)) {
       refuse(name, `column ${column.name}: there is no ${column.law} of ${typeLabel(column.type)}`);
     }
-    if (column.type.kind === 'array' && (column.role !== 'value' || column.nullable || column.indexed || column.type.of.kind === 'json')) {
+    if (column.type.kind === 'array' && (column.role === 'key' || column.nullable || column.indexed || column.type.of.kind === 'json')) {
       refuse(name, `column ${column.name}: an array is neither key nor nullable nor indexed, and not of JSON`);
     }
     if (mergeable && column.role === 'value') {

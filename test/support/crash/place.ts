@@ -5,7 +5,7 @@ import { Decimal } from '../../../src/kernel/decimal';
 import { PostgresPool } from '../../../src/platform/postgres/pool';
 import type { StoreKind } from '../../../src/projections/generations';
 import { projection } from '../../../src/projections/projection';
-import { tumbling } from '../../../src/projections/windows/tumbling';
+import { tumbling } from '../../../src/projections/windows/window';
 import type { ReplayCoordinator } from '../../../src/replay/coordinator';
 import { coordinatorOver, orders, startWorker, type WorkerHandle } from '../../integration/replay/world';
 import { until } from '../harness';

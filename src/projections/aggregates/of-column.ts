@@ -1,0 +1,29 @@
+import type { ColumnDefinition } from '../columns';
+import type { Aggregate } from './aggregate';
+import { largest, smallest } from './choices';
+import type { AggregateDefinition } from './columns';
+import { refuse, scalarOf, type Nulls } from './elements';
+import { counting, summing } from './numbers';
+
+const isAggregate = (column: ColumnDefinition): column is AggregateDefinition => 'aggregate' in column;
+
+/** The aggregate of a measure, whichever way it is declared. @throws RefoldError `definition.invalid` for another column */
+export const aggregateOf = (column: ColumnDefinition): Aggregate => {
+  if (isAggregate(column)) {
+    return column.aggregate;
+  }
+  const type = scalarOf(column.law ?? 'measure', column);
+  const nulls: Nulls = column.nullable ? 'skip' : 'refuse';
+  switch (column.law) {
+    case 'count':
+      return counting();
+    case 'sum':
+      return summing(type);
+    case 'min':
+      return smallest(type, nulls);
+    case 'max':
+      return largest(type, nulls);
+    case undefined:
+      return refuse('measure', 'a plain column has no aggregate');
+  }
+};

@@ -19,11 +19,31 @@ export const requireKafkajs = (installed: string): void => {
   }
 };
 
+interface SentRequest {
+  readonly sentAt: number;
+  readonly requestTimeout: number;
+  timeoutRequest(): void;
+}
+
 interface RequestQueue {
   readonly pending: readonly unknown[];
+  readonly inflight: ReadonlyMap<number, SentRequest>;
   readonly throttledUntil: number;
+  readonly requestTimeout: number;
+  readonly enforceRequestTimeout: boolean;
   throttleCheckTimeoutId: NodeJS.Timeout | null;
+  requestTimeoutIntervalId: NodeJS.Timeout | null | undefined;
+  isConnected(): boolean;
   checkPendingRequests(): void;
+  scheduleRequestTimeoutCheck(): void;
+}
+
+/** The methods of the queue that are replaced. */
+interface QueueMethods {
+  scheduleCheckPendingRequests(this: RequestQueue): void;
+  scheduleRequestTimeoutCheck(this: RequestQueue): void;
+  sendSocketRequest(this: RequestQueue, request: unknown): void;
+  destroy(this: RequestQueue): void;
 }
 
 const CHECK_MS = 10;
@@ -42,14 +62,88 @@ function checkWhileSomethingWaits(this: RequestQueue): void {
   );
 }
 
+/**
+ * The library ends this check with a connection, and some of its ways to hang up meet a connection that is there again: what was
+ * sent on that then waits for an answer for ever. This one goes on as long as anything is under way.
+ */
+function checkWhileSomethingIsUnderWay(this: RequestQueue): void {
+  if (!this.enforceRequestTimeout) {
+    return;
+  }
+  clearInterval(this.requestTimeoutIntervalId ?? undefined);
+  this.requestTimeoutIntervalId = setInterval(
+    () => {
+      for (const request of [...this.inflight.values()]) {
+        if (Date.now() - request.sentAt > request.requestTimeout) {
+          request.timeoutRequest();
+        }
+      }
+      if (this.inflight.size === 0 && !this.isConnected()) {
+        endTimeoutCheck(this);
+      }
+    },
+    Math.min(this.requestTimeout, 100),
+  );
+}
+
+const endTimeoutCheck = (queue: RequestQueue): void => {
+  clearInterval(queue.requestTimeoutIntervalId ?? undefined);
+  queue.requestTimeoutIntervalId = null;
+};
+
+function destroyWhatIsIdle(this: RequestQueue): void {
+  if (this.inflight.size === 0) {
+    endTimeoutCheck(this);
+  }
+  clearTimeout(this.throttleCheckTimeoutId ?? undefined);
+  this.throttleCheckTimeoutId = null;
+}
+
+interface Connection {
+  chunks: Buffer[];
+  bytesBuffered: number;
+  bytesNeeded: number;
+  isConnected(): boolean;
+}
+
+const SIZE_BYTES = 4;
+const connecting = new WeakMap<Connection, Promise<unknown>>();
+
+/**
+ * The library keeps half an answer of the connection before and reads it in front of what comes on the new one, and opens two
+ * sockets where two requests find that there is none: the end of the one that nobody uses ends the other as well.
+ */
+const connectsOnce = (connect: (this: Connection) => Promise<unknown>) =>
+  function (this: Connection): Promise<unknown> {
+    const known = connecting.get(this);
+    if (known !== undefined || this.isConnected()) {
+      return known ?? Promise.resolve(true);
+    }
+    Object.assign(this, { chunks: [], bytesBuffered: 0, bytesNeeded: SIZE_BYTES });
+    const made = connect.call(this).finally(() => connecting.delete(this));
+    connecting.set(this, made);
+    return made;
+  };
+
 let isReady = false;
 
 /** Checks the version and corrects the library, once per process. @throws RefoldError `internal.invariant` */
 export const correctKafkajs = (): void => {
   if (!isReady) {
     requireKafkajs((load('kafkajs/package.json') as { readonly version: string }).version);
-    const { prototype } = load('kafkajs/src/network/requestQueue') as { readonly prototype: { scheduleCheckPendingRequests: (this: RequestQueue) => void } };
+    const { prototype } = load('kafkajs/src/network/requestQueue') as { readonly prototype: QueueMethods };
+    const { sendSocketRequest: send } = prototype as { readonly sendSocketRequest: (this: RequestQueue, request: unknown) => void };
     prototype.scheduleCheckPendingRequests = checkWhileSomethingWaits;
+    prototype.scheduleRequestTimeoutCheck = checkWhileSomethingIsUnderWay;
+    prototype.destroy = destroyWhatIsIdle;
+    prototype.sendSocketRequest = function (request) {
+      send.call(this, request);
+      if ((this.requestTimeoutIntervalId ?? null) === null) {
+        this.scheduleRequestTimeoutCheck();
+      }
+    };
+    const { prototype: connection } = load('kafkajs/src/network/connection') as { readonly prototype: { connect: (this: Connection) => Promise<unknown> } };
+    connection.connect = connectsOnce(connection.connect);
     isReady = true;
   }
 };

@@ -1,4 +1,5 @@
-import { RefoldError, isRefoldError } from '../kernel/errors';
+import { RefoldError } from '../kernel/errors';
+import { renewed } from './lease';
 import type { Coordination } from './parts';
 import type { CorrectionBook, CorrectionLease } from './corrections';
 
@@ -35,24 +36,10 @@ export const whileLeased = async <T>(
   lease: CorrectionLease,
   work: () => Promise<T>,
 ): Promise<T> => {
-  const over = new AbortController();
-  const renew = async (): Promise<void> => {
-    for (let lost = false; !lost;) {
-      await clock.sleep(CORRECTION_LEASE_MS / 3, over.signal);
-      if (over.signal.aborted) {
-        return;
-      }
-      lost = await book.acquire(lease, CORRECTION_LEASE_MS).then(
-        () => false,
-        (error: unknown) => isRefoldError(error, 'correction.in-progress'), // anything else may be over at the next try
-      );
-    }
-  };
-  const renewing = renew();
+  const renewal = renewed(clock, CORRECTION_LEASE_MS, () => book.acquire(lease, CORRECTION_LEASE_MS), 'correction.in-progress');
   try {
     return await work();
   } finally {
-    over.abort();
-    await renewing;
+    await renewal.end();
   }
 };

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { isRefoldError, messageOf } from '../kernel/errors';
+import type { Clock } from '../kernel/clock';
+import { isRefoldError, messageOf, type ErrorCode } from '../kernel/errors';
 import type { Lease } from './ports';
 import { tell, type Coordination } from './parts';
 
@@ -17,6 +18,33 @@ export const finallyRun = async <T>(work: () => Promise<T>, last: () => Promise<
   }
   await last().catch(told);
   return result;
+};
+
+/**
+ * Takes a lease again and again, until it is ended or the lease is lost; the next write of who works under it is refused then.
+ * @param lostCode what `acquire` throws where somebody else has it; anything else may be over at the next try
+ */
+export const renewed = (clock: Clock, ttlMs: number, acquire: () => Promise<void>, lostCode: ErrorCode): { end(): Promise<void> } => {
+  const over = new AbortController();
+  const renew = async (): Promise<void> => {
+    for (let lost = false; !lost;) {
+      await clock.sleep(ttlMs / 3, over.signal);
+      if (over.signal.aborted) {
+        return;
+      }
+      lost = await acquire().then(
+        () => false,
+        (error: unknown) => isRefoldError(error, lostCode),
+      );
+    }
+  };
+  const renewing = renew();
+  return {
+    end: async () => {
+      over.abort();
+      await renewing;
+    },
+  };
 };
 
 /** Waits a moment for another holder: workers that drop tables or complete a switch are done with it soon. */
@@ -44,28 +72,11 @@ export const leased = async <T>(c: Coordination, replayId: number, work: (lease:
   const { journal, clock, options } = c;
   const lease: Lease = { replayId, owner: `${c.by}/${randomUUID()}` };
   await acquired(c, lease);
-  const done = new AbortController();
-  const renew = async (): Promise<void> => {
-    for (;;) {
-      await clock.sleep(options.leaseMs / 3, done.signal);
-      if (done.signal.aborted) {
-        return;
-      }
-      const lost = await journal.acquire(lease, options.leaseMs).then(
-        () => false,
-        (error: unknown) => isRefoldError(error, 'replay.lease-held'), // anything else may be over at the next try
-      );
-      if (lost) {
-        return; // the next write of `work` reports it
-      }
-    }
-  };
-  const renewing = renew();
+  const renewal = renewed(clock, options.leaseMs, () => journal.acquire(lease, options.leaseMs), 'replay.lease-held');
   return finallyRun(
     () => work(lease),
     async () => {
-      done.abort();
-      await renewing;
+      await renewal.end();
       await journal.release(lease);
     },
     (error) => tell(c, replayId, 'lease:not-released', { message: messageOf(error) }),

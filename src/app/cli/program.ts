@@ -2,6 +2,7 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { brokersOf } from '../services/services';
 import { addCorrectionCommands } from './correct-program';
 import { duration } from './duration-argument';
+import { nameList } from './name-list-argument';
 import { addErrataCommands } from './errata-program';
 import { addLagCommands, portNumber } from './lag-program';
 import { addMigrateCommand } from './migrate-command';
@@ -65,14 +66,6 @@ const wantedList = (text: string, before: readonly WantedProjection[] = []): rea
     throw new InvalidArgumentError('It has to be name or name@version.');
   }
   return [...before, wanted];
-};
-
-const nameList = (text: string, before: readonly string[] = []): readonly string[] => {
-  const names = text.split(',').map((name) => name.trim());
-  if (names.includes('')) {
-    throw new InvalidArgumentError('It has to be names with commas between.');
-  }
-  return [...before, ...names];
 };
 
 const sharedOptions = (): readonly Option[] => [

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { nameList } from './name-list-argument';
 import type { RowLimit, Rules, SqlCheck } from '../../replay/rule-types';
 import { parseLimit } from '../../replay/rules';
 
@@ -20,14 +21,6 @@ const limit = (text: string): RowLimit => {
     throw new InvalidArgumentError('It has to be a number of rows or a percentage, such as 10 or 0.5%.');
   }
   return parsed;
-};
-
-const names = (text: string, before: readonly string[] = []): readonly string[] => {
-  const given = text.split(',').map((name) => name.trim());
-  if (given.includes('')) {
-    throw new InvalidArgumentError('It has to be names with commas between.');
-  }
-  return [...before, ...given];
 };
 
 const tolerance = (text: string, before: Readonly<Record<string, number>> = {}): Readonly<Record<string, number>> => {
@@ -62,7 +55,9 @@ const check = (text: string, before: readonly SqlCheck[] = []): readonly SqlChec
 export const addRuleOptions = (command: Command): Command =>
   command
     .addOption(new Option('--expect <what>', 'no cutover unless rows and columns are the same').choices(['identical']))
-    .addOption(new Option('--allow-columns <names>', 'no cutover if more than these columns changed or are gone, names with commas between').argParser(names))
+    .addOption(
+      new Option('--allow-columns <names>', 'no cutover if more than these columns changed or are gone, names with commas between').argParser(nameList),
+    )
     .addOption(new Option('--max-changed <limit>', 'most rows that may have changed, as a number or a percentage').argParser(limit))
     .addOption(new Option('--max-missing <limit>', 'most rows that may be missing').argParser(limit))
     .addOption(new Option('--max-added <limit>', 'most rows that may be added').argParser(limit))
@@ -75,7 +70,7 @@ export const addRuleOptions = (command: Command): Command =>
         'a query over {before} and {after} that has to answer no row; `projection: query` or `projection@store: query` for one of several. May be repeated',
       ).argParser(check),
     )
-    .addOption(new Option('--check-with <names>', 'checks of the application that have to find nothing wrong, names with commas between').argParser(names));
+    .addOption(new Option('--check-with <names>', 'checks of the application that have to find nothing wrong, names with commas between').argParser(nameList));
 
 /** `undefined` where no rule is given. */
 export const rulesOf = ({

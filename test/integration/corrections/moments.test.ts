@@ -3,7 +3,7 @@ import { modelCorrectionsOf, type ModelCorrections } from '../../../src/app/mode
 import { until } from '../../support/harness';
 import { describeWithPostgres } from '../../support/services';
 import { OrderShipped } from '../../support/shop';
-import { openWorld, orders, type World } from '../replay/world';
+import { idOfOrder, openWorld, orders, type World } from '../replay/world';
 
 describeWithPostgres('audits, errata and moments', () => {
   let world: World;
@@ -25,16 +25,7 @@ describeWithPostgres('audits, errata and moments', () => {
     );
   const texts = async (sql: string): Promise<readonly string[]> => (await world.pool.query<{ text: string }>(`SELECT ${sql}`)).rows.map(({ text }) => text);
   const relations = (): Promise<readonly string[]> => texts(`relname AS text FROM pg_class WHERE relname LIKE '%\\_\\_v%\\_c%' AND relkind IN ('r', 'v')`);
-  const idOf = async (order: string): Promise<string> => {
-    for (const { topic, partition, start, stable } of await world.shop.log.heads(['orders'])) {
-      const { records } = await world.shop.log.read({ topic, partition, offset: start }, { maxRecords: stable });
-      const found = records.find(({ key }) => key?.toString() === order);
-      if (found !== undefined) {
-        return found.headers['ce_id']!;
-      }
-    }
-    throw new Error(`there is no event of ${order}`);
-  };
+  const idOf = (order: string): Promise<string> => idOfOrder(world, order);
 
   it('finds drift, offers the command, and leaves nothing, though it dies', async () => {
     await world.pool.query(`UPDATE order_summary__v1_r1 SET amount = 7, status = 'lost' WHERE order_id IN ('o1', 'o2')`);

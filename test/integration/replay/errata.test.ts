@@ -1,6 +1,6 @@
 import { until } from '../../support/harness';
 import { describeWithPostgres } from '../../support/services';
-import { openWorld, orders, type World } from './world';
+import { idOfOrder, openWorld, orders, type World } from './world';
 
 const AGAIN = { projections: [{ name: 'order-summary', version: 1 }], again: true };
 
@@ -15,16 +15,7 @@ describeWithPostgres('a wrong event', () => {
     const rows = await world.shop.query('order_summary' as never);
     return Object.fromEntries((rows as readonly { order_id: string; amount: unknown }[]).map((row) => [row.order_id, String(row.amount)]));
   };
-  const idOf = async (order: string): Promise<string> => {
-    for (const { topic, partition, start, stable } of await world.shop.log.heads(['orders'])) {
-      const { records } = await world.shop.log.read({ topic, partition, offset: start }, { maxRecords: stable });
-      const found = records.find(({ key }) => key?.toString() === order);
-      if (found !== undefined) {
-        return found.headers['ce_id']!;
-      }
-    }
-    throw new Error(`there is no event of ${order}`);
-  };
+  const idOf = (order: string): Promise<string> => idOfOrder(world, order);
 
   it('is corrected by a replay, which shows precisely the rows that change', async () => {
     const { errata } = world.shop;

@@ -193,3 +193,15 @@ export const openWorld = async (settings: WorldSettings): Promise<World> => {
 };
 
 export const DAILY_V2 = [{ name: 'customer-daily', version: 2 }] as const;
+
+/** `ce_id` of the first event of an order. */
+export const idOfOrder = async (world: World, order: string): Promise<string> => {
+  for (const { topic, partition, start, stable } of await world.shop.log.heads(['orders'])) {
+    const { records } = await world.shop.log.read({ topic, partition, offset: start }, { maxRecords: stable });
+    const found = records.find(({ key }) => key?.toString() === order);
+    if (found !== undefined) {
+      return found.headers['ce_id']!;
+    }
+  }
+  throw new Error(`there is no event of ${order}`);
+};

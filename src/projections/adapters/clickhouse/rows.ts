@@ -1,4 +1,5 @@
 import { RefoldError, isRefoldError } from '../../../kernel/errors';
+import { groupBy } from '../../../kernel/groups';
 import { partitionId, type PartitionId, type TopicPartition } from '../../../events/position';
 import { mergeMeasure } from '../../measures';
 import { identityOf, type NamedColumn } from '../../read-model';
@@ -112,19 +113,5 @@ const fitting = (column: NamedColumn): ((sum: unknown) => unknown) => {
   };
 };
 
-/** Neighbours are mostly of one partition. */
-export const byPartition = <T>(things: readonly T[], partitionOf: (thing: T) => TopicPartition): ReadonlyMap<PartitionId, readonly T[]> => {
-  const groups = new Map<PartitionId, T[]>();
-  let last: { readonly of: TopicPartition; readonly group: T[] } | undefined;
-  for (const thing of things) {
-    const of = partitionOf(thing);
-    if (last?.of.partition !== of.partition || last.of.topic !== of.topic) {
-      const id = partitionId(of);
-      const group = groups.get(id) ?? [];
-      groups.set(id, group);
-      last = { of, group };
-    }
-    last.group.push(thing);
-  }
-  return groups;
-};
+export const byPartition = <T>(things: readonly T[], partitionOf: (thing: T) => TopicPartition): ReadonlyMap<PartitionId, readonly T[]> =>
+  groupBy(things, (thing) => partitionId(partitionOf(thing)));

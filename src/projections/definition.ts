@@ -11,8 +11,11 @@ import type { Window } from './windows/window';
 /** Raised when the same log would fold to other rows with the same definition; part of the hash. */
 const ENGINE_FORMAT = 1;
 
-/** row-fold: keyed by the event key, any fold; merged: rows of mergeable aggregates, grouped by anything. */
-export type ProjectionKind = 'row-fold' | 'merged';
+/**
+ * row-fold: keyed by the event key, any fold; merged: rows of aggregates that a store can add to, grouped by anything; grouped:
+ * rows of aggregates and windows that need more than their rows to go on, grouped by what lies in one partition.
+ */
+export type ProjectionKind = 'row-fold' | 'merged' | 'grouped';
 
 export interface Handler {
   readonly type: EventTypeDefinition;
@@ -266,4 +269,4 @@ export const projectionDefinition = (
 
 /** How the rows of a projection are kept in a store. ClickHouse cannot add to a row in place, so there mergeable models are partials. */
 export const storageIn = ({ kind, storage }: Pick<ProjectionDefinition, 'kind' | 'storage'>, store: StoreKind): Storage =>
-  kind === 'row-fold' ? 'rows' : (storage ?? (store === 'clickhouse' ? 'partials' : 'merged'));
+  kind === 'row-fold' ? 'rows' : kind === 'grouped' ? 'groups' : (storage ?? (store === 'clickhouse' ? 'partials' : 'merged'));

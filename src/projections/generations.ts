@@ -7,9 +7,10 @@ export type StoreKind = 'postgres' | 'clickhouse' | 'memory';
 
 /**
  * How rows are kept. rows: one per key, of a row-fold; merged: one per group, added to by all workers; partials: one per
- * group and source partition, written by the partition's owner alone and merged by the view.
+ * group and source partition, written by the partition's owner alone and merged by the view; groups: one per group (and
+ * window), written by the owner of the only partition that the group's events come from, beside what is kept of the group.
  */
-export type Storage = 'rows' | 'merged' | 'partials';
+export type Storage = 'rows' | 'merged' | 'partials' | 'groups';
 
 /** The choice that models with measures have. */
 export type MeasureStorage = Exclude<Storage, 'rows'>;
@@ -192,9 +193,14 @@ const LONGEST_NAME = 63;
  * The table that keeps the partials of a generation where its `table` is a view that merges them. The short form is for
  * long names of models together with versions of many digits.
  */
-export const partialsTable = ({ table }: Pick<Generation, 'table'>): string => {
-  const name = `${table}_partials`;
-  return Buffer.byteLength(name) <= LONGEST_NAME ? name : `${table}_p`;
+export const partialsTable = ({ table }: Pick<Generation, 'table'>): string => behind(table, 'partials');
+
+/** The table beside a generation's `table` in which its groups are kept. */
+export const groupsTable = ({ table }: Pick<Generation, 'table'>): string => behind(table, 'groups');
+
+const behind = (table: string, what: string): string => {
+  const name = `${table}_${what}`;
+  return Buffer.byteLength(name) <= LONGEST_NAME ? name : `${table}_${what[0]!}`;
 };
 
 /**

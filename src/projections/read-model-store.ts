@@ -29,6 +29,19 @@ export interface Deletion {
   readonly stamp: Stamp;
 }
 
+/** A row for readers that is there no more. */
+export interface ShownDeletion {
+  /** Values of the columns that identify it. */
+  readonly identity: Readonly<Record<string, unknown>>;
+  readonly stamp: Stamp;
+}
+
+/** Of storage `groups`: rows for readers, written by what identifies them and never loaded. Each row occurs once. */
+export interface ShownChange {
+  readonly upserts: readonly Upsert[];
+  readonly deletes: readonly ShownDeletion[];
+}
+
 /** The sum of what one batch adds to one row of a mergeable model; window bounds in milliseconds. */
 export interface Merge {
   /** Only of partials: the source partition, and the last offset that brought something. */
@@ -117,6 +130,8 @@ export interface BatchCommit extends ParkingChange {
   readonly upserts: readonly Upsert[];
   readonly deletes: readonly Deletion[];
   readonly merges: readonly Merge[];
+  /** Of storage `groups` alone, whose `upserts` and `deletes` are of what is kept of groups. */
+  readonly shown?: ShownChange;
   readonly late: readonly LateContribution[];
 }
 

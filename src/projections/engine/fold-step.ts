@@ -13,7 +13,7 @@ export interface RecordPlace {
 }
 
 /** What folding a batch writes, apart from the advances. */
-export type FoldWrites = Pick<BatchCommit, 'upserts' | 'deletes' | 'merges' | 'late'>;
+export type FoldWrites = Pick<BatchCommit, 'upserts' | 'deletes' | 'merges' | 'shown' | 'late'>;
 
 /** One way of folding. `record` changes nothing if it throws: a record is folded whole or not at all. */
 export interface Fold {

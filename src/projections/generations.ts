@@ -198,6 +198,18 @@ export const partialsTable = ({ table }: Pick<Generation, 'table'>): string => b
 /** The table beside a generation's `table` in which its groups are kept. */
 export const groupsTable = ({ table }: Pick<Generation, 'table'>): string => behind(table, 'groups');
 
+/**
+ * The tables in which the rows of a generation lie: first that of what readers see, of storage `groups` then that of what is kept
+ * of groups. In ClickHouse the generation's own `table` is a view always.
+ */
+export const rowTables = (g: Pick<Generation, 'store' | 'storage' | 'table'>): readonly [string, ...string[]] => {
+  const kept = g.storage === 'groups' ? [groupsTable(g)] : [];
+  if (g.store === 'clickhouse') {
+    return [`${g.table}_${g.storage === 'groups' ? 'rows' : g.storage}`, ...kept];
+  }
+  return [g.storage === 'partials' ? partialsTable(g) : g.table, ...kept];
+};
+
 const behind = (table: string, what: string): string => {
   const name = `${table}_${what}`;
   return Buffer.byteLength(name) <= LONGEST_NAME ? name : `${table}_${what[0]!}`;

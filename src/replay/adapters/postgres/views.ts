@@ -1,7 +1,7 @@
 import { RefoldError } from '../../../kernel/errors';
 import type { Sql } from '../../../platform/postgres/pool';
 import { qualified } from '../../../platform/postgres/quote';
-import { generationLabel, partialsTable, type Generation } from '../../../projections/generations';
+import { generationLabel, rowTables, type Generation } from '../../../projections/generations';
 import type { GenerationPair, SwitchPermission, ViewChange } from '../../ports';
 import type { Direction } from '../../states';
 import { clientsOf, visible, type Reshaping, type ViewPlan } from '../../view-plan';
@@ -148,8 +148,8 @@ export const copyGrants = async (sql: Sql, from: Generation, to: Generation): Pr
 };
 
 /**
- * Drops the table (of partials: the view that merges them, then their table), and the view that was left on it when the
- * read model got another name. Never CASCADE: dependents are named by the error.
+ * Drops the tables (of partials: the view that merges them first), and the view that was left on them when the read model got
+ * another name. Never CASCADE: dependents are named by the error.
  */
 export const dropTable = async (sql: Sql, g: Generation): Promise<void> => {
   if (await viewReads(sql, g, g.table)) {
@@ -158,5 +158,7 @@ export const dropTable = async (sql: Sql, g: Generation): Promise<void> => {
   if (g.storage === 'partials') {
     await sql.query(`DROP VIEW IF EXISTS ${qualified(g.viewSchema, g.table)}`);
   }
-  await sql.query(`DROP TABLE IF EXISTS ${qualified(g.viewSchema, g.storage === 'partials' ? partialsTable(g) : g.table)}`);
+  for (const table of rowTables(g)) {
+    await sql.query(`DROP TABLE IF EXISTS ${qualified(g.viewSchema, table)}`);
+  }
 };

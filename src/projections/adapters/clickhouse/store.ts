@@ -2,13 +2,12 @@ import type { ClickHouse } from '../../../platform/clickhouse/client';
 import { qualified } from '../../../platform/clickhouse/quote';
 import { onCluster, type Topology } from '../../../platform/clickhouse/topology';
 import type { CheckpointControl } from '../../checkpoint-control';
-import type { Generation } from '../../generations';
+import { rowTables, type Generation } from '../../generations';
 import type { GenerationStore, ReadModelStore } from '../../read-model-store';
 import { cleanRows } from './clean';
 import { ClickHouseGenerationStore } from './generation-store';
 import { ClickHouseKeptRows } from './kept-rows';
-import { StoredRows } from './stored-rows';
-import { assertTable, createTable, provisionTable, readableSelect, rowsTable } from './table';
+import { assertTables, createTables, provisionTables, readableSelect, rowsTable } from './table';
 
 /** Read models in ClickHouse; their checkpoints lie in the control schema. */
 export class ClickHouseReadModelStore implements ReadModelStore {
@@ -25,11 +24,11 @@ export class ClickHouseReadModelStore implements ReadModelStore {
   }
 
   provision(generation: Generation): Promise<void> {
-    return provisionTable(this.#clickhouse, generation);
+    return provisionTables(this.#clickhouse, generation);
   }
 
   statements(generation: Generation): Promise<readonly string[]> {
-    return Promise.resolve(createTable(generation, this.#clickhouse.topology));
+    return Promise.resolve(createTables(generation, this.#clickhouse.topology));
   }
 
   /** Older versions of rows count until they are merged away. */
@@ -46,8 +45,8 @@ export class ClickHouseReadModelStore implements ReadModelStore {
   }
 
   async open(generation: Generation): Promise<GenerationStore> {
-    await assertTable(this.#clickhouse, generation);
-    return new ClickHouseGenerationStore(this.#control, new StoredRows(this.#clickhouse, generation), generation);
+    await assertTables(this.#clickhouse, generation);
+    return new ClickHouseGenerationStore(this.#control, this.#clickhouse, generation);
   }
 
   /** Removes rows that were deleted; see {@link cleanRows}. */
@@ -64,12 +63,12 @@ export class ClickHouseReadModelStore implements ReadModelStore {
 
   async removeCopy(generation: Generation): Promise<void> {
     const { rows, view } = copyNames(generation);
-    await this.#do(dropStatements(generation.viewSchema, { rows, view }, this.#clickhouse.topology));
+    await this.#do(dropStatements(generation.viewSchema, { tables: [rows], view }, this.#clickhouse.topology));
   }
 
   async remove(generation: Generation): Promise<void> {
     await this.removeCopy(generation);
-    await this.#do(dropStatements(generation.viewSchema, { rows: rowsTable(generation), view: generation.table }, this.#clickhouse.topology));
+    await this.#do(dropStatements(generation.viewSchema, { tables: rowTables(generation), view: generation.table }, this.#clickhouse.topology));
   }
 
   async #do(statements: readonly string[]): Promise<void> {
@@ -77,11 +76,6 @@ export class ClickHouseReadModelStore implements ReadModelStore {
       await this.#clickhouse.command(statement);
     }
   }
-}
-
-interface Names {
-  readonly rows: string;
-  readonly view: string;
 }
 
 export const copyStatements = (generation: Generation, topology: Topology): readonly string[] => {
@@ -93,12 +87,16 @@ export const copyStatements = (generation: Generation, topology: Topology): read
   ];
 };
 
-export const dropStatements = (database: string, { rows, view }: Names, topology: Topology): readonly string[] => [
+export const dropStatements = (
+  database: string,
+  { tables, view }: { readonly tables: readonly string[]; readonly view: string },
+  topology: Topology,
+): readonly string[] => [
   `DROP VIEW IF EXISTS ${qualified(database, view)}${onCluster(topology)}`,
-  `DROP TABLE IF EXISTS ${qualified(database, rows)}${onCluster(topology)} SYNC`,
+  ...tables.map((table) => `DROP TABLE IF EXISTS ${qualified(database, table)}${onCluster(topology)} SYNC`),
 ];
 
-const copyNames = (generation: Generation): Names => ({
+const copyNames = (generation: Generation): { readonly rows: string; readonly view: string } => ({
   rows: `${rowsTable(generation)}_compared`,
   view: `${generation.table}_compared`,
 });

@@ -34,7 +34,6 @@ const READING: ClickHouseSettings = {
 /** One insert is one block, hence all or nothing: nothing may cut it, queue it or read it by several threads. */
 const ONE_BLOCK: ClickHouseSettings = {
   async_insert: 0,
-  input_format_null_as_default: 1, // of a deleted row only the key is written
   wait_end_of_query: 1,
   input_format_parallel_parsing: 0,
   max_insert_threads: '1',
@@ -94,12 +93,12 @@ export class ClickHouse {
    * Inserts rows as one block, which is written whole or not at all. A block with a token that was written before is
    * left out by tables that remember tokens.
    * @param table quoted already; the columns are quoted here
-   * @param rows as JSON, an array of cells per line (`JSONCompactEachRow`), in pieces
+   * @param rows in binary (`RowBinary`), in pieces
    * @throws RefoldError `store.*`; after `store.unreachable` the rows may or may not have been written
    */
   async insert(table: string, columns: readonly string[], rows: readonly Buffer[], token: string): Promise<void> {
     const settings = { ...ONE_BLOCK, ...consistentWrites(this.topology), insert_deduplicate: 1 as const, insert_deduplication_token: token };
-    const query = `INSERT INTO ${table} (${columns.map(identifier).join(', ')}) FORMAT JSONCompactEachRow`;
+    const query = `INSERT INTO ${table} (${columns.map(identifier).join(', ')}) FORMAT RowBinary`;
     await this.#translated(async () => {
       const values = Readable.from(rows, { objectMode: false });
       const { stream } = await this.#client.exec({ query, values, clickhouse_settings: settings });

@@ -35,7 +35,7 @@ describeWithClickHouse('values and names in ClickHouse', () => {
       await clickhouse.command(statement);
     }
     const stored = new StoredRows(clickhouse, writtenTables(generation)[0]);
-    const versioned = rows.map((values, partition) => ({ values, stamp: { topic: 't', partition, offset: 0 }, version: 1n, deleted: false }));
+    const versioned = rows.map((values, partition) => ({ values, stamp: { topic: 't', partition, offset: 0 }, epoch: 1, deleted: false }));
     await stored.insert(stored.blockOf(versioned), 'token');
     return generation;
   };
@@ -63,7 +63,7 @@ describeWithClickHouse('values and names in ClickHouse', () => {
           );
         expect(await read()).toBe(100);
         expect(await stored.read([['007']])).toHaveLength(1);
-        const gone = { values: { k: '007' }, stamp: { topic: 't', partition: 7, offset: 1 }, version: 2n, deleted: true };
+        const gone = { values: { k: '007' }, stamp: { topic: 't', partition: 7, offset: 1 }, epoch: 2, deleted: true };
         await stored.insert(stored.blockOf([gone]), 'deletion');
         expect((await stored.read([['007']])).map(({ deleted }) => deleted)).toEqual([true]);
       } finally {

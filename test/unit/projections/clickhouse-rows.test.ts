@@ -26,7 +26,7 @@ describe('the evidence of a block', () => {
   const row = (id: string, partition: number, offset: number) => ({
     values: { order_id: id, amount: 1 },
     stamp: { topic: 't', partition, offset },
-    version: versionOf(1, offset),
+    epoch: 1,
     deleted: false,
   });
 

@@ -1,7 +1,7 @@
 import { partitionId, type PartitionId, type TopicPartition } from '../../../events/position';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type { BatchCommit, Merge, ShownChange, Stamp } from '../../read-model-store';
-import { addTo, identityTexts, keyValue, mergedValues, versionOf, type VersionedRow } from './rows';
+import { addTo, identityTexts, keyValue, mergedValues, type VersionedRow } from './rows';
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -37,7 +37,7 @@ export class BatchRows {
     epochs: ReadonlyMap<PartitionId, number>,
     sums: ReadonlyMap<string, Values>,
   ): Generator<VersionedRow> {
-    const version = versions(epochs);
+    const epoch = epochOf(epochs);
     const gone = deletes.map(({ key, stamp }) => ({ identity: { [this.#key.name]: keyValue(this.#key, key) }, stamp }));
     yield* this.changed({ upserts, deletes: gone }, epochs);
     const latest = Math.max(...advances.map(({ streamTime }) => streamTime ?? -Infinity));
@@ -46,30 +46,30 @@ export class BatchRows {
       const before = merge.isStored ? sums.get(merge.id) : undefined;
       const brought = this.#brought(merge);
       const values = before === undefined ? brought : this.#addTo(before, brought);
-      yield { values, stamp, version: version(stamp), deleted: false, addedTo: merge.isStored || isCurrent(merge, latest) ? merge.id : undefined };
+      yield { values, stamp, epoch: epoch(stamp), deleted: false, addedTo: merge.isStored || isCurrent(merge, latest) ? merge.id : undefined };
     }
   }
 
   /** Rows that are put in the place of others, or are there no more. */
   *changed({ upserts, deletes }: ShownChange, epochs: ReadonlyMap<PartitionId, number>): Generator<VersionedRow> {
-    const version = versions(epochs);
+    const epoch = epochOf(epochs);
     for (const { row, stamp } of upserts) {
-      yield { values: row, stamp, version: version(stamp), deleted: false };
+      yield { values: row, stamp, epoch: epoch(stamp), deleted: false };
     }
     for (const { identity, stamp } of deletes) {
-      yield { values: identity, stamp, version: version(stamp), deleted: true };
+      yield { values: identity, stamp, epoch: epoch(stamp), deleted: true };
     }
   }
 }
 
-/** Makes the function that says which version a row has that was changed at a position. */
-const versions = (epochs: ReadonlyMap<PartitionId, number>): ((stamp: Stamp) => bigint) => {
+/** Makes the function that says under which epoch a row is written; neighbours mostly come from one partition. */
+const epochOf = (epochs: ReadonlyMap<PartitionId, number>): ((stamp: Stamp) => number) => {
   let last: { readonly stamp: Stamp; readonly epoch: number } | undefined;
   return (stamp) => {
     if (last?.stamp.partition !== stamp.partition || last.stamp.topic !== stamp.topic) {
       last = { stamp, epoch: epochs.get(partitionId(stamp))! };
     }
-    return versionOf(last.epoch, stamp.offset);
+    return last.epoch;
   };
 };
 

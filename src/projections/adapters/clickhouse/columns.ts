@@ -24,7 +24,7 @@ const FIRST_INSTANT = Date.parse('1900-01-01T00:00:00.000Z');
 const LAST_INSTANT = Date.parse('2299-12-31T23:59:59.999Z');
 
 /** Milliseconds: what a JSON number is taken for, in a DateTime64 of three digits. Several times as fast to write as text. */
-const writeInstant = (value: unknown): number => {
+export const writeInstant = (value: unknown): number => {
   const instant = (value as Date).getTime();
   if (instant < FIRST_INSTANT || instant > LAST_INSTANT) {
     throw new RefoldError('store.value-refused', `clickhouse holds instants of the years 1900 to 2299, not ${(value as Date).toISOString()}`);

@@ -31,13 +31,13 @@ export interface RenderedBatch {
   readonly shown: Rendered | undefined;
 }
 
-/** The same as it is kept with an intent. */
+/** The same as it is kept with an intent, in base64. */
 export interface BlockTexts {
   readonly block: string;
   readonly shown?: string | undefined;
 }
 
-const textOf = (block: Block): string => Buffer.concat(block).toString();
+const textOf = (block: Block): string => Buffer.concat(block).toString('base64');
 
 export const blockTexts = ({ folded, shown }: RenderedBatch): BlockTexts => ({
   block: textOf(folded.block),
@@ -121,10 +121,10 @@ export class GenerationRows {
   /** The same from what was kept with an intent. */
   async insertTexts({ block, shown = '' }: BlockTexts, token: string): Promise<void> {
     if (this.#shown !== undefined && shown !== '') {
-      await insertInto(this.#shown, [Buffer.from(shown)], token);
+      await insertInto(this.#shown, [Buffer.from(shown, 'base64')], token);
     }
     if (block !== '') {
-      await insertInto(this.#folded, [Buffer.from(block)], token);
+      await insertInto(this.#folded, [Buffer.from(block, 'base64')], token);
     }
   }
 }

@@ -7,7 +7,7 @@ import { identityOf, type NamedColumn } from '../../read-model';
 import type { Advance, KeptRow, KeptRows, Replacement, RowIdentity, RowSelection, Stamp } from '../../read-model-store';
 import { partitionId } from '../../../events/position';
 import { cellWriter, ordered, parameterText, plainType } from './columns';
-import { identityTexts, versionOf, type VersionedRow } from './rows';
+import { identityTexts, type VersionedRow } from './rows';
 import { StoredRows } from './stored-rows';
 import { rowsTable, writtenTables } from './table';
 
@@ -111,7 +111,7 @@ export const replacedRows = ({ storage }: Generation, advances: readonly Advance
     values,
     stamp,
     deleted,
-    version: versionOf(epoch, stamp.offset),
+    epoch,
   });
   return replaced.flatMap(({ before, after }) => {
     const sources = new Set(after.map(({ stamp }) => partitionId(stamp!)));

@@ -4,9 +4,9 @@ import { partitionId, type PartitionId, type TopicPartition } from '../../../eve
 import { mergeMeasure } from '../../measures';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type { Merge, Stamp } from '../../read-model-store';
-import { builtFrom, lineOf, reading } from '../../shape';
+import { builtFrom, reading } from '../../shape';
 import { canonicalOf } from '../../values';
-import { cellWriter, parameterText } from './columns';
+import { parameterText } from './columns';
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -14,7 +14,8 @@ type Values = Readonly<Record<string, unknown>>;
 export interface VersionedRow {
   readonly values: Values;
   readonly stamp: Stamp;
-  readonly version: bigint;
+  /** Of the owner that writes it; the version is made of it and the offset. */
+  readonly epoch: number;
   readonly deleted: boolean;
   /** Of partials that may be added to again: text of what identifies the row. */
   readonly addedTo?: string | undefined;
@@ -33,28 +34,6 @@ const REVISION_BITS = 32n;
  */
 export const versionOf = (epoch: number, offset: number): bigint => ((BigInt(epoch) << OFFSET_BITS) | BigInt(offset)) << REVISION_BITS;
 
-/** Makes the function that writes a row as a line of JSON, one cell after the other. */
-export const rowLine = (columns: readonly NamedColumn[]): ((row: VersionedRow) => string) => {
-  const cells = columns.map((column) => {
-    const write = cellWriter(column);
-    const read = reading<VersionedRow>('values', column.name);
-    return (row: VersionedRow) => write(read(row));
-  });
-  const text = lineOf<VersionedRow>(
-    [
-      ...cells,
-      ({ stamp }) => JSON.stringify(stamp.topic),
-      ({ stamp }) => String(stamp.partition),
-      ({ stamp }) => `"${String(stamp.offset)}"`,
-      ({ version }) => `"${version.toString()}"`,
-      ({ deleted }) => String(deleted),
-    ],
-    ',',
-    ']\n',
-  );
-  return (row) => `[${text(row)}`;
-};
-
 /** Text of what identifies a row, one per identity column. */
 export const identityTexts = (columns: readonly NamedColumn[], values: Values): readonly string[] =>
   identityOf(columns).map((column) => parameterText(column, values[column.name]));
@@ -69,7 +48,7 @@ export interface Evidence {
 
 /** Of the newest row; `null` if there is none. */
 export const evidenceOf = (columns: readonly NamedColumn[], newest: VersionedRow | undefined): Evidence | null =>
-  newest === undefined ? null : { identity: identityTexts(columns, newest.values), version: newest.version.toString() };
+  newest === undefined ? null : { identity: identityTexts(columns, newest.values), version: versionOf(newest.epoch, newest.stamp.offset).toString() };
 
 /**
  * Makes the function that says which row a merge means, and what the batch brought to it. It throws `store.value-refused`

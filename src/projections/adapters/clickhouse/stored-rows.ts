@@ -6,10 +6,11 @@ import type { NamedColumn } from '../../read-model';
 import type { StampedRow } from '../../read-model-store';
 import { repeated } from '../../repeated';
 import { plainType, readCell, selectColumn } from './columns';
-import { rowLine, type Evidence, type VersionedRow } from './rows';
+import { RowBytes, rowWriter } from './row-binary';
+import type { Evidence, VersionedRow } from './rows';
 import { STAMP_COLUMNS, type WrittenTable } from './table';
 
-/** Rows as lines of JSON. */
+/** Rows in binary. */
 export type Block = readonly Buffer[];
 
 /** A row as stored: deleted ones are seen too, because they carry versions. */
@@ -22,9 +23,6 @@ export interface StoredRow extends StampedRow {
  * several workers send at once has to find room in the memory of a small server.
  */
 const LARGEST_BLOCK = 32_000_000;
-
-/** Characters after which a piece of text ends: a long text made of many small ones is copied by the garbage collector as long as it grows. */
-const PIECE = 32_768;
 
 /** Bytes of keys in one query: a server takes parameters of up to 128 KiB (`http_max_field_value_size`). */
 const KEYS_AT_ONCE = 120_000;
@@ -54,7 +52,7 @@ export class StoredRows {
   readonly #columns: readonly NamedColumn[];
   readonly #identity: readonly NamedColumn[];
   readonly #sortingKey: string;
-  readonly #lineOf: (row: VersionedRow) => string;
+  readonly #write: ReturnType<typeof rowWriter>;
 
   constructor(clickhouse: ClickHouse, { qualified, columns, identity, sortingKey }: WrittenTable) {
     this.#clickhouse = clickhouse;
@@ -62,38 +60,26 @@ export class StoredRows {
     this.#columns = columns;
     this.#identity = identity;
     this.#sortingKey = sortingKey.join(', ');
-    this.#lineOf = rowLine(columns);
+    this.#write = rowWriter(columns);
   }
 
   /**
-   * Rows as they are sent, in pieces of JSON.
+   * Rows as they are sent.
    * @throws RefoldError `store.value-refused` for a value that its column cannot hold, and where all together are too much
    */
   blockOf(rows: Iterable<VersionedRow>): Block {
-    const pieces: Buffer[] = [];
-    let size = 0;
-    let text = '';
-    let lines = 0;
-    const cut = (): void => {
-      const piece = Buffer.from(text);
-      pieces.push(piece);
-      size += piece.length;
-      text = '';
-      if (size > LARGEST_BLOCK) {
+    const bytes = new RowBytes();
+    let count = 0;
+    for (const row of rows) {
+      this.#write(bytes, row);
+      count += 1;
+      if (bytes.size > LARGEST_BLOCK) {
         throw new RefoldError('store.value-refused', `the rows of one batch are too large for one insert into clickhouse`, {
-          facts: { table: this.#table, rows: lines, limit: LARGEST_BLOCK },
+          facts: { table: this.#table, rows: count, limit: LARGEST_BLOCK },
         });
       }
-    };
-    for (const row of rows) {
-      text += this.#lineOf(row);
-      lines += 1;
-      if (text.length >= PIECE) {
-        cut();
-      }
     }
-    cut();
-    return pieces;
+    return bytes.pieces();
   }
 
   /** Inserts all rows as one block. */

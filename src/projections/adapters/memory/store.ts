@@ -2,6 +2,7 @@ import { RefoldError } from '../../../kernel/errors';
 import { comparePartitions, partitionId, type Position, type TopicPartition } from '../../../events/position';
 import type { ProjectionDefinition } from '../../definition';
 import { addCounts, generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
+import { foldedModel } from '../../kept-groups';
 import { mergeMeasure } from '../../measures';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import { decidedStreamTime, foldDecisions } from '../../partition-decisions';
@@ -15,6 +16,7 @@ import type {
   LateContribution,
   Merge,
   ReadModelStore,
+  ShownChange,
   Stamp,
   StampedRow,
 } from '../../read-model-store';
@@ -29,6 +31,8 @@ interface Table {
   readonly columns: readonly NamedColumn[];
   /** Partials: by their source partition too. */
   readonly rows: Map<string, StampedRow>;
+  /** Of storage `groups`: rows for readers, beside which `rows` keeps what is kept of groups. */
+  readonly shown: Map<string, StampedRow> | undefined;
   readonly late: LateContribution[];
   readonly parking: MemoryParking;
 }
@@ -47,7 +51,8 @@ export class MemoryReadModelStore implements ReadModelStore {
 
   provision(generation: Generation): Promise<void> {
     if (!this.#tables.has(generation.id)) {
-      this.#tables.set(generation.id, { columns: generation.columns, rows: new Map(), late: [], parking: new MemoryParking() });
+      const shown = generation.storage === 'groups' ? new Map<string, StampedRow>() : undefined;
+      this.#tables.set(generation.id, { columns: generation.columns, rows: new Map(), shown, late: [], parking: new MemoryParking() });
     }
     return Promise.resolve();
   }
@@ -72,7 +77,10 @@ export class MemoryReadModelStore implements ReadModelStore {
 
   /** The rows of a generation as readers would see them, by key: partials are merged in order of their partitions. */
   rows(generationId: number): readonly Row[] {
-    const { columns = [] } = this.#tables.get(generationId) ?? {};
+    const { columns = [], shown } = this.#tables.get(generationId) ?? {};
+    if (shown !== undefined) {
+      return [...shown].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { row }]) => row);
+    }
     const merged = new Map<string, Row>();
     for (const { row } of this.stored(generationId)) {
       const id = rowId(columns, row);
@@ -107,6 +115,9 @@ const mergeRows = (columns: readonly NamedColumn[], before: Row | undefined, bro
 
 /** Of merged rows, which come from anywhere. */
 const NOWHERE: Stamp = { topic: '', partition: -1, offset: -1 };
+
+/** As a database would give it back: what is kept of groups is JSON there. */
+const readAgain = ({ row, stamp }: StampedRow): StampedRow => ({ row: JSON.parse(JSON.stringify(row)) as Row, stamp });
 
 class MemoryGenerationStore implements GenerationStore {
   readonly #catalog: MemoryCatalog;
@@ -157,7 +168,8 @@ class MemoryGenerationStore implements GenerationStore {
   }
 
   load(keys: readonly string[]): Promise<ReadonlyMap<string, StampedRow>> {
-    return Promise.resolve(new Map(keys.flatMap((key) => (this.#table.rows.has(key) ? [[key, this.#table.rows.get(key)!] as const] : []))));
+    const found = keys.flatMap((key) => (this.#table.rows.has(key) ? [[key, this.#table.rows.get(key)!] as const] : []));
+    return Promise.resolve(new Map(this.#table.shown === undefined ? found : found.map(([key, row]) => [key, readAgain(row)])));
   }
 
   commit(batch: BatchCommit): Promise<CommitResult> {
@@ -168,12 +180,13 @@ class MemoryGenerationStore implements GenerationStore {
     batch.advances.forEach((advance) => {
       this.#move(advance);
     });
-    const key = this.#definition.model.keys[0]!.name;
+    const key = foldedModel(this.#definition).keys[0]!.name;
     batch.deletes.forEach(({ key: text }) => this.#table.rows.delete(text));
     batch.upserts.forEach((row) => this.#table.rows.set(keyText(row.row[key]), row));
     batch.merges.forEach((merge) => {
       this.#merge(merge);
     });
+    this.#show(batch.shown);
     this.#table.late.push(...batch.late);
     this.#table.parking.change(batch);
     return Promise.resolve({ status: 'committed' });
@@ -233,6 +246,12 @@ class MemoryGenerationStore implements GenerationStore {
       fingerprint: advance.fingerprint ?? row.fingerprint,
       stoppedBy: next > row.next ? undefined : row.stoppedBy,
     });
+  }
+
+  #show({ upserts, deletes }: ShownChange = { upserts: [], deletes: [] }): void {
+    const { columns } = this.#definition.model;
+    deletes.forEach(({ identity }) => this.#table.shown?.delete(rowId(columns, identity)));
+    upserts.forEach((row) => this.#table.shown?.set(rowId(columns, row.row), row));
   }
 
   #merge({ group, window, measures, stamp }: Merge): void {

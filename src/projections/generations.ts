@@ -1,5 +1,6 @@
 import type { Position, TopicPartition } from '../events/position';
 import type { Pause } from './pauses';
+import type { Publication } from './publication';
 import type { NamedColumn } from './read-model';
 import type { ReplayPace } from './replay-pace';
 
@@ -41,6 +42,8 @@ export interface Generation {
   readonly table: string;
   readonly storage: Storage;
   readonly columns: readonly NamedColumn[];
+  /** Which of its rows readers see. @defaultValue all */
+  readonly publication?: Publication | undefined;
   /** Consumer group: `<app>.<projection>.<store>.v<version>.r<run>`. */
   readonly group: string;
   readonly topics: readonly string[];
@@ -162,6 +165,7 @@ export interface NewGeneration {
   readonly viewSchema: string;
   readonly storage: Storage;
   readonly columns: readonly NamedColumn[];
+  readonly publication?: Publication | undefined;
   readonly topics: readonly string[];
   readonly definitionHash: string;
   readonly sourceHash: string;

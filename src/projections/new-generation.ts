@@ -17,6 +17,7 @@ export const newGeneration = async (
     model: definition.model.name,
     storage: storageIn(definition, name.store),
     columns: definition.model.columns,
+    publication: definition.publication,
     topics: definition.topics,
     definitionHash: definition.hash,
     sourceHash: definition.sourceHash,

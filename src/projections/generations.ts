@@ -199,6 +199,14 @@ const LONGEST_NAME = 63;
  */
 export const partialsTable = ({ table }: Pick<Generation, 'table'>): string => behind(table, 'partials');
 
+/** Whether the `table` of a generation is a view: over its partials, or over the rows that readers are to see. */
+export const isShownByView = ({ storage, publication }: Pick<Generation, 'storage' | 'publication'>): boolean =>
+  storage === 'partials' || publication !== undefined;
+
+/** The table in which Postgres keeps the rows of a generation. */
+export const rowsTable = (g: Pick<Generation, 'table' | 'storage' | 'publication'>): string =>
+  g.storage === 'partials' ? partialsTable(g) : isShownByView(g) ? behind(g.table, 'rows') : g.table;
+
 /** The table beside a generation's `table` in which its groups are kept. */
 export const groupsTable = ({ table }: Pick<Generation, 'table'>): string => behind(table, 'groups');
 

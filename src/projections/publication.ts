@@ -53,7 +53,7 @@ export interface Due {
 }
 
 /** {@link Having} with the value as text, whatever the type of its column. */
-export interface Condition {
+export interface RowCondition {
   readonly column: string;
   readonly is: ComparisonOperator;
   readonly value: string;
@@ -68,7 +68,7 @@ export interface Publication {
   readonly from?: Due;
   /** Shown until stream time has come so far; then deleted. */
   readonly until?: Due;
-  readonly having?: readonly Condition[];
+  readonly having?: readonly RowCondition[];
 }
 
 /** The part of a projection as written that decides what readers see of it. */
@@ -187,7 +187,7 @@ export const publicationFaults = (source: PublicationSource): readonly string[] 
 
 const textOf = (value: unknown): string => (value instanceof Date ? value.toISOString() : String(value));
 
-const conditionOf = ({ columns }: ReadModelDefinition, { column: name, is, value }: Having): Condition => {
+const conditionOf = ({ columns }: ReadModelDefinition, { column: name, is, value }: Having): RowCondition => {
   const column = columns.find((one) => one.name === name)!;
   return { column: name, is, value: textOf(canonicalValue({ ...column, nullable: false }, value)) };
 };

@@ -5,6 +5,8 @@ import { addCounts, generationLabel, type Checkpoint, type Generation, type Stop
 import { mergeMeasure } from '../../measures';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import { decidedStreamTime, foldDecisions } from '../../partition-decisions';
+import type { Publication } from '../../publication';
+import { leastStreamTime, shownAt } from '../../published';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type {
   Advance,
@@ -27,6 +29,7 @@ type Row = Readonly<Record<string, unknown>>;
 /** Rows of one generation by the text of what identifies them. */
 interface Table {
   readonly columns: readonly NamedColumn[];
+  readonly publication: Publication | undefined;
   /** Partials: by their source partition too. */
   readonly rows: Map<string, StampedRow>;
   readonly late: LateContribution[];
@@ -47,7 +50,7 @@ export class MemoryReadModelStore implements ReadModelStore {
 
   provision(generation: Generation): Promise<void> {
     if (!this.#tables.has(generation.id)) {
-      this.#tables.set(generation.id, { columns: generation.columns, rows: new Map(), late: [], parking: new MemoryParking() });
+      this.#tables.set(generation.id, { columns: generation.columns, publication: generation.publication, rows: new Map(), late: [], parking: new MemoryParking() });
     }
     return Promise.resolve();
   }
@@ -72,13 +75,20 @@ export class MemoryReadModelStore implements ReadModelStore {
 
   /** The rows of a generation as readers would see them, by key: partials are merged in order of their partitions. */
   rows(generationId: number): readonly Row[] {
-    const { columns = [] } = this.#tables.get(generationId) ?? {};
+    const { columns = [], publication } = this.#tables.get(generationId) ?? {};
     const merged = new Map<string, Row>();
     for (const { row } of this.stored(generationId)) {
       const id = rowId(columns, row);
       merged.set(id, mergeRows(columns, merged.get(id), row));
     }
-    return [...merged].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+    const rows = [...merged].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+    return publication === undefined ? rows : rows.filter(shownAt(publication, columns, this.streamTime(generationId)));
+  }
+
+  /** Up to when a generation has heard everything; see {@link leastStreamTime}. */
+  streamTime(generationId: number): number | undefined {
+    const checkpoints = [...this.#catalog.rows(generationId).values()];
+    return leastStreamTime([...checkpoints.map(({ streamTime }) => streamTime), ...(this.parking(generationId)?.streamTimes() ?? [])]);
   }
 
   /** The rows as they are kept, by partition and key: of partials one per source partition. */

@@ -9,7 +9,8 @@ import { partitionId } from '../../../events/position';
 import { cellWriter, ordered, parameterText, plainType } from './columns';
 import { identityTexts, versionOf, type VersionedRow } from './rows';
 import { StoredRows } from './stored-rows';
-import { everyRow, rowsTable } from './table';
+import { rowsTable } from './rows-table';
+import { everyRow } from './table';
 
 const cast = (column: NamedColumn, parameter: string): string => `CAST({${parameter}:String}, ${literal(plainType(column))})`;
 

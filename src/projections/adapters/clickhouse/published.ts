@@ -6,6 +6,7 @@ import type { Generation } from '../../generations';
 import type { RowCondition } from '../../publication';
 import { conditionValue } from '../../published';
 import type { NamedColumn } from '../../read-model';
+import { rowsTable } from './rows-table';
 import { ordered, parameterText, plainType } from './columns';
 
 /** Whether stream time decides what readers see. */
@@ -47,4 +48,16 @@ export const publishStreamTime = async (clickhouse: ClickHouse, generation: Gene
   const table = qualified(generation.viewSchema, streamTimeTable(generation));
   const row = Buffer.from(`[1,"${String(streamTime)}"]\n`);
   await repeated(() => clickhouse.insert(table, ['_one', '_version'], [row], `stream-time:${String(generation.id)}:${String(streamTime)}`));
+};
+
+/** Deletes rows whose column says this time or an earlier one; answers how many versions of rows there were. */
+export const expireRows = async (clickhouse: ClickHouse, generation: Generation, time: number, column: string): Promise<number> => {
+  const table = qualified(generation.viewSchema, rowsTable(generation));
+  const past = `${identifier(column)} <= fromUnixTimestamp64Milli(toInt64(${String(time)}), 'UTC')`;
+  const [counted] = await clickhouse.rows(`SELECT count() FROM ${table} WHERE ${past}`);
+  const rows = Number(counted![0]);
+  if (rows > 0) {
+    await clickhouse.command(`DELETE FROM ${table}${onCluster(clickhouse.topology)} WHERE ${past}`);
+  }
+  return rows;
 };

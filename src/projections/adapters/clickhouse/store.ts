@@ -7,9 +7,10 @@ import type { GenerationStore, ReadModelStore } from '../../read-model-store';
 import { cleanRows } from './clean';
 import { ClickHouseGenerationStore } from './generation-store';
 import { ClickHouseKeptRows } from './kept-rows';
-import { isByStreamTime, publishStreamTime, streamTimeTable } from './published';
+import { expireRows, isByStreamTime, publishStreamTime, streamTimeTable } from './published';
 import { StoredRows } from './stored-rows';
-import { assertTable, createTable, provisionTable, readableSelect, rowsTable } from './table';
+import { rowsTable } from './rows-table';
+import { assertTable, createTable, provisionTable, readableSelect } from './table';
 
 /** Read models in ClickHouse; their checkpoints lie in the control schema. */
 export class ClickHouseReadModelStore implements ReadModelStore {
@@ -49,6 +50,16 @@ export class ClickHouseReadModelStore implements ReadModelStore {
   async open(generation: Generation): Promise<GenerationStore> {
     await assertTable(this.#clickhouse, generation);
     return new ClickHouseGenerationStore(this.#control, new StoredRows(this.#clickhouse, generation), generation, this.#clickhouse);
+  }
+
+  /**
+   * All at once: it is a mutation whatever the number. Windows only, of which all versions of a row have one time; other rows
+   * stay, invisible, until the generation goes.
+   */
+  async expire(generation: Generation): Promise<number> {
+    const until = generation.publication?.until;
+    const streamTime = until === undefined || generation.storage === 'rows' ? undefined : await this.#control.streamTime(generation);
+    return until === undefined || streamTime === undefined ? 0 : expireRows(this.#clickhouse, generation, streamTime - until.afterMs, until.column);
   }
 
   /** Removes rows that were deleted; see {@link cleanRows}. */

@@ -7,7 +7,10 @@ import { missingTable, schemaDrift } from '../../schema-drift';
 import type { NamedColumn } from '../../read-model';
 import { identityOf } from '../../read-model';
 import { columnType, plainType } from './columns';
+import { rowsTable } from './rows-table';
 import { createStreamTimeTable, isByStreamTime, publishedSelect } from './published';
+
+export { rowsTable } from './rows-table';
 
 /** What the engine needs beside the columns of the model; readers never see it. */
 const STAMPS = [
@@ -18,9 +21,6 @@ const STAMPS = [
   ['_deleted', 'Bool'],
 ] as const;
 export const STAMP_COLUMNS = STAMPS.map(([name]) => name);
-
-/** The table that holds the rows; the generation's own name is a view over it. */
-export const rowsTable = ({ table, storage }: Generation): string => `${table}_${storage}`;
 
 /** What identifies a stored row. */
 export const sortingKey = ({ columns, storage }: Generation): readonly string[] => [

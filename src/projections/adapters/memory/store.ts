@@ -6,7 +6,7 @@ import { mergeMeasure } from '../../measures';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import { decidedStreamTime, foldDecisions } from '../../partition-decisions';
 import type { Publication } from '../../publication';
-import { leastStreamTime, shownAt } from '../../published';
+import { isPast, leastStreamTime, shownAt } from '../../published';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type {
   Advance,
@@ -89,6 +89,15 @@ export class MemoryReadModelStore implements ReadModelStore {
   streamTime(generationId: number): number | undefined {
     const checkpoints = [...this.#catalog.rows(generationId).values()];
     return leastStreamTime([...checkpoints.map(({ streamTime }) => streamTime), ...(this.parking(generationId)?.streamTimes() ?? [])]);
+  }
+
+  /** Deletes rows whose time has passed. */
+  expire({ id, publication }: Generation, limit: number): Promise<number> {
+    const rows = this.#tables.get(id)?.rows ?? new Map<string, StampedRow>();
+    const streamTime = this.streamTime(id);
+    const past = [...rows].filter(([, { row }]) => isPast(row, publication?.until, streamTime)).slice(0, limit);
+    past.forEach(([key]) => rows.delete(key));
+    return Promise.resolve(past.length);
   }
 
   /** The rows as they are kept, by partition and key: of partials one per source partition. */

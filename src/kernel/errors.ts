@@ -56,6 +56,10 @@ export const ERROR_CODES = {
     'An event does not fit its schema, its key is empty or its time is not a date.',
     'Correct the event before it is appended; nothing was written.',
   ),
+  'event.too-far-ahead': entry(
+    'An event is dated further ahead of its record than its windows allow (`maxAhead`); it was set aside and stream time does not count it.',
+    'Correct the clock of the producer; replace the event by an erratum with the right time, or discard it: `refold parked discard`.',
+  ),
   'event.foreign-topic': entry(
     'An event belongs to a topic that others write; nothing was written.',
     'Append it to a topic of your own: give the event type another topic.',

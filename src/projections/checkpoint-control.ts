@@ -39,6 +39,8 @@ export interface CheckpointControl {
   /** Raises the epochs beyond those of all partitions. @throws RefoldError `generation.not-running` if the generation is not followed any more */
   claim(generation: Generation, partitions: readonly TopicPartition[], owner: string | undefined): Promise<readonly ClaimedCheckpoint[]>;
   checkpoints(generation: Generation): Promise<readonly Checkpoint[]>;
+  /** Up to when the generation has heard everything; see `leastStreamTime`. */
+  streamTime(generation: Generation): Promise<number | undefined>;
   /** Adds checkpoints of partitions that have none yet. @throws RefoldError `generation.not-running` */
   begin(generation: Generation, positions: readonly Position[]): Promise<void>;
   /** Recorded decisions at or after the given positions, and all partition barriers of their topics. */

@@ -1,5 +1,6 @@
 import type { Position, TopicPartition } from '../events/position';
 import type { Pause } from './pauses';
+import type { Publication } from './publication';
 import type { NamedColumn } from './read-model';
 import type { ReplayPace } from './replay-pace';
 
@@ -41,6 +42,8 @@ export interface Generation {
   readonly table: string;
   readonly storage: Storage;
   readonly columns: readonly NamedColumn[];
+  /** Which of its rows readers see. @defaultValue all */
+  readonly publication?: Publication | undefined;
   /** Consumer group: `<app>.<projection>.<store>.v<version>.r<run>`. */
   readonly group: string;
   readonly topics: readonly string[];
@@ -162,6 +165,7 @@ export interface NewGeneration {
   readonly viewSchema: string;
   readonly storage: Storage;
   readonly columns: readonly NamedColumn[];
+  readonly publication?: Publication | undefined;
   readonly topics: readonly string[];
   readonly definitionHash: string;
   readonly sourceHash: string;
@@ -194,6 +198,14 @@ const LONGEST_NAME = 63;
  * long names of models together with versions of many digits.
  */
 export const partialsTable = ({ table }: Pick<Generation, 'table'>): string => behind(table, 'partials');
+
+/** Whether the `table` of a generation is a view: over its partials, or over the rows that readers are to see. */
+export const isShownByView = ({ storage, publication }: Pick<Generation, 'storage' | 'publication'>): boolean =>
+  storage === 'partials' || publication !== undefined;
+
+/** The table in which Postgres keeps the rows of a generation. */
+export const rowsTable = (g: Pick<Generation, 'table' | 'storage' | 'publication'>): string =>
+  g.storage === 'partials' ? partialsTable(g) : isShownByView(g) ? behind(g.table, 'rows') : g.table;
 
 /** The table beside a generation's `table` in which its groups are kept. */
 export const groupsTable = ({ table }: Pick<Generation, 'table'>): string => behind(table, 'groups');

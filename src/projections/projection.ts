@@ -5,6 +5,7 @@ import { findEventType, type EventClass } from '../events/event-type';
 import type { EventContext } from './event-context';
 import type { Failures } from './failure-rules';
 import type { MeasureStorage, StoreKind } from './generations';
+import type { HavingOf, PublicationOptions } from './publication';
 import type { Contribution, IsMergeable, Problem, ReadModel, Row } from './read-model';
 import type { Window } from './windows/window';
 
@@ -95,7 +96,7 @@ export interface HandlerSource {
 }
 
 /** A projection as written in code, whichever way; `defineApp` checks it and makes a definition of it. */
-export interface ProjectionSource {
+export interface ProjectionSource extends PublicationOptions {
   readonly name: string;
   readonly version: number;
   readonly stores: readonly StoreKind[];
@@ -108,7 +109,7 @@ export interface ProjectionSource {
   readonly handlers: readonly HandlerSource[];
 }
 
-export interface ProjectionOptions {
+export interface ProjectionOptions extends PublicationOptions {
   readonly name: string;
   /** From 1; a changed projection gets a new version beside the old one. */
   readonly version: number;
@@ -162,6 +163,13 @@ export function On<E extends object, const O extends OnOptions<FieldOf<E>> | und
   };
 }
 
+type HavingVerdict<H, M extends ReadModel> =
+  IsMergeable<M> extends true
+    ? H extends HavingOf<M> | readonly HavingOf<M>[]
+      ? unknown
+      : Problem<'having: a column of this read model, and a value of its type'>
+    : Problem<'having is of models with measures only'>;
+
 /** Marks a class as a projection. `new ()`: a projection has no dependencies, so it cannot have effects (promise P6). Only writes metadata. */
 export function Projection<const O extends ProjectionOptions & { readonly window?: Window }>(
   options: O,
@@ -176,7 +184,8 @@ export function Projection<const O extends ProjectionOptions & { readonly window
       ? IsMergeable<InstanceType<C>['into']> extends true
         ? unknown
         : Problem<'storage is a choice of models with measures only'>
-      : unknown),
+      : unknown) &
+    (O extends { readonly having: infer H } ? HavingVerdict<H, InstanceType<C>['into']> : unknown),
 ) => void {
   return (target) => {
     Reflect.defineMetadata(PROJECTION, options, target);
@@ -186,6 +195,13 @@ export function Projection<const O extends ProjectionOptions & { readonly window
 const storesOf = (store: ProjectionOptions['store']): readonly StoreKind[] =>
   store === undefined ? ['postgres'] : typeof store === 'string' ? [store] : store;
 
+const publicationOptions = ({ emit, having, retention, ttl }: PublicationOptions): PublicationOptions => ({
+  ...(emit === undefined ? {} : { emit }),
+  ...(having === undefined ? {} : { having }),
+  ...(retention === undefined ? {} : { retention }),
+  ...(ttl === undefined ? {} : { ttl }),
+});
+
 const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, into: ReadModel, handlers: readonly HandlerSource[]): ProjectionSource => ({
   name: options.name,
   version: options.version,
@@ -193,6 +209,7 @@ const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, int
   into,
   window: options.window,
   storage: options.storage,
+  ...publicationOptions(options),
   unknownEvents: options.unknownEvents,
   tags: options.tags ?? [],
   failures: options.failures,
@@ -250,6 +267,7 @@ export function projection<M extends ReadModel>(
     readonly into: M;
     readonly window?: Window;
     readonly storage?: IsMergeable<M> extends true ? MeasureStorage : Problem<'storage is a choice of models with measures only'>;
+    readonly having?: IsMergeable<M> extends true ? HavingOf<M> | readonly HavingOf<M>[] : Problem<'having is of models with measures only'>;
   },
 ): ProjectionValue<M> {
   return valueOf(options.into, sourceOf(options, options.into, []));

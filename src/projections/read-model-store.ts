@@ -203,6 +203,11 @@ export interface ReadModelStore {
    * @throws RefoldError `store.conflict` while a batch is in doubt
    */
   clean?(generation: Generation): Promise<number>;
+  /**
+   * Deletes rows whose time has passed (retention, time to live), which neither readers nor folds see any more, while workers
+   * go on; at most so many, answers how many.
+   */
+  expire?(generation: Generation, limit: number): Promise<number>;
   /** The rows as they are stored. A store that cannot be corrected in place does not have it. */
   keptRows?(generation: Generation): KeptRows;
   /** @throws RefoldError `store.schema-drift` if the table is not what the definition declares; `generation.not-provisioned` */

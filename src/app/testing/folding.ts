@@ -116,7 +116,10 @@ export class Folding {
 
   async #folded(portions: readonly Portion[]): Promise<FoldResult> {
     const batches = await Promise.all(portions.map(({ records, ...from }) => this.#given.log.read(from, { maxRecords: records })));
-    const decodings = await decodeBatches(batches, this.#decoder, { decisions: [], errata: NO_ERRATA, folding: NOTHING_DECIDED });
+    const decodings = await decodeBatches(batches, this.#decoder, {
+      ...{ decisions: [], errata: NO_ERRATA, folding: NOTHING_DECIDED },
+      window: this.#definition.window,
+    });
     const decoded = decodings.map((decoding) => decoding.decoded);
     const loaded = await this.#build.opened.load(touchedKeys(this.#definition, decoded));
     const result = foldBatches(this.#definition, this.#build.generation.storage, decoded, this.#standings, loaded);

@@ -7,7 +7,7 @@ import type { CheckpointControl } from '../../checkpoint-control';
 import { generationLabel, type Generation } from '../../generations';
 import { identityOf } from '../../read-model';
 import { versionOf } from './rows';
-import { rowsTable } from './table';
+import { rowsTable } from './rows-table';
 
 /** How often it is looked whether the server is done, in milliseconds, and for how long with inserts that it is busy with. */
 const LOOK_MS = 50;

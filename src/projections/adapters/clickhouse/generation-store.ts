@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { RefoldError } from '../../../kernel/errors';
+import type { ClickHouse } from '../../../platform/clickhouse/client';
 import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../../events/position';
 import type { CheckpointControl, ClaimedCheckpoint, Intent } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
@@ -12,6 +13,7 @@ import { keyText } from '../../values';
 import { BatchRows, Written } from './batch-rows';
 import { Claims, type Claim } from './claims';
 import { replacedRows } from './kept-rows';
+import { isByStreamTime, publishStreamTime } from './published';
 import { byPartition, evidenceOf, identityTexts, type Evidence, type VersionedRow } from './rows';
 import type { StoredRow, StoredRows } from './stored-rows';
 
@@ -31,13 +33,17 @@ const fencedAt = (partitions: readonly TopicPartition[]): CommitResult => ({
  * brings nothing but equal rows.
  */
 export class ClickHouseGenerationStore implements GenerationStore {
+  readonly #clickhouse: ClickHouse;
   readonly #control: CheckpointControl;
+  /** Up to when readers see everything, as far as we have told. */
+  #published = Number.NEGATIVE_INFINITY;
   readonly #rows: StoredRows;
   readonly #generation: Generation;
   readonly #claims: Claims;
   readonly #batchRows: BatchRows;
 
-  constructor(control: CheckpointControl, rows: StoredRows, generation: Generation) {
+  constructor(control: CheckpointControl, rows: StoredRows, generation: Generation, clickhouse: ClickHouse) {
+    this.#clickhouse = clickhouse;
     this.#control = control;
     this.#rows = rows;
     this.#generation = generation;
@@ -47,7 +53,9 @@ export class ClickHouseGenerationStore implements GenerationStore {
 
   async claim(partitions: readonly TopicPartition[], owner: string | undefined): Promise<readonly Checkpoint[]> {
     const claimed = await this.#control.claim(this.#generation, partitions, owner);
-    return Promise.all(claimed.map((one) => this.#settled(one)));
+    const settled = await Promise.all(claimed.map((one) => this.#settled(one)));
+    await this.#publish(); // whoever owned them may have died before that, and decisions advance stream time too
+    return settled;
   }
 
   decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {
@@ -111,6 +119,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
       const result = await this.#control.advance(this.#generation, batch.advances, aside);
       if (result.status === 'committed') {
         this.#claims.moved(batch.advances);
+        await this.#publish();
       }
       return result;
     }
@@ -129,7 +138,23 @@ export class ClickHouseGenerationStore implements GenerationStore {
     await repeated(() => this.#rows.insert(block, token)); // where it had landed after all, the token tells
     const result = await this.#finish(batch.advances, redriven);
     this.#claims.remember(batch.advances, written);
+    await this.#publish();
     return result;
+  }
+
+  /**
+   * Lets readers see what is closed by now: after the rows, and after the checkpoints that say so. Until then they see less
+   * than they could, never a row that changes. Checkpoints of others count too, whose rows were there before.
+   */
+  async #publish(): Promise<void> {
+    if (!isByStreamTime(this.#generation)) {
+      return;
+    }
+    const streamTime = await this.#control.streamTime(this.#generation);
+    if (streamTime !== undefined && streamTime > this.#published) {
+      await publishStreamTime(this.#clickhouse, this.#generation, streamTime);
+      this.#published = streamTime;
+    }
   }
 
   /** Finds out what became of an intent; a checkpoint that still has one says so with `repeatTo`. */

@@ -7,8 +7,10 @@ import type { GenerationStore, ReadModelStore } from '../../read-model-store';
 import { cleanRows } from './clean';
 import { ClickHouseGenerationStore } from './generation-store';
 import { ClickHouseKeptRows } from './kept-rows';
+import { expireRows, isByStreamTime, publishStreamTime, streamTimeTable } from './published';
 import { StoredRows } from './stored-rows';
-import { assertTable, createTable, provisionTable, readableSelect, rowsTable } from './table';
+import { rowsTable } from './rows-table';
+import { assertTable, createTable, provisionTable, readableSelect } from './table';
 
 /** Read models in ClickHouse; their checkpoints lie in the control schema. */
 export class ClickHouseReadModelStore implements ReadModelStore {
@@ -47,7 +49,17 @@ export class ClickHouseReadModelStore implements ReadModelStore {
 
   async open(generation: Generation): Promise<GenerationStore> {
     await assertTable(this.#clickhouse, generation);
-    return new ClickHouseGenerationStore(this.#control, new StoredRows(this.#clickhouse, generation), generation);
+    return new ClickHouseGenerationStore(this.#control, new StoredRows(this.#clickhouse, generation), generation, this.#clickhouse);
+  }
+
+  /**
+   * All at once: it is a mutation whatever the number. Windows only, of which all versions of a row have one time; other rows
+   * stay, invisible, until the generation goes.
+   */
+  async expire(generation: Generation): Promise<number> {
+    const until = generation.publication?.until;
+    const streamTime = until === undefined || generation.storage === 'rows' ? undefined : await this.#control.streamTime(generation);
+    return until === undefined || streamTime === undefined ? 0 : expireRows(this.#clickhouse, generation, streamTime - until.afterMs, until.column);
   }
 
   /** Removes rows that were deleted; see {@link cleanRows}. */
@@ -57,6 +69,7 @@ export class ClickHouseReadModelStore implements ReadModelStore {
 
   /** An exact copy of the rows as they are now, made of links to their files; answers the name of the view over it. */
   async copy(generation: Generation): Promise<string> {
+    await this.publish(generation);
     await this.removeCopy(generation);
     await this.#do(copyStatements(generation, this.#clickhouse.topology));
     return copyNames(generation).view;
@@ -67,9 +80,17 @@ export class ClickHouseReadModelStore implements ReadModelStore {
     await this.#do(dropStatements(generation.viewSchema, { rows, view }, this.#clickhouse.topology));
   }
 
+  async publish(generation: Generation): Promise<void> {
+    const streamTime = isByStreamTime(generation) ? await this.#control.streamTime(generation) : undefined;
+    if (streamTime !== undefined) {
+      await publishStreamTime(this.#clickhouse, generation, streamTime);
+    }
+  }
+
   async remove(generation: Generation): Promise<void> {
     await this.removeCopy(generation);
     await this.#do(dropStatements(generation.viewSchema, { rows: rowsTable(generation), view: generation.table }, this.#clickhouse.topology));
+    await this.#do([`DROP TABLE IF EXISTS ${qualified(generation.viewSchema, streamTimeTable(generation))}${onCluster(this.#clickhouse.topology)} SYNC`]);
   }
 
   async #do(statements: readonly string[]): Promise<void> {

@@ -8,7 +8,8 @@ import type { StampedRow } from '../../read-model-store';
 import { repeated } from '../../repeated';
 import { plainType, readCell, selectColumn } from './columns';
 import { rowLine, type Evidence, type VersionedRow } from './rows';
-import { STAMP_COLUMNS, rowsTable, sortingKey } from './table';
+import { rowsTable } from './rows-table';
+import { STAMP_COLUMNS, sortingKey } from './table';
 
 /** Rows as lines of JSON. */
 export type Block = readonly Buffer[];

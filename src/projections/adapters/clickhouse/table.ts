@@ -7,6 +7,10 @@ import { missingTable, schemaDrift } from '../../schema-drift';
 import type { NamedColumn } from '../../read-model';
 import { identityOf } from '../../read-model';
 import { columnType, plainType } from './columns';
+import { rowsTable } from './rows-table';
+import { createStreamTimeTable, isByStreamTime, publishedSelect } from './published';
+
+export { rowsTable } from './rows-table';
 
 /** What the engine needs beside the columns of the model; readers never see it. */
 const STAMPS = [
@@ -17,9 +21,6 @@ const STAMPS = [
   ['_deleted', 'Bool'],
 ] as const;
 export const STAMP_COLUMNS = STAMPS.map(([name]) => name);
-
-/** The table that holds the rows; the generation's own name is a view over it. */
-export const rowsTable = ({ table, storage }: Generation): string => `${table}_${storage}`;
 
 /** What identifies a stored row. */
 export const sortingKey = ({ columns, storage }: Generation): readonly string[] => [
@@ -47,8 +48,8 @@ const MERGES: Readonly<Record<NonNullable<NamedColumn['law']>, (column: NamedCol
   max: (_, quoted) => `max(${quoted})`,
 };
 
-/** What readers see of a table of rows: the newest version of each, without the deleted ones; partials merged. */
-export const readableSelect = (generation: Generation, table: string): string => {
+/** The newest version of each row of a table, without the deleted ones; partials merged. */
+const allRows = (generation: Generation, table: string): string => {
   const { columns, storage, viewSchema } = generation;
   const from = `FROM ${qualified(viewSchema, table)} AS stored FINAL WHERE NOT stored._deleted`;
   const stored = ({ name }: NamedColumn): string => `stored.${identifier(name)}`;
@@ -61,6 +62,12 @@ export const readableSelect = (generation: Generation, table: string): string =>
   });
   return `SELECT ${merged.join(', ')} ${from} GROUP BY ${identityOf(columns).map(stored).join(', ')}`;
 };
+
+/** What readers see of a table of rows. */
+export const readableSelect = (generation: Generation, table: string): string => publishedSelect(generation, allRows(generation, table));
+
+/** All rows of a generation, whether readers see them yet or not. */
+export const everyRow = (generation: Generation): string => allRows(generation, rowsTable(generation));
 
 /** The comment of the table: whose rows these are. Names alone come again: in another application, or after the control schema was made anew. */
 const ownership = ({ app, id, createdAt }: Generation): string => JSON.stringify({ refold: 'rows', app, generation: id, createdAt });
@@ -77,6 +84,7 @@ export const createTable = (generation: Generation, topology: Topology = ONE_SER
     `CREATE TABLE IF NOT EXISTS ${qualified(viewSchema, rows)}${onCluster(topology)} (${declared.join(', ')})
      ${newestWins(topology, sortingKey(generation))}
      COMMENT ${literal(ownership(generation))}`,
+    ...(isByStreamTime(generation) ? [createStreamTimeTable(generation, topology)] : []),
     `CREATE VIEW IF NOT EXISTS ${qualified(viewSchema, table)}${onCluster(topology)} AS ${readableSelect(generation, rows)}`,
   ];
 };

@@ -37,6 +37,11 @@ export class PostgresCheckpointControl implements CheckpointControl {
     return readCheckpoints(this.#pool, generation.id);
   }
 
+  async streamTime({ id }: Generation): Promise<number | undefined> {
+    const { rows } = await repeated(() => this.#pool.query<{ at: number | null }>('SELECT refold.stream_time($1) AS at', [id]));
+    return rows[0]?.at ?? undefined;
+  }
+
   async begin(generation: Generation, positions: readonly Position[]): Promise<void> {
     if (positions.length > 0) {
       await this.#pool.transaction((sql) => beginCheckpoints(sql, [generation.id], positions));

@@ -12,6 +12,7 @@ import { PostgresCheckpointControl } from './checkpoint-control';
 import { readValue } from './columns';
 import { completeIndexes, indexStatements, lockProvision } from './indexes';
 import { PostgresKeptRows, replaceRows } from './kept-rows';
+import { expireStatement } from './published';
 import { assertTable, createTable, tableExists, writtenTable } from './table';
 import { writesFor, type Bulk, type Writes } from './writes';
 
@@ -66,6 +67,11 @@ export class PostgresReadModelStore implements ReadModelStore {
   async estimatedRows(generation: Generation): Promise<number | undefined> {
     const { rows } = await this.#pool.query<{ rows: number | null }>('SELECT pg_stat_get_live_tuples(to_regclass($1)) AS rows', [writtenTable(generation)]);
     return rows[0]?.rows ?? undefined;
+  }
+
+  async expire(generation: Generation, limit: number): Promise<number> {
+    const until = generation.publication?.until;
+    return until === undefined ? 0 : ((await this.#pool.query(expireStatement(generation, until, writtenTable(generation)), [limit])).rowCount ?? 0);
   }
 
   keptRows(generation: Generation): PostgresKeptRows {

@@ -31,12 +31,19 @@ const windowOf = ({ assigner, allowedLatenessMs }: OperatorCase): Window => {
 };
 
 const summed = readModel('summed', { key: text().key(), window_start: windowStart(), window_end: windowEnd(), value: sum(integer()) });
+const summedForEver = readModel('summed_for_ever', { key: text().key(), value: sum(integer()) });
 
-const projectionOf = (one: OperatorCase): AnyProjection =>
-  projection({ name: 'case', version: 1, window: windowOf(one), into: summed, emit: one.allowedLatenessMs === 0 ? 'final' : 'changes' }).on(
-    Elements,
-    ({ key, value }) => summed.contribution({ key: key! }, { value: value! }),
-  );
+const projectionOf = (one: OperatorCase): AnyProjection => {
+  const { trigger, assigner, allowedLatenessMs } = one;
+  const shown =
+    trigger.type === 'count'
+      ? { trigger: { count: trigger.n, accumulate: !trigger.purge } }
+      : ({ emit: allowedLatenessMs === 0 ? 'final' : 'changes' } as const);
+  const options = { name: 'case', version: 1, window: windowOf(one), ...shown };
+  return assigner.type === 'global'
+    ? projection({ ...options, into: summedForEver }).on(Elements, ({ key, value }) => summedForEver.contribution({ key: key! }, { value: value! }))
+    : projection({ ...options, into: summed }).on(Elements, ({ key, value }) => summed.contribution({ key: key! }, { value: value! }));
+};
 
 /** The fields that the case says something about. */
 const paneLike = ({ row, start, end }: Pane, expected: readonly OperatorPane[]): OperatorPane => {

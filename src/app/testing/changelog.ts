@@ -36,7 +36,10 @@ export const seenName = (model: ReadModelDefinition, row: AnyRow): string => {
 export const writtenBy = ({ kind, model }: ProjectionDefinition, { shown, upserts, deletes, merges }: BatchCommit): ReadonlySet<string> => {
   const start = nameOfStart(model);
   if (kind === 'grouped') {
-    return new Set([...(shown?.upserts ?? []).map(({ row }) => seenName(model, row)), ...(shown?.deletes ?? []).map(({ identity }) => seenName(model, identity))]);
+    return new Set([
+      ...(shown?.upserts ?? []).map(({ row }) => seenName(model, row)),
+      ...(shown?.deletes ?? []).map(({ identity }) => seenName(model, identity)),
+    ]);
   }
   return new Set([
     ...upserts.map(({ row }) => seenName(model, row)),
@@ -54,7 +57,8 @@ const boundIn = ({ columns }: ReadModelDefinition, bound: 'start' | 'end', row: 
 const endIn = (form: ChangelogForm, window: Window | undefined, end: number | null): number | null =>
   form === 'kafka' && end !== null && window?.kind === 'session' && window.gapMs !== null ? end - window.gapMs : end;
 
-const byPlace = (a: RowChange, b: RowChange): number => (a.windowStart ?? 0) - (b.windowStart ?? 0) || compareText(JSON.stringify(a.key, texts), JSON.stringify(b.key, texts));
+const byPlace = (a: RowChange, b: RowChange): number =>
+  (a.windowStart ?? 0) - (b.windowStart ?? 0) || compareText(JSON.stringify(a.key, texts), JSON.stringify(b.key, texts));
 
 const texts = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString() : value);
 

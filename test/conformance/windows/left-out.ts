@@ -1,9 +1,11 @@
 const PER_BUNDLE =
   'A trigger there looks once per bundle, and puts out what the bundle held. How batches are cut must not decide what readers see here, so triggers look after every event.';
-const HOLDS = "The timestamp of a result there depends on where the watermark was when its elements came (a watermark hold). Here it is a column of the result, `min(timestamp())`.";
+const HOLDS =
+  'The timestamp of a result there depends on where the watermark was when its elements came (a watermark hold). Here it is a column of the result, `min(timestamp())`.';
 const DISCARDING =
   'The result on time is discarded there, and a late element shown by itself. Here a window that nothing is brought to is shown with the next contribution, so its result and what is late fall together, and readers see one row.';
-const SILENT = 'The trigger fires there by the clock alone, again without new data. Here a window is shown when something is brought to its group, and not again where nothing was.';
+const SILENT =
+  'The trigger fires there by the clock alone, again without new data. Here a window is shown when something is brought to its group, and not again where nothing was.';
 
 /** The cases that are not run, each with the reason. */
 export const LEFT_OUT: Readonly<Record<string, string>> = {

@@ -43,7 +43,12 @@ const row = (...cells: readonly (string | number)[]): string => `| ${cells.join(
 const tableOf = (results: readonly CaseResult[]): readonly string[] => {
   const lines = (Object.keys(NAMES) as Family[]).map((family) => {
     const own = results.filter((result) => result.family === family);
-    return row(`${NAMES[family].title}: ${NAMES[family].read}`, own.length, own.filter(({ passed }) => passed).length, own.filter(({ reason }) => reason !== undefined).length);
+    return row(
+      `${NAMES[family].title}: ${NAMES[family].read}`,
+      own.length,
+      own.filter(({ passed }) => passed).length,
+      own.filter(({ reason }) => reason !== undefined).length,
+    );
   });
   const all = row('all', results.length, results.filter(({ passed }) => passed).length, results.filter(({ reason }) => reason !== undefined).length);
   return [row('family', 'cases', 'passed', 'left out'), row('---', '---', '---', '---'), ...lines, all];

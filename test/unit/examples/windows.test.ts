@@ -60,13 +60,13 @@ describe('sessions of actions', () => {
       ['09:00', 'open'],
       ['09:00', 'open search'],
     ]);
-    expect(await told(took('ann', 'open', '10:10'))).toEqual([['10:10', 'open']]);
-    // late by its time, not for the visit that it makes of both
-    expect(await told(took('ann', 'read', '09:45'))).toEqual([
-      ['10:10', null],
-      ['09:00', 'open search open read'],
+    expect(await told(took('ann', 'open', '09:52'))).toEqual([['09:52', 'open']]);
+    // behind the last in the log, between the two in time
+    expect(await told(took('ann', 'read', '09:40'))).toEqual([
+      ['09:52', null],
+      ['09:00', 'open search read open'],
     ]);
-    expect((await feed.table()).map(({ window_end, actions }) => [clock(window_end.getTime()), actions])).toEqual([['10:40', 4n]]);
+    expect((await feed.table()).map(({ window_end, actions }) => [clock(window_end.getTime()), actions])).toEqual([['10:22', 4n]]);
   });
 });
 

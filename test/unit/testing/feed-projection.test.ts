@@ -134,7 +134,9 @@ describe('feedProjection', () => {
   it('rows by key are replaced and deleted; a tombstone deletes', async () => {
     const latest = readModel('latest', { id: text().key(), amount: integer() });
     const feed = await feedProjection(
-      projection({ name: 'latest', version: 1, into: latest }).on(Sales, ({ key, value }) => (value === null ? undefined : { id: key!, amount: value.amount! })),
+      projection({ name: 'latest', version: 1, into: latest }).on(Sales, ({ key, value }) =>
+        value === null ? undefined : { id: key!, amount: value.amount! },
+      ),
     );
     await feed.feed(sale(1, 'n', 1), sale(1, 'n', 2), { key: 'k', value: null, timestamp: 2 }, { key: 'k', value: null, timestamp: 2 });
     expect(feed.changes.map(({ row, offset }) => [row?.amount ?? null, offset])).toEqual([

@@ -26,7 +26,7 @@ const windowOf = ({ window }: KafkaCase): Window => {
 /** Kafka dates a result by the latest record in it. */
 const bounds = { key: text().key(), window_start: windowStart(), window_end: windowEnd(), latest: max(timestamp()) };
 const counted = readModel('counted', { ...bounds, value: count() });
-const listed = readModel('listed', { ...bounds, value: collectList(text(), { limit: 1000 }) });
+const listed = readModel('listed', { ...bounds, value: collectList(text(), { limit: 1000, order: 'log' }) });
 
 const projectionOf = (one: KafkaCase): AnyProjection => {
   const options = { name: 'case', version: 1, window: windowOf(one), emit: one.emit } as const;
@@ -45,7 +45,13 @@ const outputsOf = (fed: Fed): readonly Output[] =>
   fed.changes.map(({ key, windowStart: start, windowEnd: end, row }): Output => {
     const shown = row === null ? undefined : jsonOf(row);
     // a tombstone of a session is dated by its end
-    return { key: key['key'] as string, windowStart: start!, windowEnd: end!, value: shown?.['value'] ?? null, timestamp: (shown?.['latest'] ?? end) as number };
+    return {
+      key: key['key'] as string,
+      windowStart: start!,
+      windowEnd: end!,
+      value: shown?.['value'] ?? null,
+      timestamp: (shown?.['latest'] ?? end) as number,
+    };
   });
 
 const asOutput = ({ key, windowStart: start, windowEnd: end, value, timestamp: at }: KafkaOutput): Output => ({
@@ -63,7 +69,9 @@ const findings = async (one: KafkaCase, fed: Fed): Promise<readonly Finding[]> =
   const actual = outputsOf(fed);
   const { outputs, outputSets, finalState, metrics } = one;
   const byStart = actual.map(({ windowStart: start, value, timestamp: at }) => ({ windowStart: start, value, timestamp: at }));
-  const ofSets = outputSets?.flatMap(({ windowStart: start, values }) => values.map(({ value, timestamp: at }) => ({ windowStart: start, value, timestamp: at })));
+  const ofSets = outputSets?.flatMap(({ windowStart: start, values }) =>
+    values.map(({ value, timestamp: at }) => ({ windowStart: start, value, timestamp: at })),
+  );
   const table = finalState && (await fed.table()).map(jsonOf);
   const { gapMs } = { gapMs: 0, ...one.window };
   return [

@@ -39,7 +39,7 @@ class WrittenRow implements JsonRow<unknown> {
   }
 
   get value(): unknown {
-    return this.json === null ? null : JSON.parse(this.json);
+    return this.json === null ? null : (JSON.parse(this.json) as unknown);
   }
 }
 

@@ -13,7 +13,6 @@ import {
   windowEnd,
   windowStart,
   globalWindow,
-  type ProjectionOptions,
 } from '../../../../src/index';
 import { projectionDefinition, projectionFaults, storageIn } from '../../../../src/projections/definition';
 import { newGeneration } from '../../../../src/projections/new-generation';

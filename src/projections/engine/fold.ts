@@ -104,7 +104,7 @@ export const touchedKeys = (
 
 /** The way in which a projection is folded. */
 export const foldOf = (definition: ProjectionDefinition, storage: Storage, find: FindRow, decided: FoldDecisions, isNew?: (id: string) => boolean): Fold =>
-  storage === 'rows' ? new RowFold(definition, find, decided) : new MergeFold(definition, storage, isNew);
+  storage === 'rows' ? new RowFold(definition, find, decided) : new MergeFold(definition, storage, decided, isNew);
 
 const stopping = (batch: DecodedBatch): BatchParking => new Parking({ ...PARK_ALL, failures: 'stop' }).batch(batch, 0);
 

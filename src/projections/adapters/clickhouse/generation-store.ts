@@ -3,11 +3,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { RefoldError } from '../../../kernel/errors';
 import type { ClickHouse } from '../../../platform/clickhouse/client';
 import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../../events/position';
-import type { CheckpointControl, ClaimedCheckpoint, Intent } from '../../checkpoint-control';
+import type { CheckpointControl, ClaimedCheckpoint, Intent, TakenBack } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
-import type { ParkedEvent, ParkedSequence, Redriven, SequenceName } from '../../parking';
+import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import { identityOf } from '../../read-model';
-import type { Advance, BatchCommit, CommitResult, Decision, GenerationStore, Merge, StampedRow } from '../../read-model-store';
+import type { Advance, BatchCommit, CommitResult, Decision, GenerationStore, LateContribution, Merge, StampedRow } from '../../read-model-store';
 import { repeated } from '../../repeated';
 import { keyText } from '../../values';
 import { BatchRows, Written } from './batch-rows';
@@ -18,6 +18,12 @@ import { byPartition, evidenceOf, identityTexts, type Evidence, type VersionedRo
 import type { StoredRow, StoredRows } from './stored-rows';
 
 type Values = Readonly<Record<string, unknown>>;
+
+/** Taken out of what is set aside when the rows have landed. */
+const takenBack = ({ redriven, readmitted }: BatchCommit): TakenBack => ({
+  redriven,
+  readmitted: readmitted?.map(({ topic, partition, offset }) => ({ topic, partition, offset })),
+});
 
 const COMMITTED: CommitResult = { status: 'committed' };
 const fencedAt = (partitions: readonly TopicPartition[]): CommitResult => ({
@@ -66,6 +72,10 @@ export class ClickHouseGenerationStore implements GenerationStore {
     return this.#control.parkedSequences(this.#generation, partitions);
   }
 
+  readmittable(partition: TopicPartition, records: number): Promise<readonly LateContribution[]> {
+    return this.#control.readmittable(this.#generation, partition, records);
+  }
+
   parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {
     return this.#control.parkedEvents(this.#generation, sequence, limit);
   }
@@ -112,7 +122,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
     const aside = {
       late: batch.late.filter((contribution) => freshPartitions.has(partitionId(contribution))), // the others were kept with their intent
       parked: batch.parked.filter(({ record }) => freshPartitions.has(partitionId(record))),
-      redriven: batch.redriven,
+      ...takenBack(batch),
       errataVersion: batch.errataVersion,
     };
     if (written.isEmpty && intents.every(({ advance }) => freshPartitions.has(partitionId(advance)))) {
@@ -123,12 +133,12 @@ export class ClickHouseGenerationStore implements GenerationStore {
       }
       return result;
     }
-    const { redriven } = batch;
+    const done = takenBack(batch);
     const recorded = await this.#control.intend(
       this.#generation,
-      redriven === undefined && batch.replaced === undefined
+      done.redriven === undefined && done.readmitted === undefined && batch.replaced === undefined
         ? fresh
-        : fresh.map((intent) => ({ ...intent, redrive: { redriven, block: Buffer.concat(block).toString() } })),
+        : fresh.map((intent) => ({ ...intent, redrive: { ...done, block: Buffer.concat(block).toString() } })),
       aside,
     );
     if (recorded.status !== 'committed') {
@@ -136,7 +146,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
     }
     const token = this.#token(batch.advances);
     await repeated(() => this.#rows.insert(block, token)); // where it had landed after all, the token tells
-    const result = await this.#finish(batch.advances, redriven);
+    const result = await this.#finish(batch.advances, done);
     this.#claims.remember(batch.advances, written);
     await this.#publish();
     return result;
@@ -170,7 +180,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
       }
       await this.#rows.insert([Buffer.from(intent.redrive.block)], this.#token([intent.advance])); // equal rows, should the first block land after all
     }
-    const [finished] = await this.#control.finish(this.#generation, [checkpoint], intent.redrive?.redriven);
+    const [finished] = await this.#control.finish(this.#generation, [checkpoint], intent.redrive);
     if (finished === undefined) {
       this.#claims.lost([checkpoint]);
       return checkpoint; // our first batch will be fenced
@@ -250,8 +260,8 @@ export class ClickHouseGenerationStore implements GenerationStore {
     return sums;
   }
 
-  async #finish(advances: readonly Advance[], redriven: Redriven | undefined): Promise<CommitResult> {
-    const finished = new Set((await this.#control.finish(this.#generation, advances, redriven)).map(partitionId));
+  async #finish(advances: readonly Advance[], done: TakenBack): Promise<CommitResult> {
+    const finished = new Set((await this.#control.finish(this.#generation, advances, done)).map(partitionId));
     this.#claims.moved(advances.filter((advance) => finished.has(partitionId(advance))));
     const fenced = advances.filter((advance) => !finished.has(partitionId(advance)));
     this.#claims.lost(fenced);

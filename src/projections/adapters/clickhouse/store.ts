@@ -18,6 +18,8 @@ export class ClickHouseReadModelStore implements ReadModelStore {
   readonly viewSchema: string;
   readonly #clickhouse: ClickHouse;
   readonly #control: CheckpointControl;
+  /** Up to when readers see everything, as far as we have told. */
+  readonly #published = new Map<number, number>();
 
   /** Tables and views are made in the database that the address names, which must exist: ClickHouse answers nothing to who names one that does not. */
   constructor(options: { readonly clickhouse: ClickHouse; readonly control: CheckpointControl }) {
@@ -80,10 +82,12 @@ export class ClickHouseReadModelStore implements ReadModelStore {
     await this.#do(dropStatements(generation.viewSchema, { rows, view }, this.#clickhouse.topology));
   }
 
+  /** See {@link ReadModelStore.publish}. */
   async publish(generation: Generation): Promise<void> {
     const streamTime = isByStreamTime(generation) ? await this.#control.streamTime(generation) : undefined;
-    if (streamTime !== undefined) {
+    if (streamTime !== undefined && streamTime > (this.#published.get(generation.id) ?? Number.NEGATIVE_INFINITY)) {
       await publishStreamTime(this.#clickhouse, generation, streamTime);
+      this.#published.set(generation.id, streamTime);
     }
   }
 

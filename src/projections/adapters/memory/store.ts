@@ -4,7 +4,7 @@ import type { ProjectionDefinition } from '../../definition';
 import { addCounts, generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
 import { mergeMeasure } from '../../measures';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
-import { decidedStreamTime, foldDecisions } from '../../partition-decisions';
+import { decidedStreamTime, foldDecisions, readmittedId } from '../../partition-decisions';
 import type { Publication } from '../../publication';
 import { isPast, leastStreamTime, shownAt } from '../../published';
 import { identityOf, type NamedColumn } from '../../read-model';
@@ -193,13 +193,21 @@ class MemoryGenerationStore implements GenerationStore {
     batch.merges.forEach((merge) => {
       this.#merge(merge);
     });
-    this.#table.late.push(...batch.late);
+    const gone = new Set(batch.readmitted?.map(readmittedId));
+    this.#table.late.splice(0, this.#table.late.length, ...this.#table.late.filter((one) => !gone.has(readmittedId(one))), ...batch.late);
     this.#table.parking.change(batch);
     return Promise.resolve({ status: 'committed' });
   }
 
   parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]> {
     return Promise.resolve(this.#table.parking.sequences(partitions));
+  }
+
+  readmittable(partition: TopicPartition, records: number): Promise<readonly LateContribution[]> {
+    const { readmitted = new Set<string>() } = foldDecisions(this.#decisions);
+    const found = this.#table.late.filter((one) => partitionId(one) === partitionId(partition) && readmitted.has(readmittedId(one)));
+    const offsets = new Set([...new Set(found.map(({ offset }) => offset))].sort((a, b) => a - b).slice(0, records));
+    return Promise.resolve(found.filter(({ offset }) => offsets.has(offset)));
   }
 
   parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {

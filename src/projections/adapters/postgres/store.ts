@@ -5,7 +5,7 @@ import type { Position, TopicPartition } from '../../../events/position';
 import type { ProjectionDefinition } from '../../definition';
 import type { Checkpoint, Generation, StoppedBy } from '../../generations';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
-import type { BatchCommit, CommitResult, Decision, GenerationStore, ReadModelStore, StampedRow, Upsert } from '../../read-model-store';
+import type { BatchCommit, CommitResult, Decision, GenerationStore, LateContribution, ReadModelStore, StampedRow, Upsert } from '../../read-model-store';
 import { repeated } from '../../repeated';
 import { keyText } from '../../values';
 import { PostgresCheckpointControl } from './checkpoint-control';
@@ -140,6 +140,10 @@ class PostgresGenerationStore implements GenerationStore {
 
   parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]> {
     return this.#control.parkedSequences(this.#generation, partitions);
+  }
+
+  readmittable(partition: TopicPartition, records: number): Promise<readonly LateContribution[]> {
+    return this.#control.readmittable(this.#generation, partition, records);
   }
 
   parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {

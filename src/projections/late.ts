@@ -52,7 +52,7 @@ const valueOf = ({ type }: NamedColumn, kept: unknown): unknown => {
     case 'bigint':
       return BigInt(kept as string | number);
     case 'decimal':
-      return Decimal.parse(String(kept));
+      return Decimal.parse(kept as string);
     case 'timestamp':
       return new Date(kept as string);
     default:

@@ -41,7 +41,10 @@ const latest = readModel('latest', { key: text().key(), amount: bigint(), at: ti
 
 const state = { refused: NaN };
 
-const windowed = (options: Partial<ProjectionOptions> & { readonly window?: WindowOptions; readonly having?: never } = {}, having?: object): ProjectionDefinition => {
+const windowed = (
+  options: Partial<ProjectionOptions> & { readonly window?: WindowOptions; readonly having?: never } = {},
+  having?: object,
+): ProjectionDefinition => {
   const { window, ...rest } = options;
   const given = { name: 'hourly', version: 1, into: hourly, window: tumbling('1 hour', { grace: '5 minutes', ...window }), ...rest, ...having };
   return definitionOf(
@@ -192,7 +195,18 @@ export const publicationSuite = (open: () => Promise<PublicationUnderTest>): voi
   });
 
   it('rows that do not meet a condition any more are gone, those that never met it were never there', async () => {
-    await begin(windowed({}, { having: [{ column: 'total', is: '>', value: 10 }, { column: 'grp', is: '<>', value: "it's" }] }), 1);
+    await begin(
+      windowed(
+        {},
+        {
+          having: [
+            { column: 'total', is: '>', value: 10 },
+            { column: 'grp', is: '<>', value: "it's" },
+          ],
+        },
+      ),
+      1,
+    );
     expect(await world.fold({ at: 0, amount: 10 }, { at: 0, amount: 99, group: "it's" })).toEqual([]);
     expect(await world.fold({ at: 0, amount: 1 })).toEqual(['a 00:00 2 11']);
     expect(await world.fold({ at: 0, amount: -1 })).toEqual([]);
@@ -214,21 +228,34 @@ export const publicationSuite = (open: () => Promise<PublicationUnderTest>): voi
     const { under, generation } = await begin(byKey({ ttl: { column: 'at', after: '1 hour' } }), 1);
     const amounts = async (): Promise<readonly unknown[]> => (await world.rows()).map(({ key, amount }) => [key, amount]);
     await world.add({ at: 0, key: 'a' }, { at: 0, key: 'b' }, { at: HOUR - 1, key: 'a' }, { at: HOUR - 1, key: 'c', amount: 5 });
-    expect(await amounts()).toEqual([['a', 2n], ['b', 1n], ['c', 5n]]);
+    expect(await amounts()).toEqual([
+      ['a', 2n],
+      ['b', 1n],
+      ['c', 5n],
+    ]);
     await world.add({ at: HOUR, key: 'b', amount: 4 });
-    expect(await amounts()).toEqual([['a', 2n], ['b', 4n], ['c', 5n]]);
+    expect(await amounts()).toEqual([
+      ['a', 2n],
+      ['b', 4n],
+      ['c', 5n],
+    ]);
     await world.add({ at: 2 * HOUR, key: 'd' });
     expect(await amounts()).toEqual([['d', 1n]]);
     await under.store.expire!(generation, 10);
     await world.add({ at: 2 * HOUR, key: 'a', amount: 9 });
-    expect(await amounts()).toEqual([['a', 9n], ['d', 1n]]);
+    expect(await amounts()).toEqual([
+      ['a', 9n],
+      ['d', 1n],
+    ]);
     expect(await world.replayed()).toEqual(await world.rows());
   });
 
   it('an event dated too far ahead makes nothing late', async () => {
     const { under, generation } = await begin(windowed({ window: { maxAhead: '1 minute' } }), 1);
     const far = Date.parse('2299-01-01T00:00:00Z');
-    expect(await world.fold({ at: 0 }, { at: far, appendedAt: 0, key: 'ahead' }, { at: 1, key: 'b' }, { at: MINUTE, appendedAt: 0, key: 'c' })).toEqual(['a 00:00 3 3']);
+    expect(await world.fold({ at: 0 }, { at: far, appendedAt: 0, key: 'ahead' }, { at: 1, key: 'b' }, { at: MINUTE, appendedAt: 0, key: 'c' })).toEqual([
+      'a 00:00 3 3',
+    ]);
     const [checkpoint] = await under.catalog.checkpoints(generation.id);
     expect(checkpoint).toMatchObject({ streamTime: MINUTE, counters: { applied: 3, parked: 1, late: 0 } });
     const [sequence] = await (await under.store.open(generation, world.definition)).parkedSequences([{ topic: 'ticks', partition: 0 }]);

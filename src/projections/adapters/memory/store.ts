@@ -50,7 +50,13 @@ export class MemoryReadModelStore implements ReadModelStore {
 
   provision(generation: Generation): Promise<void> {
     if (!this.#tables.has(generation.id)) {
-      this.#tables.set(generation.id, { columns: generation.columns, publication: generation.publication, rows: new Map(), late: [], parking: new MemoryParking() });
+      this.#tables.set(generation.id, {
+        columns: generation.columns,
+        publication: generation.publication,
+        rows: new Map(),
+        late: [],
+        parking: new MemoryParking(),
+      });
     }
     return Promise.resolve();
   }

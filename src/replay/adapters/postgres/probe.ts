@@ -5,8 +5,7 @@ import { generationLabel, rowsTable, type Generation } from '../../../projection
 import type { DiskNeed, GenerationPair, StoreExamination, StoreProbe } from '../../ports';
 
 /** The tables of a generation, quoted. */
-const tablesOf = (g: Generation): readonly string[] =>
-  [...new Set([g.table, rowsTable(g)])].map((name) => qualified(g.viewSchema, name));
+const tablesOf = (g: Generation): readonly string[] => [...new Set([g.table, rowsTable(g)])].map((name) => qualified(g.viewSchema, name));
 
 const denied = (message: string, facts: Readonly<Record<string, string | undefined>>, remedy: string): RefoldError =>
   new RefoldError('store.access-denied', message, { facts, remedy });

@@ -113,9 +113,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
     const { redriven } = batch;
     const recorded = await this.#control.intend(
       this.#generation,
-      redriven === undefined && batch.replaced === undefined
-        ? fresh
-        : fresh.map((intent) => ({ ...intent, redrive: { redriven, ...blockTexts(rendered) } })),
+      redriven === undefined && batch.replaced === undefined ? fresh : fresh.map((intent) => ({ ...intent, redrive: { redriven, ...blockTexts(rendered) } })),
       aside,
     );
     if (recorded.status !== 'committed') {

@@ -56,6 +56,28 @@ export {
   type ValueColumn,
   type WindowColumn,
 } from './projections/columns';
+export {
+  aggregate,
+  avg,
+  collectList,
+  collectSet,
+  countDistinct,
+  countIf,
+  every,
+  first,
+  histogram,
+  last,
+  maxBy,
+  minBy,
+  percentiles,
+  some,
+  topK,
+  type AggregateColumn,
+  type InJson,
+} from './projections/aggregates/columns';
+export type { OwnAggregate } from './projections/aggregates/own';
+export type { Order } from './projections/aggregates/order';
+export { brokenLaws, type Added } from './projections/aggregates/laws';
 export { readModel, type Contribution, type IsMergeable, type Key, type Problem, type ReadModel, type Row } from './projections/read-model';
 export {
   Projection,
@@ -84,6 +106,8 @@ export {
   calendar,
   globalWindow,
   hopping,
+  session,
+  sliding,
   tumbling,
   type AlignedOptions,
   type CalendarOptions,

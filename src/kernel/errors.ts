@@ -236,6 +236,10 @@ export const ERROR_CODES = {
     'An event arrived in another partition than the row of its key was built from.',
     'The number of partitions of the topic was changed, and some producers learnt of it late: see `docs/how-to/add-partitions.md`. Or its producers spread a key over partitions: correct them, or group by measures, which need no order.',
   ),
+  'group.spread': entry(
+    'Events of one group lie in several partitions, and what its windows or aggregates keep lies with one.',
+    'Group by the event key (or by what decides the partition, `partitionKey`), put the events on a topic with one partition, or use measures that a store can add up: count, sum, min and max in windows of time. Where the number of partitions was changed, see `docs/how-to/add-partitions.md`.',
+  ),
   'partitions.not-accepted': entry(
     'A topic has got partitions, and rows are folded from it by key, which may have moved to them.',
     'When all producers know the new partitions, `refold partitions accept TOPIC --reason ...`; folding goes on by itself then.',

@@ -1,6 +1,6 @@
 import type { Position, TopicPartition } from '../events/position';
 import type { Checkpoint, Generation, StoppedBy } from './generations';
-import type { ParkedEvent, ParkedSequence, ParkingChange, Redriven, SequenceName } from './parking';
+import type { ParkedEvent, ParkedSequence, ParkingChange, SequenceName } from './parking';
 import type { Advance, CommitResult, Decision, LateContribution } from './read-model-store';
 
 /**
@@ -13,7 +13,7 @@ export interface Intent {
   /** How the store recognises that the rows have landed; JSON. `null`: nothing is to be written for this partition. */
   readonly evidence: unknown;
   /** Of a redrive or a repair: what is recorded of the sequence once its rows have landed, and the rows themselves, to be written again if they have not; JSON. */
-  readonly redrive?: { readonly redriven?: Redriven | undefined; readonly readmitted?: readonly Position[] | undefined; readonly block: string } | undefined;
+  readonly redrive?: (TakenBack & { readonly block: string; readonly shown?: string | undefined }) | undefined;
 }
 
 /** What a batch writes to the control schema beside its checkpoints. */

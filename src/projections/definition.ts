@@ -4,19 +4,14 @@ import { eventTypeOf, findEventType, type EventClass, type EventTypeDefinition }
 import { NO_FOREIGN_TOPICS, type ForeignTopics } from '../events/foreign';
 import { failureFaults, failureRules, type ParkingRules } from './failure-rules';
 import type { MeasureStorage, Storage, StoreKind } from './generations';
+import { decisiveStorage, kindOf, storageFaults, type ProjectionKind } from './kind';
 import { eventName, type HandlerSource, type ProjectionSource } from './projection';
 import { publicationFaults, publicationOf, type Emit, type Publication } from './publication';
-import type { ReadModelDefinition } from './read-model';
+import { describedColumns, type ReadModelDefinition } from './read-model';
 import type { Window } from './windows/window';
 
 /** Raised when the same log would fold to other rows with the same definition; part of the hash. */
 const ENGINE_FORMAT = 1;
-
-/**
- * row-fold: keyed by the event key, any fold; merged: rows of aggregates that a store can add to, grouped by anything; grouped:
- * rows of aggregates and windows that need more than their rows to go on, grouped by what lies in one partition.
- */
-export type ProjectionKind = 'row-fold' | 'merged' | 'grouped';
 
 export interface Handler {
   readonly type: EventTypeDefinition;
@@ -67,9 +62,6 @@ const windowFaults = ({ window, into }: ProjectionSource): readonly string[] => 
   if (window !== undefined && !into.definition.mergeable) {
     faults.push('a windowed projection needs measures: count(), sum(...), ...');
   }
-  if (window?.kind === 'sliding' || window?.kind === 'session') {
-    faults.push(`${window.kind} windows cannot be folded by this version`);
-  }
   if (window?.kind === 'global') {
     return bounds.length === 0 ? faults : [...faults, 'a global window has no bounds: leave out windowStart() and windowEnd()'];
   }
@@ -99,15 +91,6 @@ const rowFoldFaults = ({ into, handlers }: ProjectionSource): readonly string[] 
     faults.push(`rows without measures are folded from one topic, not from ${[...topics].join(', ')}; use measures, or put the events on one topic`);
   }
   return faults;
-};
-
-const storageFaults = ({ storage, stores, into }: ProjectionSource): readonly string[] => {
-  if (storage !== undefined && !into.definition.mergeable) {
-    return ['storage is a choice of models with measures: rows without measures are kept one per key'];
-  }
-  return storage === 'merged' && stores.includes('clickhouse')
-    ? ["storage 'merged' cannot be had in ClickHouse, which cannot add to a row in place: leave storage out, and other stores keep merged rows all the same"]
-    : [];
 };
 
 const fieldNames = (event: EventClass): readonly string[] =>
@@ -210,25 +193,29 @@ export interface Surroundings {
 }
 
 const describeDefinition = (
-  { into, window, storage }: ProjectionSource,
+  source: ProjectionSource,
   publication: Publication | undefined,
   handlers: readonly Handler[],
   sources: readonly EventTypeDefinition[],
   foreign: ForeignTopics,
-): unknown => ({
-  format: ENGINE_FORMAT,
-  model: into.definition.name,
-  columns: into.definition.columns,
-  window: window ?? null,
-  ...(storage === 'partials' ? { storage } : {}), // 'merged' is what it means to say nothing
-  ...(publication === undefined ? {} : { publication }),
-  events: handlers.map((handler) => describeHandler(handler, foreign)),
-  ...(sources.length === 0
-    ? {}
-    : {
-        sources: sources.map(({ name, version, becomes, upcasters }) => ({ name, version, becomes: [...becomes].sort(), upcasters: Object.keys(upcasters) })),
-      }),
-});
+): unknown => {
+  const { into, window } = source;
+  const storage = decisiveStorage(source);
+  return {
+    format: ENGINE_FORMAT,
+    model: into.definition.name,
+    columns: describedColumns(into.definition.columns),
+    window: window ?? null,
+    ...(storage === undefined ? {} : { storage }),
+    ...(publication === undefined ? {} : { publication }),
+    events: handlers.map((handler) => describeHandler(handler, foreign)),
+    ...(sources.length === 0
+      ? {}
+      : {
+          sources: sources.map(({ name, version, becomes, upcasters }) => ({ name, version, becomes: [...becomes].sort(), upcasters: Object.keys(upcasters) })),
+        }),
+  };
+};
 
 const topicsOf = (handlers: readonly Handler[]): readonly string[] => [...new Set(handlers.map(({ type }) => type.topic))].sort();
 
@@ -259,7 +246,7 @@ export const projectionDefinition = (
     name: source.name,
     version: source.version,
     stores: source.stores,
-    kind: source.into.definition.mergeable ? 'merged' : 'row-fold',
+    kind: kindOf(source),
     model: source.into.definition,
     window: source.window,
     storage: source.storage,

@@ -81,8 +81,8 @@ export const partitionsWithout = (checkpoints: readonly TopicPartition[], there:
   return there.filter((partition) => !known.has(partitionId(partition)));
 };
 
-/** Whether growth moves the keys of a generation: its rows are folded by the event key. */
-export const isMovedByGrowth = ({ storage }: Pick<Generation, 'storage'>): boolean => storage === 'rows';
+/** Whether growth moves the keys of a generation: its rows are folded by the event key, or its groups lie in one partition each. */
+export const isMovedByGrowth = ({ storage }: Pick<Generation, 'storage'>): boolean => storage === 'rows' || storage === 'groups';
 
 /** A generation that reads a topic, with where it stands while nobody folds. */
 export interface Following {

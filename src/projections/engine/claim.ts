@@ -4,6 +4,7 @@ import type { Assignment, PartitionHead } from '../../events/event-log';
 import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../events/position';
 import { PARK_ALL, type ParkingRules } from '../failure-rules';
 import { generationLabel, type Checkpoint, type Generation } from '../generations';
+import { foldedModel } from '../kept-groups';
 import type { GenerationStore } from '../read-model-store';
 import { barriersAhead, foldDecisions, isMovedByGrowth, limitsOf, partitionsWithout, type FoldDecisions } from '../partition-decisions';
 import { checkFingerprints } from './continuity';
@@ -144,7 +145,7 @@ export const takeClaim = async (
     rulings,
     parking,
     pending: new Pending(gate.limits),
-    rows: new RowCache(parts.definition.model.columns, { maxBytes: options.rowCacheBytes, isComplete }),
+    rows: new RowCache(foldedModel(parts.definition).columns, { maxBytes: options.rowCacheBytes, isComplete }),
     gate,
     room,
   };

@@ -1,4 +1,3 @@
-import { RefoldError } from '../../kernel/errors';
 import type { DecodedEvent } from '../../events/event-serde';
 import { partitionId } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
@@ -12,6 +11,7 @@ import { canonicalOf, keyText } from '../values';
 import { assignerOf } from '../windows/assign';
 import { isOpen } from '../windows/lateness';
 import type { Window, WindowBounds } from '../windows/window';
+import { contributionsOf } from './contributions';
 import type { DecodedRecord } from './decoded';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
 import { HandledEvent, errorAtEvent, handlerOf } from './handling';
@@ -76,16 +76,6 @@ const openOf = (definition: Window | undefined, windows: Windows, streamTime: nu
     return windows; // by ascending end: where the first is open, all are
   }
   return windows.filter((window) => isOpen(definition, window!, streamTime));
-};
-
-const contributionsOf = (returned: unknown): readonly ContributionValue[] => {
-  const list: readonly unknown[] = returned === undefined ? [] : Array.isArray(returned) ? returned : [returned];
-  return list.map((one) => {
-    if (one instanceof ContributionValue) {
-      return one;
-    }
-    throw new RefoldError('row.invalid', 'the handler returned something else than contributions: use <readModel>.contribution(group, measures)');
-  });
 };
 
 /** What depends on the model alone. */

@@ -117,15 +117,17 @@ const commitFirst = async (
   restored: Restored,
   decided: FoldDecisions,
 ): Promise<Tried & { readonly result: CommitResult }> => {
-  const tried = await tryEvents(parts, store, checkpoint, name, restored, decided);
+  let many = restored.events.length;
   try {
+    const tried = await tryEvents(parts, store, checkpoint, name, restored, decided);
+    many = tried.folded;
     return { ...tried, result: await store.commit(tried.commit) };
   } catch (error) {
     if (!isRefoldError(error, 'store.value-refused')) {
       throw error;
     }
-    if (tried.folded > 1) {
-      const fewer = { events: restored.events.slice(0, Math.ceil(tried.folded / 2)), lost: undefined };
+    if (many > 1) {
+      const fewer = { events: restored.events.slice(0, Math.ceil(many / 2)), lost: undefined };
       return commitFirst(parts, store, checkpoint, name, fewer, decided);
     }
     const failure = refused(checkpoint, name, error);

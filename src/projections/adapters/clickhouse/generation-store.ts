@@ -8,14 +8,12 @@ import { generationLabel, type Checkpoint, type Generation, type StoppedBy } fro
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import { identityOf } from '../../read-model';
 import type { Advance, BatchCommit, CommitResult, Decision, GenerationStore, LateContribution, Merge, StampedRow } from '../../read-model-store';
-import { repeated } from '../../repeated';
 import { keyText } from '../../values';
-import { BatchRows, Written } from './batch-rows';
 import { Claims, type Claim } from './claims';
-import { replacedRows } from './kept-rows';
+import { GenerationRows, blockTexts, isEmpty } from './generation-rows';
 import { isByStreamTime, publishStreamTime } from './published';
-import { byPartition, evidenceOf, identityTexts, type Evidence, type VersionedRow } from './rows';
-import type { StoredRow, StoredRows } from './stored-rows';
+import { byPartition, identityTexts, type Evidence } from './rows';
+import type { StoredRow } from './stored-rows';
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -43,18 +41,16 @@ export class ClickHouseGenerationStore implements GenerationStore {
   readonly #control: CheckpointControl;
   /** Up to when readers see everything, as far as we have told. */
   #published = Number.NEGATIVE_INFINITY;
-  readonly #rows: StoredRows;
+  readonly #rows: GenerationRows;
   readonly #generation: Generation;
   readonly #claims: Claims;
-  readonly #batchRows: BatchRows;
 
-  constructor(control: CheckpointControl, rows: StoredRows, generation: Generation, clickhouse: ClickHouse) {
+  constructor(control: CheckpointControl, clickhouse: ClickHouse, generation: Generation) {
     this.#clickhouse = clickhouse;
     this.#control = control;
-    this.#rows = rows;
+    this.#rows = new GenerationRows(clickhouse, generation);
     this.#generation = generation;
     this.#claims = new Claims(generation.columns);
-    this.#batchRows = new BatchRows(generation.columns);
   }
 
   async claim(partitions: readonly TopicPartition[], owner: string | undefined): Promise<readonly Checkpoint[]> {
@@ -98,8 +94,8 @@ export class ClickHouseGenerationStore implements GenerationStore {
 
   /** @throws RefoldError `store.ahead-of-log` */
   async load(keys: readonly string[]): Promise<ReadonlyMap<string, StampedRow>> {
-    const [key] = identityOf(this.#generation.columns);
-    const stored = await this.#known(await this.#rows.read(keys.map((text) => [text])));
+    const [key] = identityOf(this.#rows.columns);
+    const stored = await this.#known(await this.#rows.stored.read(keys.map((text) => [text])));
     return new Map(stored.filter(({ deleted }) => !deleted).map(({ row, stamp }) => [keyText(row[key!.name]), { row, stamp }]));
   }
 
@@ -114,9 +110,8 @@ export class ClickHouseGenerationStore implements GenerationStore {
     if (lost.length > 0) {
       return fencedAt(lost);
     }
-    const written = new Written();
-    const block = this.#rows.blockOf(written.noting(this.#rowsOf(batch, before)));
-    const intents = batch.advances.map((advance): Intent => ({ advance, evidence: evidenceOf(this.#generation.columns, written.newest(advance)) }));
+    const rendered = this.#rows.rendered(batch, this.#claims.epochs(batch.advances), before);
+    const intents = batch.advances.map((advance): Intent => ({ advance, evidence: this.#rows.evidence(rendered, advance) }));
     const fresh = intents.filter((intent) => !this.#isRepeated(intent));
     const freshPartitions = new Set(fresh.map(({ advance }) => partitionId(advance)));
     const aside = {
@@ -125,7 +120,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
       ...takenBack(batch),
       errataVersion: batch.errataVersion,
     };
-    if (written.isEmpty && intents.every(({ advance }) => freshPartitions.has(partitionId(advance)))) {
+    if (isEmpty(rendered) && intents.every(({ advance }) => freshPartitions.has(partitionId(advance)))) {
       const result = await this.#control.advance(this.#generation, batch.advances, aside);
       if (result.status === 'committed') {
         this.#claims.moved(batch.advances);
@@ -138,16 +133,15 @@ export class ClickHouseGenerationStore implements GenerationStore {
       this.#generation,
       done.redriven === undefined && done.readmitted === undefined && batch.replaced === undefined
         ? fresh
-        : fresh.map((intent) => ({ ...intent, redrive: { ...done, block: Buffer.concat(block).toString() } })),
+        : fresh.map((intent) => ({ ...intent, redrive: { ...done, ...blockTexts(rendered) } })),
       aside,
     );
     if (recorded.status !== 'committed') {
       return recorded;
     }
-    const token = this.#token(batch.advances);
-    await repeated(() => this.#rows.insert(block, token)); // where it had landed after all, the token tells
+    await this.#rows.insert(rendered, this.#token(batch.advances));
     const result = await this.#finish(batch.advances, done);
-    this.#claims.remember(batch.advances, written);
+    this.#claims.remember(batch.advances, rendered.folded.written);
     await this.#publish();
     return result;
   }
@@ -178,7 +172,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
       if (intent.redrive === undefined) {
         return { ...checkpoint, repeatTo: intent.advance.next };
       }
-      await this.#rows.insert([Buffer.from(intent.redrive.block)], this.#token([intent.advance])); // equal rows, should the first block land after all
+      await this.#rows.insertTexts(intent.redrive, this.#token([intent.advance])); // equal rows, should the first block land after all
     }
     const [finished] = await this.#control.finish(this.#generation, [checkpoint], intent.redrive);
     if (finished === undefined) {
@@ -216,7 +210,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
       return; // the commit of this batch will be refused
     }
     throw new RefoldError('store.ahead-of-log', `${generationLabel(this.#generation)} holds a row that its checkpoint has not reached`, {
-      facts: { topic: stamp.topic, partition: stamp.partition, offset: stamp.offset, next, key: identityTexts(this.#generation.columns, row) },
+      facts: { topic: stamp.topic, partition: stamp.partition, offset: stamp.offset, next, key: identityTexts(this.#rows.columns, row) },
     });
   }
 
@@ -236,11 +230,6 @@ export class ClickHouseGenerationStore implements GenerationStore {
     return true;
   }
 
-  *#rowsOf(batch: BatchCommit, sums: ReadonlyMap<string, Values>): Generator<VersionedRow> {
-    yield* this.#batchRows.of(batch, this.#claims.epochs(batch.advances), sums);
-    yield* replacedRows(this.#generation, batch.advances, batch.replaced ?? []);
-  }
-
   /** What is stored of the groups that a batch adds to, by what identifies them; read where it is not remembered. */
   async #sumsBefore(merges: readonly Merge[]): Promise<ReadonlyMap<string, Values>> {
     const sums = new Map<string, Values>();
@@ -251,8 +240,8 @@ export class ClickHouseGenerationStore implements GenerationStore {
         const values = remembered.get(id);
         return values === undefined || (sums.set(id, values), false);
       });
-      const ids = new Map(unknown.map((merge) => [this.#batchRows.identityOf(merge), merge.id] as const));
-      const rows = await this.#known(await this.#rows.read([...ids.keys()], group[0]!.stamp));
+      const ids = new Map(unknown.map((merge) => [this.#rows.batches.identityOf(merge), merge.id] as const));
+      const rows = await this.#known(await this.#rows.stored.read([...ids.keys()], group[0]!.stamp));
       const byText = new Map([...ids].map(([texts, id]) => [texts.join('\0'), id]));
       rows.forEach(({ row }) => sums.set(byText.get(identityTexts(this.#generation.columns, row).join('\0'))!, row));
     };

@@ -14,3 +14,8 @@ CREATE FUNCTION refold.stream_time(generation bigint) RETURNS bigint LANGUAGE sq
     WHERE e.generation_id = c.generation_id AND e.topic = c.topic AND e.partition = c.partition ORDER BY e.record_offset LIMIT 1) p ON true
   WHERE c.generation_id = generation
 $$;
+
+-- Late contributions that count after all: decided once, obeyed by every generation of the projection, replays included.
+ALTER TABLE refold.decisions DROP CONSTRAINT decisions_kind_check;
+ALTER TABLE refold.decisions
+  ADD CONSTRAINT decisions_kind_check CHECK (kind IN ('discard', 'idle-advance', 'partition-barrier', 'errata', 'readmit'));

@@ -91,7 +91,11 @@ export const deleteOld = async ({ retain, logger }: Pick<WorkerParts, 'retain' |
 const STEP = { rows: 1_000, pauseMs: 50 };
 
 /** Deletes rows whose retention or time to live is over, in small steps beside the folding, and says so. */
-export const expireRows = async ({ stores, clock, logger }: Pick<WorkerParts, 'stores' | 'clock' | 'logger'>, generation: Generation, signal: AbortSignal): Promise<void> => {
+export const expireRows = async (
+  { stores, clock, logger }: Pick<WorkerParts, 'stores' | 'clock' | 'logger'>,
+  generation: Generation,
+  signal: AbortSignal,
+): Promise<void> => {
   const store = stores.get(generation.store);
   if (store?.expire === undefined || generation.publication?.until === undefined) {
     return;

@@ -31,6 +31,7 @@ export class Worker {
   readonly #heads: Heads;
   readonly #pacing: Pacing;
   #paused: readonly string[] = [];
+  #followed: readonly Generation[] = [];
   #stateAt: number | undefined;
   #work: Promise<void> | undefined;
 
@@ -70,6 +71,7 @@ export class Worker {
         repeatedly(this.#parts, announceMs, signal, 'the worker could not announce itself; trying again', () => this.#announce()),
         repeatedly(this.#parts, announceMs, signal, 'what replays have left could not be looked for; trying again', () => this.#tidy()),
         repeatedly(this.#parts, retainEveryMs, signal, 'old records could not be deleted; trying again', () => deleteOld(this.#parts)),
+        repeatedly(this.#parts, announceMs, signal, 'readers could not be told what is closed by now; trying again', () => this.#publish()),
         repeatedly(this.#parts, retainEveryMs, signal, 'rows whose time has passed could not be deleted; trying again', () => this.#expire()),
         this.#look().catch(() => undefined), // said by those that follow
         repeatedly(this.#parts, headsEveryMs, signal, 'the heads of the log could not be read; trying again', () => this.#look()),
@@ -174,6 +176,7 @@ export class Worker {
     const { first } = this.#parts;
     await this.#unlessRefused('a first generation could not be made', () => first.ensure());
     const following = await this.#following();
+    this.#followed = following.map(({ generation }) => generation);
     for (const { generation, definition } of following) {
       this.#runners.follow(generation, definition);
       if (generation.firstBuild && generation.status === 'candidate') {
@@ -230,8 +233,15 @@ export class Worker {
     }
   }
 
+  /** Decisions advance stream time too, when nothing is committed. */
+  async #publish(): Promise<void> {
+    for (const generation of this.#followed) {
+      await this.#parts.stores.get(generation.store)?.publish?.(generation);
+    }
+  }
+
   async #expire(): Promise<void> {
-    for (const { generation } of await this.#following()) {
+    for (const generation of this.#followed) {
       await expireRows(this.#parts, generation, this.#abort.signal);
     }
   }

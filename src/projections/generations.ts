@@ -203,12 +203,20 @@ export const partialsTable = ({ table }: Pick<Generation, 'table'>): string => b
 export const isShownByView = ({ storage, publication }: Pick<Generation, 'storage' | 'publication'>): boolean =>
   storage === 'partials' || publication !== undefined;
 
-/** The table in which Postgres keeps the rows of a generation. */
-export const rowsTable = (g: Pick<Generation, 'table' | 'storage' | 'publication'>): string =>
-  g.storage === 'partials' ? partialsTable(g) : isShownByView(g) ? behind(g.table, 'rows') : g.table;
-
 /** The table beside a generation's `table` in which its groups are kept. */
 export const groupsTable = ({ table }: Pick<Generation, 'table'>): string => behind(table, 'groups');
+
+/**
+ * The tables in which the rows of a generation lie: first that of what readers see, of storage `groups` then that of what is kept
+ * of groups. In ClickHouse the generation's own `table` is a view always.
+ */
+export const rowTables = (g: Pick<Generation, 'store' | 'storage' | 'table' | 'publication'>): readonly [string, ...string[]] => {
+  const kept = g.storage === 'groups' ? [groupsTable(g)] : [];
+  if (g.store === 'clickhouse') {
+    return [`${g.table}_${g.storage === 'groups' ? 'rows' : g.storage}`, ...kept];
+  }
+  return [g.storage === 'partials' ? partialsTable(g) : isShownByView(g) ? behind(g.table, 'rows') : g.table, ...kept];
+};
 
 const behind = (table: string, what: string): string => {
   const name = `${table}_${what}`;

@@ -19,7 +19,9 @@ export interface Having {
 }
 
 type Compared<T> = T extends bigint ? bigint | number : T extends object ? (T extends Date | { compare(other: T): number } ? T : never) : T;
-type HavingColumn<R> = { readonly [K in keyof R & string]: { readonly column: K; readonly is: ComparisonOperator; readonly value: Compared<NonNullable<R[K]>> } };
+type HavingColumn<R> = {
+  readonly [K in keyof R & string]: { readonly column: K; readonly is: ComparisonOperator; readonly value: Compared<NonNullable<R[K]>> };
+};
 
 /** {@link Having} by the columns of a read model. */
 export type HavingOf<M extends ReadModel> = HavingColumn<Row<M>>[keyof Row<M> & string];
@@ -98,8 +100,7 @@ const openFor = (window: Exclude<Window, { kind: 'global' }>): number => {
 };
 
 /** How long after its end a window is closed, milliseconds; see `closesAt`. */
-const closedAfter = (window: Exclude<Window, { kind: 'global' }>): number =>
-  window.graceMs + (window.kind === 'session' || window.kind === 'sliding' ? 1 : 0);
+const closedAfter = (window: Exclude<Window, { kind: 'global' }>): number => window.graceMs + (window.kind === 'session' || window.kind === 'sliding' ? 1 : 0);
 
 const retentionColumn = (window: Window, model: ReadModelDefinition): NamedColumn | undefined => boundOf(model, window.kind === 'session' ? 'end' : 'start');
 

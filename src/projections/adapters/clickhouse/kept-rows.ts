@@ -9,8 +9,7 @@ import { partitionId } from '../../../events/position';
 import { cellWriter, ordered, parameterText, plainType } from './columns';
 import { identityTexts, versionOf, type VersionedRow } from './rows';
 import { StoredRows } from './stored-rows';
-import { rowsTable } from './rows-table';
-import { everyRow } from './table';
+import { everyRow, rowsTable, writtenTables } from './table';
 
 const cast = (column: NamedColumn, parameter: string): string => `CAST({${parameter}:String}, ${literal(plainType(column))})`;
 
@@ -61,7 +60,7 @@ export class ClickHouseKeptRows implements KeptRows {
     this.#clickhouse = clickhouse;
     this.#generation = generation;
     this.#identity = identityOf(generation.columns);
-    this.#rows = new StoredRows(clickhouse, generation);
+    this.#rows = new StoredRows(clickhouse, writtenTables(generation)[0]);
   }
 
   async identities(selection: RowSelection, after: RowIdentity | undefined, limit: number): Promise<readonly RowIdentity[]> {

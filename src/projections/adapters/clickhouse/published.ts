@@ -2,11 +2,10 @@ import type { ClickHouse } from '../../../platform/clickhouse/client';
 import { identifier, literal, qualified } from '../../../platform/clickhouse/quote';
 import { newestWins, onCluster, type Topology } from '../../../platform/clickhouse/topology';
 import { repeated } from '../../repeated';
-import type { Generation } from '../../generations';
+import { rowTables, type Generation } from '../../generations';
 import type { RowCondition } from '../../publication';
 import { conditionValue } from '../../published';
 import type { NamedColumn } from '../../read-model';
-import { rowsTable } from './rows-table';
 import { ordered, parameterText, plainType } from './columns';
 
 /** Whether stream time decides what readers see. */
@@ -52,7 +51,7 @@ export const publishStreamTime = async (clickhouse: ClickHouse, generation: Gene
 
 /** Deletes rows whose column says this time or an earlier one; answers how many versions of rows there were. */
 export const expireRows = async (clickhouse: ClickHouse, generation: Generation, time: number, column: string): Promise<number> => {
-  const table = qualified(generation.viewSchema, rowsTable(generation));
+  const table = qualified(generation.viewSchema, rowTables(generation)[0]);
   const past = `${identifier(column)} <= fromUnixTimestamp64Milli(toInt64(${String(time)}), 'UTC')`;
   const [counted] = await clickhouse.rows(`SELECT count() FROM ${table} WHERE ${past}`);
   const rows = Number(counted![0]);

@@ -5,7 +5,7 @@ import { addCounts, generationLabel, type Checkpoint, type Generation, type Stop
 import { foldedModel } from '../../kept-groups';
 import { mergeMeasure } from '../../measures';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
-import { decidedStreamTime, foldDecisions } from '../../partition-decisions';
+import { decidedStreamTime, foldDecisions, readmittedId } from '../../partition-decisions';
 import type { Publication } from '../../publication';
 import { isPast, leastStreamTime, shownAt } from '../../published';
 import { identityOf, type NamedColumn } from '../../read-model';
@@ -82,21 +82,21 @@ export class MemoryReadModelStore implements ReadModelStore {
   /** The rows of a generation as readers would see them, by key: partials are merged in order of their partitions. */
   rows(generationId: number): readonly Row[] {
     const { columns = [], publication } = this.#tables.get(generationId) ?? {};
-    const rows = [...this.#forReaders(generationId)].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+    const rows = this.#all(generationId);
     return publication === undefined ? rows : rows.filter(shownAt(publication, columns, this.streamTime(generationId)));
   }
 
-  #forReaders(generationId: number): ReadonlyMap<string, Row> {
+  #all(generationId: number): readonly Row[] {
     const { columns = [], shown } = this.#tables.get(generationId) ?? {};
     if (shown !== undefined) {
-      return new Map([...shown].map(([id, { row }]) => [id, row]));
+      return [...shown].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { row }]) => row);
     }
     const merged = new Map<string, Row>();
     for (const { row } of this.stored(generationId)) {
       const id = rowId(columns, row);
       merged.set(id, mergeRows(columns, merged.get(id), row));
     }
-    return merged;
+    return [...merged].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
   }
 
   /** Up to when a generation has heard everything; see {@link leastStreamTime}. */
@@ -213,13 +213,21 @@ class MemoryGenerationStore implements GenerationStore {
       this.#merge(merge);
     });
     this.#show(batch.shown);
-    this.#table.late.push(...batch.late);
+    const gone = new Set(batch.readmitted?.map(readmittedId));
+    this.#table.late.splice(0, this.#table.late.length, ...this.#table.late.filter((one) => !gone.has(readmittedId(one))), ...batch.late);
     this.#table.parking.change(batch);
     return Promise.resolve({ status: 'committed' });
   }
 
   parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]> {
     return Promise.resolve(this.#table.parking.sequences(partitions));
+  }
+
+  readmittable(partition: TopicPartition, records: number): Promise<readonly LateContribution[]> {
+    const { readmitted = new Set<string>() } = foldDecisions(this.#decisions);
+    const found = this.#table.late.filter((one) => partitionId(one) === partitionId(partition) && readmitted.has(readmittedId(one)));
+    const offsets = new Set([...new Set(found.map(({ offset }) => offset))].sort((a, b) => a - b).slice(0, records));
+    return Promise.resolve(found.filter(({ offset }) => offsets.has(offset)));
   }
 
   parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {

@@ -5,7 +5,7 @@ import { groupBy } from '../../../kernel/groups';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { identifier, qualified } from '../../../platform/postgres/quote';
 import { msOf } from '../../../platform/postgres/rows';
-import { FOLLOWING, generationLabel, rowsTable, type Generation, type GenerationCatalog } from '../../generations';
+import { FOLLOWING, generationLabel, rowTables, type Generation, type GenerationCatalog } from '../../generations';
 import type { NamedColumn, ReadModelDefinition } from '../../read-model';
 import type { ProjectionDefinition } from '../../definition';
 import { indexedColumns, writtenTable } from './table';
@@ -41,6 +41,8 @@ export const indexName = (table: string, columns: readonly string[]): string => 
         .replaceAll('\ufffd', '')}_${digest}`;
 };
 
+const tableOf = (g: Generation): string => rowTables(g)[0];
+
 /** What stands in the way of an index on these columns; a measure of partials is spread over several rows. */
 const obstacleOf = (columns: readonly NamedColumn[], names: readonly string[], isPartials: boolean): string | undefined => {
   const known = new Map(columns.map((column) => [column.name, column]));
@@ -68,7 +70,7 @@ const definition = ({
   readonly columns: readonly string[];
   readonly isConcurrent: boolean;
 }): string =>
-  `CREATE INDEX ${isConcurrent ? 'CONCURRENTLY ' : ''}IF NOT EXISTS ${identifier(indexName(rowsTable(table), columns))} ON ${writtenTable(table)} (${columns.map(identifier).join(', ')})`;
+  `CREATE INDEX ${isConcurrent ? 'CONCURRENTLY ' : ''}IF NOT EXISTS ${identifier(indexName(tableOf(table), columns))} ON ${writtenTable(table)} (${columns.map(identifier).join(', ')})`;
 
 const declared = async (sql: Sql, app: string, model?: string): Promise<readonly Declared[]> => {
   const { rows } = await sql.query<Declared>(
@@ -96,7 +98,7 @@ export const completeIndexes = async (pool: PostgresPool, generation: Generation
   for (const columns of await wantedIndexes(pool, generation, of)) {
     if ((await stateOf(pool, generation, columns)) !== 'ready') {
       await buildIndex(pool, generation, columns);
-      made.push(indexName(rowsTable(generation), columns));
+      made.push(indexName(tableOf(generation), columns));
     }
   }
   return made;
@@ -107,7 +109,7 @@ export const lockProvision = (sql: Sql, { table }: Generation): Promise<unknown>
   sql.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`refold:provision:${table}`]);
 
 const stateOf = async (sql: Sql, generation: Generation, columns: readonly string[]): Promise<ModelIndex['generations'][number]['state']> => {
-  const name = qualified(generation.viewSchema, indexName(rowsTable(generation), columns));
+  const name = qualified(generation.viewSchema, indexName(tableOf(generation), columns));
   const { rows } = await sql.query<{ valid: boolean }>('SELECT indisvalid AS valid FROM pg_index WHERE indexrelid = to_regclass($1)', [name]);
   return rows[0] === undefined ? 'missing' : rows[0].valid ? 'ready' : 'building';
 };
@@ -209,9 +211,9 @@ export class PostgresModelIndexes {
 
 /** Makes one index while rows are read and written; what somebody who died has left half made is made anew. */
 const buildIndex = async (pool: PostgresPool, generation: Generation, columns: readonly string[]): Promise<void> => {
-  await alone(pool, indexName(rowsTable(generation), columns), async (sql) => {
+  await alone(pool, indexName(tableOf(generation), columns), async (sql) => {
     if ((await stateOf(sql, generation, columns)) === 'building') {
-      await sql.query(`DROP INDEX CONCURRENTLY IF EXISTS ${qualified(generation.viewSchema, indexName(rowsTable(generation), columns))}`); // left by who died
+      await sql.query(`DROP INDEX CONCURRENTLY IF EXISTS ${qualified(generation.viewSchema, indexName(tableOf(generation), columns))}`); // left by who died
     }
     await sql.query(definition({ table: generation, columns, isConcurrent: true }));
   });

@@ -9,7 +9,8 @@ const conditionSql = (column: NamedColumn, condition: RowCondition): string =>
   `${identifier(column.name)} ${condition.is} ${literal(writeValue(column, conditionValue(column, condition))!)}::${castType(column.type)}`;
 
 /** What a time column of a row has to be at most for stream time to have come so far beyond it. */
-const before = (id: number, ms: number): string => `(SELECT timestamptz 'epoch' + (refold.stream_time(${String(id)}) - ${String(ms)}) * interval '1 millisecond')`;
+const before = (id: number, ms: number): string =>
+  `(SELECT timestamptz 'epoch' + (refold.stream_time(${String(id)}) - ${String(ms)}) * interval '1 millisecond')`;
 
 /**
  * The rows that readers are to see. Stream time is asked for once by each query, in its own snapshot: rows, checkpoints and

@@ -1,7 +1,7 @@
 import { RefoldError } from '../../../kernel/errors';
 import type { Sql } from '../../../platform/postgres/pool';
 import { qualified } from '../../../platform/postgres/quote';
-import { generationLabel, isShownByView, rowsTable, type Generation } from '../../../projections/generations';
+import { generationLabel, isShownByView, rowTables, type Generation } from '../../../projections/generations';
 import type { GenerationPair, SwitchPermission, ViewChange } from '../../ports';
 import type { Direction } from '../../states';
 import { clientsOf, visible, type Reshaping, type ViewPlan } from '../../view-plan';
@@ -148,8 +148,8 @@ export const copyGrants = async (sql: Sql, from: Generation, to: Generation): Pr
 };
 
 /**
- * Drops the table (where it is a view: that, then the table behind it), and the view that was left on it when the
- * read model got another name. Never CASCADE: dependents are named by the error.
+ * Drops the tables (where what shows the rows is a view: that first), and the view that was left on them when the read model got
+ * another name. Never CASCADE: dependents are named by the error.
  */
 export const dropTable = async (sql: Sql, g: Generation): Promise<void> => {
   if (await viewReads(sql, g, g.table)) {
@@ -158,5 +158,7 @@ export const dropTable = async (sql: Sql, g: Generation): Promise<void> => {
   if (isShownByView(g)) {
     await sql.query(`DROP VIEW IF EXISTS ${qualified(g.viewSchema, g.table)}`);
   }
-  await sql.query(`DROP TABLE IF EXISTS ${qualified(g.viewSchema, rowsTable(g))}`);
+  for (const table of rowTables(g)) {
+    await sql.query(`DROP TABLE IF EXISTS ${qualified(g.viewSchema, table)}`);
+  }
 };

@@ -57,6 +57,28 @@ export {
   type ValueColumn,
   type WindowColumn,
 } from './projections/columns';
+export {
+  aggregate,
+  avg,
+  collectList,
+  collectSet,
+  countDistinct,
+  countIf,
+  every,
+  first,
+  histogram,
+  last,
+  maxBy,
+  minBy,
+  percentiles,
+  some,
+  topK,
+  type AggregateColumn,
+  type InJson,
+} from './projections/aggregates/columns';
+export type { OwnAggregate } from './projections/aggregates/own';
+export type { Order } from './projections/aggregates/order';
+export { brokenLaws, type Added } from './projections/aggregates/laws';
 export { readModel, type Contribution, type IsMergeable, type Key, type Problem, type ReadModel, type Row } from './projections/read-model';
 export {
   Projection,
@@ -68,6 +90,8 @@ export {
   type ProjectionShape,
   type ProjectionValue,
 } from './projections/projection';
+export type { Emit, Having, HavingOf, PublicationOptions, TimeToLive } from './projections/publication';
+export type { Deduplication, RefinementOptions, Trigger } from './projections/refinements';
 export type { Failures, ParkingRules } from './projections/failure-rules';
 export type { Condition, RowQuery } from './projections/row-query';
 export type { QueryOptions } from './app/reading';
@@ -84,6 +108,8 @@ export {
   calendar,
   globalWindow,
   hopping,
+  session,
+  sliding,
   tumbling,
   type AlignedOptions,
   type CalendarOptions,
@@ -102,6 +128,9 @@ export type { CommandContext } from './commands/command-context';
 export { type Relay, type RelayOptions } from './commands/relay';
 export { foreignTopic, type ForeignMapper, type ForeignRecord, type ForeignTopic } from './events/foreign';
 export type { Correction, Corrections, EventView, Withdrawal } from './events/corrections';
+export type { LateContributions, Readmission, Readmitted } from './app/late';
+export type { LateFilter, LateIn } from './projections/late';
+export type { LateContribution } from './projections/read-model-store';
 export type { Discard, Discarded, ParkedEvents, Redrive } from './app/parked';
 export type { ParkedEvent, ParkedFilter, ParkedIn, ParkedSequence, ParkingCause } from './projections/parking';
 export type { ErrataBook, Erratum, NewErratum, Replacement } from './events/errata';

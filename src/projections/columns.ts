@@ -1,4 +1,5 @@
 import type { Decimal } from '../kernel/decimal';
+import type { Json } from './aggregates/state-json';
 
 /** What a column is for: part of the key, a plain value, a bound of the window, or an aggregate. */
 export type Role = 'key' | 'value' | 'window' | 'measure';
@@ -25,6 +26,13 @@ export const typeLabel = (type: ColumnType): string => {
 
 export type MeasureLaw = 'count' | 'sum' | 'min' | 'max';
 
+/** Which aggregate a measure is made by, as a definition says it and a generation keeps it: JSON, without the functions. */
+export interface AggregateName {
+  readonly name: string;
+  /** What else decides its states. */
+  readonly options: { readonly [key: string]: Json };
+}
+
 /** A column as the engine and the stores see it. */
 export interface ColumnDefinition {
   readonly role: Role;
@@ -33,6 +41,8 @@ export interface ColumnDefinition {
   readonly indexed: boolean;
   /** Only of measures. */
   readonly law?: MeasureLaw;
+  /** Only of measures that are no {@link MeasureLaw}: in a definition with its functions, of a generation without. */
+  readonly aggregate?: AggregateName;
   /** Only of window columns. */
   readonly bound?: 'start' | 'end';
 }

@@ -4,18 +4,15 @@ import { eventTypeOf, findEventType, type EventClass, type EventTypeDefinition }
 import { NO_FOREIGN_TOPICS, type ForeignTopics } from '../events/foreign';
 import { failureFaults, failureRules, type ParkingRules } from './failure-rules';
 import type { MeasureStorage, Storage, StoreKind } from './generations';
+import { decisiveStorage, kindOf, storageFaults, type ProjectionKind } from './kind';
 import { eventName, type HandlerSource, type ProjectionSource } from './projection';
-import type { ReadModelDefinition } from './read-model';
+import { publicationFaults, publicationOf, type Emit, type Publication } from './publication';
+import { describedColumns, type ReadModelDefinition } from './read-model';
+import { describedRefinements, refinementFaults, refinementsOf, type Refinements } from './refinements';
 import type { Window } from './windows/window';
 
 /** Raised when the same log would fold to other rows with the same definition; part of the hash. */
 const ENGINE_FORMAT = 1;
-
-/**
- * row-fold: keyed by the event key, any fold; merged: rows of aggregates that a store can add to, grouped by anything; grouped:
- * rows of aggregates and windows that need more than their rows to go on, grouped by what lies in one partition.
- */
-export type ProjectionKind = 'row-fold' | 'merged' | 'grouped';
 
 export interface Handler {
   readonly type: EventTypeDefinition;
@@ -35,6 +32,10 @@ export interface ProjectionDefinition {
   readonly window: Window | undefined;
   /** As said in code; see `storageIn`. */
   readonly storage: MeasureStorage | undefined;
+  readonly emit: Emit;
+  /** Which rows readers see; `undefined`: all. */
+  readonly publication: Publication | undefined;
+  readonly refinements: Refinements;
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly events: readonly EventClass[];
   readonly topics: readonly string[];
@@ -62,9 +63,6 @@ const windowFaults = ({ window, into }: ProjectionSource): readonly string[] => 
   const faults: string[] = [];
   if (window !== undefined && !into.definition.mergeable) {
     faults.push('a windowed projection needs measures: count(), sum(...), ...');
-  }
-  if (window?.kind === 'sliding' || window?.kind === 'session') {
-    faults.push(`${window.kind} windows cannot be folded by this version`);
   }
   if (window?.kind === 'global') {
     return bounds.length === 0 ? faults : [...faults, 'a global window has no bounds: leave out windowStart() and windowEnd()'];
@@ -97,15 +95,6 @@ const rowFoldFaults = ({ into, handlers }: ProjectionSource): readonly string[] 
   return faults;
 };
 
-const storageFaults = ({ storage, stores, into }: ProjectionSource): readonly string[] => {
-  if (storage !== undefined && !into.definition.mergeable) {
-    return ['storage is a choice of models with measures: rows without measures are kept one per key'];
-  }
-  return storage === 'merged' && stores.includes('clickhouse')
-    ? ["storage 'merged' cannot be had in ClickHouse, which cannot add to a row in place: leave storage out, and other stores keep merged rows all the same"]
-    : [];
-};
-
 const fieldNames = (event: EventClass): readonly string[] =>
   ((findEventType(event)?.schema as { readonly fields?: readonly { readonly name: string }[] } | undefined)?.fields ?? []).map(({ name }) => name);
 
@@ -133,6 +122,8 @@ export const projectionFaults = (source: ProjectionSource, registered: ReadonlyS
     ...rowFoldFaults(source),
     ...windowFaults(source),
     ...storageFaults(source),
+    ...publicationFaults(source),
+    ...refinementFaults(source),
     ...failureFaults(source.failures),
   ];
   if (!NAME.test(source.name)) {
@@ -205,23 +196,30 @@ export interface Surroundings {
 }
 
 const describeDefinition = (
-  { into, window, storage }: ProjectionSource,
+  source: ProjectionSource,
+  publication: Publication | undefined,
   handlers: readonly Handler[],
   sources: readonly EventTypeDefinition[],
   foreign: ForeignTopics,
-): unknown => ({
-  format: ENGINE_FORMAT,
-  model: into.definition.name,
-  columns: into.definition.columns,
-  window: window ?? null,
-  ...(storage === 'partials' ? { storage } : {}), // 'merged' is what it means to say nothing
-  events: handlers.map((handler) => describeHandler(handler, foreign)),
-  ...(sources.length === 0
-    ? {}
-    : {
-        sources: sources.map(({ name, version, becomes, upcasters }) => ({ name, version, becomes: [...becomes].sort(), upcasters: Object.keys(upcasters) })),
-      }),
-});
+): unknown => {
+  const { into, window } = source;
+  const storage = decisiveStorage(source);
+  return {
+    format: ENGINE_FORMAT,
+    model: into.definition.name,
+    columns: describedColumns(into.definition.columns),
+    window: window ?? null,
+    ...(storage === undefined ? {} : { storage }),
+    ...(publication === undefined ? {} : { publication }),
+    ...describedRefinements(refinementsOf(source)),
+    events: handlers.map((handler) => describeHandler(handler, foreign)),
+    ...(sources.length === 0
+      ? {}
+      : {
+          sources: sources.map(({ name, version, becomes, upcasters }) => ({ name, version, becomes: [...becomes].sort(), upcasters: Object.keys(upcasters) })),
+        }),
+  };
+};
 
 const topicsOf = (handlers: readonly Handler[]): readonly string[] => [...new Set(handlers.map(({ type }) => type.topic))].sort();
 
@@ -234,6 +232,7 @@ const sourceOf = (
 ): readonly string[] => [
   ...source.handlers.map((handler) => handler.source),
   ...(source.window?.kind === 'session' && source.window.gapOf !== undefined ? [String(source.window.gapOf)] : []),
+  ...(source.dedupe?.by === undefined ? [] : [String(source.dedupe.by)]),
   ...[...new Set([...handlers.map(({ type }) => type), ...sources])].flatMap(({ upcasters }) => Object.values(upcasters).map(String)),
   ...topicsOf(handlers).flatMap((topic) => foreign.get(topic)?.map.toString() ?? []),
 ];
@@ -245,16 +244,20 @@ export const projectionDefinition = (
 ): ProjectionDefinition => {
   const handlers = handled(source.handlers);
   const sources = sourcesFor(handlers, types);
-  const description = describeDefinition(source, handlers, sources, foreign);
+  const publication = publicationOf(source);
+  const description = describeDefinition(source, publication, handlers, sources, foreign);
   const declared = handlers.flatMap(({ type, fields }) => (fields === undefined ? [] : [[type.name, fields] as const]));
   return {
     name: source.name,
     version: source.version,
     stores: source.stores,
-    kind: source.into.definition.mergeable ? 'merged' : 'row-fold',
+    kind: kindOf(source),
     model: source.into.definition,
     window: source.window,
     storage: source.storage,
+    emit: source.emit ?? 'changes',
+    publication,
+    refinements: refinementsOf(source),
     handlers: new Map(handlers.map((handler) => [handler.type.name, handler])),
     events: handlers.map(({ type }) => type.class),
     topics: topicsOf(handlers),

@@ -2,6 +2,7 @@ import type { EventLog } from '../events/event-log';
 import { partitionId } from '../events/position';
 import { storageIn, type ProjectionDefinition } from './definition';
 import type { NewGeneration, StoreKind } from './generations';
+import { describedColumns } from './read-model';
 
 /** A generation of a definition that begins where the log begins; the heads of now are what it has to reach. */
 export const newGeneration = async (
@@ -16,7 +17,8 @@ export const newGeneration = async (
     version: definition.version,
     model: definition.model.name,
     storage: storageIn(definition, name.store),
-    columns: definition.model.columns,
+    columns: describedColumns(definition.model.columns),
+    publication: definition.publication,
     topics: definition.topics,
     definitionHash: definition.hash,
     sourceHash: definition.sourceHash,

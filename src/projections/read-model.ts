@@ -39,6 +39,13 @@ export interface NamedColumn extends ColumnDefinition {
   readonly name: string;
 }
 
+/** Columns as JSON: as they are hashed, and kept with generations. */
+export const describedColumns = (columns: readonly NamedColumn[]): readonly NamedColumn[] =>
+  columns.map((column) => {
+    const { aggregate, ...rest } = column;
+    return aggregate === undefined ? column : { ...rest, aggregate: { name: aggregate.name, options: aggregate.options } };
+  });
+
 /** Columns that identify a row for readers: the key, and the start of the window. */
 export const identityOf = (columns: readonly NamedColumn[]): readonly NamedColumn[] =>
   columns.filter((column) => column.role === 'key' || column.bound === 'start');

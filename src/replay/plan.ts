@@ -5,6 +5,7 @@ import { partitionId } from '../events/position';
 import { lossOf } from '../events/topic-plan';
 import { storageIn } from '../projections/definition';
 import { generationLabel, generationNames, type Generation, type StoreKind } from '../projections/generations';
+import { describedColumns } from '../projections/read-model';
 import { requirePace, type PaceSettings } from '../projections/replay-pace';
 import { storeOf } from './members';
 import type { Coordination } from './parts';
@@ -87,7 +88,7 @@ const imagined = (app: string, { member, active, definition }: PlannedMember): G
     status: 'candidate',
     model: definition.model.name,
     storage: storageIn(definition, store),
-    columns: definition.model.columns,
+    columns: describedColumns(definition.model.columns),
     topics: definition.topics,
     definitionHash: definition.hash,
     firstBuild: false,

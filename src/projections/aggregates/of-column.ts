@@ -5,9 +5,13 @@ import type { AggregateDefinition } from './columns';
 import { refuse, scalarOf, type Nulls } from './elements';
 import { counting, summing } from './numbers';
 
-const isAggregate = (column: ColumnDefinition): column is AggregateDefinition => 'aggregate' in column;
+/** With its functions, as definitions have it; what generations keep is its name. */
+const isAggregate = (column: ColumnDefinition): column is AggregateDefinition => column.aggregate !== undefined && 'merge' in column.aggregate;
 
-/** The aggregate of a measure, whichever way it is declared. @throws RefoldError `definition.invalid` for another column */
+/**
+ * The aggregate of a measure of a definition, whichever way it is declared.
+ * @throws RefoldError `definition.invalid` for another column, and for one that was kept with a generation
+ */
 export const aggregateOf = (column: ColumnDefinition): Aggregate => {
   if (isAggregate(column)) {
     return column.aggregate;

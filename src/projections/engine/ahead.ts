@@ -132,15 +132,23 @@ export class Ahead {
 
   #launched(gathered: Gathering): Flight {
     const { claim } = gathered;
-    const folded = gathered.folded();
-    claim.rows.written(folded.commit);
-    const landing = commitTimed(this.parts, this.parts.store, folded.commit);
+    const { folded, landing } = this.#letGo(gathered);
     const flight: Flight = { claim, folded, landing, wake: new AbortController(), isLanded: false };
     void landing.then(() => {
       flight.isLanded = true;
       flight.wake.abort();
     });
     return flight;
+  }
+
+  #letGo(gathered: Gathering): Pick<Flight, 'folded' | 'landing'> {
+    try {
+      const folded = gathered.folded();
+      gathered.claim.rows.written(folded.commit);
+      return { folded, landing: commitTimed(this.parts, this.parts.store, folded.commit) };
+    } catch (error) {
+      return { folded: gathered.unwritten(), landing: Promise.resolve({ error }) }; // no row could be made of it
+    }
   }
 
   async #land(): Promise<Landed> {

@@ -4,6 +4,7 @@ import type { Assignment, PartitionHead } from '../../events/event-log';
 import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../events/position';
 import { PARK_ALL, type ParkingRules } from '../failure-rules';
 import { generationLabel, type Checkpoint, type Generation } from '../generations';
+import { foldedModel } from '../kept-groups';
 import type { GenerationStore } from '../read-model-store';
 import { barriersAhead, foldDecisions, isMovedByGrowth, limitsOf, partitionsWithout, type FoldDecisions } from '../partition-decisions';
 import { checkFingerprints } from './continuity';
@@ -35,11 +36,15 @@ export const isPlain = ({ pending, gate }: Claim, decodings: readonly Decoding[]
   decodings.length > 0 && pending.size === 0 && decodings.every(({ decoded, failure }) => failure === undefined && !gate.stops(decoded));
 
 /** What is decided about the records that a generation reads from its checkpoints on. These are claimed already: whoever pins other errata has to claim them again. */
-export const rulingsOf = async ({ errata }: Pick<RunnerParts, 'errata'>, store: GenerationStore, checkpoints: readonly Checkpoint[]): Promise<Rulings> => {
+export const rulingsOf = async (
+  { errata, definition }: Pick<RunnerParts, 'errata' | 'definition'>,
+  store: GenerationStore,
+  checkpoints: readonly Checkpoint[],
+): Promise<Rulings> => {
   const errataVersion = await store.errataVersion();
   const overlay = errataVersion === 0 ? [] : await errata.list(errataVersion);
   const decisions = await store.decisions(checkpoints);
-  return { decisions, errata: overlayOf(overlay), folding: foldDecisions(decisions) };
+  return { decisions, errata: overlayOf(overlay), folding: foldDecisions(decisions), window: definition.window };
 };
 
 /**
@@ -140,7 +145,7 @@ export const takeClaim = async (
     rulings,
     parking,
     pending: new Pending(gate.limits),
-    rows: new RowCache(parts.definition.model.columns, { maxBytes: options.rowCacheBytes, isComplete }),
+    rows: new RowCache(foldedModel(parts.definition).columns, { maxBytes: options.rowCacheBytes, isComplete }),
     gate,
     room,
   };

@@ -7,6 +7,8 @@ import type { Fold } from './fold-step';
 import { decidedStreamTime, NOTHING_DECIDED, type FoldDecisions, type StreamTimeFrom } from '../partition-decisions';
 import { PARK_ALL } from '../failure-rules';
 import { isKeyOf } from '../values';
+import { touchedGroups } from './brought';
+import { GroupFold } from './group-fold';
 import { MergeFold } from './merge-fold';
 import { Parking, type BatchParking, type Fates } from './parking';
 import { RowFold, foundIn, type FindRow } from './row-fold';
@@ -79,14 +81,14 @@ const foldPartition = (
   return { advance: advanceOf(batch, batch.next, standing.epoch, tally), failure: undefined };
 };
 
-/** Keys of the rows that folding these batches may touch, those that are needed; empty for merged models, which load nothing. */
+/** Keys of the rows, or names of the groups, that folding these batches may touch, those that are needed; empty for merged models, which load nothing. */
 export const touchedKeys = (
   definition: ProjectionDefinition,
   batches: readonly DecodedBatch[],
   isNeeded: (key: string) => boolean = () => true,
 ): readonly string[] => {
-  if (definition.kind === 'merged') {
-    return [];
+  if (definition.kind !== 'row-fold') {
+    return definition.kind === 'grouped' ? touchedGroups(definition, batches, isNeeded) : [];
   }
   const { type } = definition.model.keys[0]!;
   const keys = new Set<string>();
@@ -103,8 +105,16 @@ export const touchedKeys = (
 };
 
 /** The way in which a projection is folded. */
-export const foldOf = (definition: ProjectionDefinition, storage: Storage, find: FindRow, decided: FoldDecisions, isNew?: (id: string) => boolean): Fold =>
-  storage === 'rows' ? new RowFold(definition, find, decided) : new MergeFold(definition, storage, isNew);
+export const foldOf = (definition: ProjectionDefinition, storage: Storage, find: FindRow, decided: FoldDecisions, isNew?: (id: string) => boolean): Fold => {
+  switch (storage) {
+    case 'rows':
+      return new RowFold(definition, find, decided);
+    case 'groups':
+      return new GroupFold(definition, find, decided);
+    default:
+      return new MergeFold(definition, storage, decided, isNew);
+  }
+};
 
 const stopping = (batch: DecodedBatch): BatchParking => new Parking({ ...PARK_ALL, failures: 'stop' }).batch(batch, 0);
 

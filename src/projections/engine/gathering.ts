@@ -2,7 +2,7 @@ import type { LogBatch } from '../../events/event-log';
 import { partitionId, type PartitionId } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
 import { addCounts, type Storage } from '../generations';
-import type { Advance, GenerationStore } from '../read-model-store';
+import type { Advance, BatchCommit, GenerationStore } from '../read-model-store';
 import { earlier, oldestOf, ticks } from './batch-figures';
 import type { Claim } from './claim';
 import { restOfBatch, type DecodedBatch, type DecodedRecord } from './decoded';
@@ -13,6 +13,8 @@ import type { MeasuredFold } from './runner-parts';
 
 /** Most bytes of records in one commit, however many rows they make, and of rows, however few records made them. */
 const MOST_BYTES = { records: 16 * 1024 * 1024, rows: 48 * 1024 * 1024 };
+
+const NOTHING: BatchCommit = { advances: [], upserts: [], deletes: [], merges: [], late: [], parked: [] };
 
 /** Two advances of one partition, the second from where the first ends, as one. */
 export const joined = (a: Advance, b: Advance): Advance => ({
@@ -98,7 +100,13 @@ export class Gathering {
     return decoded.map((batch) => restOfBatch(batch, ends.get(partitionId(batch)) ?? batch.next)).filter(({ from, next }) => next > from);
   }
 
-  /** Everything folded, to be written at once. */
+  /** What was read, where nothing of it can be written at once: as if the store had refused it. */
+  unwritten(): MeasuredFold {
+    const times = { startedAt: this.begun, oldestAt: this.#oldestAt, loadMs: this.#loadMs, foldMs: this.#foldMs };
+    return { commit: NOTHING, failures: [], batches: this.#batches, figures: { ...times, cacheHits: this.#hits, cacheMisses: this.#misses } };
+  }
+
+  /** Everything folded, to be written at once. @throws RefoldError `store.value-refused` where a row cannot hold what was brought to it */
   folded(): MeasuredFold {
     const began = ticks();
     const commit = { advances: [...this.#advances.values()], ...this.#fold.writes(), parked: [] };

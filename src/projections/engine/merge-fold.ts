@@ -1,4 +1,3 @@
-import { RefoldError } from '../../kernel/errors';
 import type { DecodedEvent } from '../../events/event-serde';
 import { partitionId } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
@@ -6,11 +5,13 @@ import type { Storage } from '../generations';
 import { broughtMeasure, measureOfNothing, mergeMeasure } from '../measures';
 import { ContributionValue } from '../read-model';
 import type { LateContribution, Merge, Stamp } from '../read-model-store';
+import { NOTHING_DECIDED, readmittedId, type FoldDecisions } from '../partition-decisions';
 import { shapeOf } from '../shape';
 import { canonicalOf, keyText } from '../values';
 import { assignerOf } from '../windows/assign';
 import { isOpen } from '../windows/lateness';
 import type { Window, WindowBounds } from '../windows/window';
+import { contributionsOf } from './contributions';
 import type { DecodedRecord } from './decoded';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
 import { HandledEvent, errorAtEvent, handlerOf } from './handling';
@@ -77,16 +78,6 @@ const openOf = (definition: Window | undefined, windows: Windows, streamTime: nu
   return windows.filter((window) => isOpen(definition, window!, streamTime));
 };
 
-const contributionsOf = (returned: unknown): readonly ContributionValue[] => {
-  const list: readonly unknown[] = returned === undefined ? [] : Array.isArray(returned) ? returned : [returned];
-  return list.map((one) => {
-    if (one instanceof ContributionValue) {
-      return one;
-    }
-    throw new RefoldError('row.invalid', 'the handler returned something else than contributions: use <readModel>.contribution(group, measures)');
-  });
-};
-
 /** What depends on the model alone. */
 const partsOf = ({ model: { keys, measures }, window }: ProjectionDefinition) => ({
   assign: window === undefined ? (): Windows => NO_WINDOW : assignerOf(window),
@@ -116,6 +107,7 @@ export class MergeFold implements Fold {
   constructor(
     definition: ProjectionDefinition,
     storage: Storage,
+    private readonly decided: FoldDecisions = NOTHING_DECIDED,
     private readonly isNew: (id: string) => boolean = () => false,
   ) {
     this.#definition = definition;
@@ -138,6 +130,12 @@ export class MergeFold implements Fold {
     }
     this.#late.push(...late);
     return accepted.length > 0 ? 'applied' : late.length > 0 ? 'late' : 'filtered';
+  }
+
+  /** Adds a contribution that was late to all windows of its time, as if they were open. @throws RefoldError `row.invalid` */
+  readmit(contribution: ContributionValue, time: number, place: RecordPlace): void {
+    const buckets = this.#bucketsOf(this.#parts.assign(time), place);
+    this.#add({ buckets, keys: this.#keysOf(contribution), contribution, measures: this.#parts.measuresOf(contribution.measures) }, place);
   }
 
   get bytes(): number {
@@ -173,7 +171,7 @@ export class MergeFold implements Fold {
 
   #contribute(record: DecodedRecord, event: DecodedEvent, place: RecordPlace, accepted: Brought[], late: LateContribution[]): void {
     const windows = this.#parts.assign(event.time);
-    const open = openOf(this.#definition.window, windows, place.streamTime);
+    const open = this.#isReadmitted(place) ? windows : openOf(this.#definition.window, windows, place.streamTime);
     const returned = handlerOf(this.#definition, event).fold(event.event, new HandledEvent(record, event, place));
     for (const contribution of returned instanceof ContributionValue ? [returned] : contributionsOf(returned)) {
       const keys = this.#keysOf(contribution);
@@ -185,6 +183,11 @@ export class MergeFold implements Fold {
         late.push(lateOf(this.#parts.groupOf(contribution.group), measures, windows.at(-1)!, event.time, place, late.length));
       }
     }
+  }
+
+  #isReadmitted(place: RecordPlace): boolean {
+    const { readmitted } = this.decided;
+    return readmitted !== undefined && readmitted.size > 0 && readmitted.has(readmittedId(place));
   }
 
   #keysOf({ group }: ContributionValue): string {

@@ -41,14 +41,14 @@ type Step = { readonly status: 'again' } | { readonly status: 'nothing' } | ({ r
 
 /** Up to the first that cannot be decoded. */
 const decodeAll = async (
-  { decoder }: RedriveParts,
+  { decoder, definition }: RedriveParts,
   events: readonly ParkedEvent[],
 ): Promise<{ readonly records: readonly DecodedRecord[]; readonly cause: ParkingCause | undefined }> => {
   await decoder.prepare(events.map(({ record }) => record));
   const records: DecodedRecord[] = [];
   for (const { record } of events) {
     try {
-      const decoded = decodeRecord(record, decoder, undefined);
+      const decoded = decodeRecord(record, decoder, undefined, definition.window);
       if (decoded.failed !== undefined) {
         return { records, cause: causeOf(decoded.failed) };
       }
@@ -117,15 +117,17 @@ const commitFirst = async (
   restored: Restored,
   decided: FoldDecisions,
 ): Promise<Tried & { readonly result: CommitResult }> => {
-  const tried = await tryEvents(parts, store, checkpoint, name, restored, decided);
+  let many = restored.events.length;
   try {
+    const tried = await tryEvents(parts, store, checkpoint, name, restored, decided);
+    many = tried.folded;
     return { ...tried, result: await store.commit(tried.commit) };
   } catch (error) {
     if (!isRefoldError(error, 'store.value-refused')) {
       throw error;
     }
-    if (tried.folded > 1) {
-      const fewer = { events: restored.events.slice(0, Math.ceil(tried.folded / 2)), lost: undefined };
+    if (many > 1) {
+      const fewer = { events: restored.events.slice(0, Math.ceil(many / 2)), lost: undefined };
       return commitFirst(parts, store, checkpoint, name, fewer, decided);
     }
     const failure = refused(checkpoint, name, error);

@@ -3,7 +3,7 @@ import { ClickHouse } from '../../../src/platform/clickhouse/client';
 import { qualified } from '../../../src/platform/clickhouse/quote';
 import { readModelRows } from '../../../src/projections/adapters/clickhouse/reader';
 import { StoredRows } from '../../../src/projections/adapters/clickhouse/stored-rows';
-import { createTable } from '../../../src/projections/adapters/clickhouse/table';
+import { createTables, writtenTables } from '../../../src/projections/adapters/clickhouse/table';
 import { array, bigint, decimal, double, integer, json, sum, text, timestamp } from '../../../src/projections/columns';
 import type { Generation } from '../../../src/projections/generations';
 import { readModel, type ReadModelDefinition } from '../../../src/projections/read-model';
@@ -31,10 +31,10 @@ describeWithClickHouse('values and names in ClickHouse', () => {
       ...{ id: made, app: 'shop', projection: 'p', store: 'clickhouse', version: made, run: 1, createdAt: made, model: `${model.name}${String(made)}` },
       ...{ viewSchema: analytics.database, table: `t${String(made)}`, storage: model.mergeable ? 'partials' : 'rows', columns: model.columns },
     } as unknown as Generation;
-    for (const statement of createTable(generation)) {
+    for (const statement of createTables(generation)) {
       await clickhouse.command(statement);
     }
-    const stored = new StoredRows(clickhouse, generation);
+    const stored = new StoredRows(clickhouse, writtenTables(generation)[0]);
     const versioned = rows.map((values, partition) => ({ values, stamp: { topic: 't', partition, offset: 0 }, version: 1n, deleted: false }));
     await stored.insert(stored.blockOf(versioned), 'token');
     return generation;
@@ -55,7 +55,7 @@ describeWithClickHouse('values and names in ClickHouse', () => {
       );
       const restricted = new ClickHouse({ url: url.toString() });
       try {
-        const stored = new StoredRows(restricted, generation);
+        const stored = new StoredRows(restricted, writtenTables(generation)[0]);
         const read = (): Promise<number> =>
           stored.read(keys.map((key) => [key])).then(
             (found) => found.filter(({ deleted }) => !deleted).length,
@@ -86,7 +86,7 @@ describeWithClickHouse('values and names in ClickHouse', () => {
     const before = await holding(model, [row]);
     const after = await holding(model, [{ ...row, größe: '字' }]);
     expect(await rowsOf(before)).toEqual([row]);
-    expect((await new StoredRows(clickhouse, before).read([["k'"]])).map((found) => found.row)).toEqual([row]);
+    expect((await new StoredRows(clickhouse, writtenTables(before)[0]).read([["k'"]])).map((found) => found.row)).toEqual([row]);
     const diff = await diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, { samples: 5 });
     expect(diff.samples).toEqual([{ kind: 'changed', key: { 'order total': "k'" }, changes: [{ column: 'größe', before: '漢', after: '字' }] }]);
     await showGenerations(clickhouse, [{ to: after }], 'forward', false);

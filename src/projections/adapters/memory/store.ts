@@ -2,9 +2,12 @@ import { RefoldError } from '../../../kernel/errors';
 import { comparePartitions, partitionId, type Position, type TopicPartition } from '../../../events/position';
 import type { ProjectionDefinition } from '../../definition';
 import { addCounts, generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
+import { foldedModel } from '../../kept-groups';
 import { mergeMeasure } from '../../measures';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
-import { decidedStreamTime, foldDecisions } from '../../partition-decisions';
+import { decidedStreamTime, foldDecisions, readmittedId } from '../../partition-decisions';
+import type { Publication } from '../../publication';
+import { isPast, leastStreamTime, shownAt } from '../../published';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type {
   Advance,
@@ -15,6 +18,7 @@ import type {
   LateContribution,
   Merge,
   ReadModelStore,
+  ShownChange,
   Stamp,
   StampedRow,
 } from '../../read-model-store';
@@ -27,8 +31,11 @@ type Row = Readonly<Record<string, unknown>>;
 /** Rows of one generation by the text of what identifies them. */
 interface Table {
   readonly columns: readonly NamedColumn[];
+  readonly publication: Publication | undefined;
   /** Partials: by their source partition too. */
   readonly rows: Map<string, StampedRow>;
+  /** Of storage `groups`: rows for readers, beside which `rows` keeps what is kept of groups. */
+  readonly shown: Map<string, StampedRow> | undefined;
   readonly late: LateContribution[];
   readonly parking: MemoryParking;
 }
@@ -47,7 +54,9 @@ export class MemoryReadModelStore implements ReadModelStore {
 
   provision(generation: Generation): Promise<void> {
     if (!this.#tables.has(generation.id)) {
-      this.#tables.set(generation.id, { columns: generation.columns, rows: new Map(), late: [], parking: new MemoryParking() });
+      const { columns, publication } = generation;
+      const shown = generation.storage === 'groups' ? new Map<string, StampedRow>() : undefined;
+      this.#tables.set(generation.id, { columns, publication, rows: new Map(), shown, late: [], parking: new MemoryParking() });
     }
     return Promise.resolve();
   }
@@ -72,13 +81,38 @@ export class MemoryReadModelStore implements ReadModelStore {
 
   /** The rows of a generation as readers would see them, by key: partials are merged in order of their partitions. */
   rows(generationId: number): readonly Row[] {
-    const { columns = [] } = this.#tables.get(generationId) ?? {};
+    const { columns = [], publication } = this.#tables.get(generationId) ?? {};
+    const rows = this.#all(generationId);
+    return publication === undefined ? rows : rows.filter(shownAt(publication, columns, this.streamTime(generationId)));
+  }
+
+  #all(generationId: number): readonly Row[] {
+    const { columns = [], shown } = this.#tables.get(generationId) ?? {};
+    if (shown !== undefined) {
+      return [...shown].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { row }]) => row);
+    }
     const merged = new Map<string, Row>();
     for (const { row } of this.stored(generationId)) {
       const id = rowId(columns, row);
       merged.set(id, mergeRows(columns, merged.get(id), row));
     }
     return [...merged].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+  }
+
+  /** Up to when a generation has heard everything; see {@link leastStreamTime}. */
+  streamTime(generationId: number): number | undefined {
+    const checkpoints = [...this.#catalog.rows(generationId).values()];
+    return leastStreamTime([...checkpoints.map(({ streamTime }) => streamTime), ...(this.parking(generationId)?.streamTimes() ?? [])]);
+  }
+
+  /** Deletes rows whose time has passed. */
+  expire({ id, publication }: Generation, limit: number): Promise<number> {
+    const table = this.#tables.get(id);
+    const rows = table?.shown ?? table?.rows ?? new Map<string, StampedRow>();
+    const streamTime = this.streamTime(id);
+    const past = [...rows].filter(([, { row }]) => isPast(row, publication?.until, streamTime)).slice(0, limit);
+    past.forEach(([key]) => rows.delete(key));
+    return Promise.resolve(past.length);
   }
 
   /** The rows as they are kept, by partition and key: of partials one per source partition. */
@@ -107,6 +141,9 @@ const mergeRows = (columns: readonly NamedColumn[], before: Row | undefined, bro
 
 /** Of merged rows, which come from anywhere. */
 const NOWHERE: Stamp = { topic: '', partition: -1, offset: -1 };
+
+/** As a database would give it back: what is kept of groups is JSON there. */
+const readAgain = ({ row, stamp }: StampedRow): StampedRow => ({ row: JSON.parse(JSON.stringify(row)) as Row, stamp });
 
 class MemoryGenerationStore implements GenerationStore {
   readonly #catalog: MemoryCatalog;
@@ -157,7 +194,8 @@ class MemoryGenerationStore implements GenerationStore {
   }
 
   load(keys: readonly string[]): Promise<ReadonlyMap<string, StampedRow>> {
-    return Promise.resolve(new Map(keys.flatMap((key) => (this.#table.rows.has(key) ? [[key, this.#table.rows.get(key)!] as const] : []))));
+    const found = keys.flatMap((key) => (this.#table.rows.has(key) ? [[key, this.#table.rows.get(key)!] as const] : []));
+    return Promise.resolve(new Map(this.#table.shown === undefined ? found : found.map(([key, row]) => [key, readAgain(row)])));
   }
 
   commit(batch: BatchCommit): Promise<CommitResult> {
@@ -168,19 +206,28 @@ class MemoryGenerationStore implements GenerationStore {
     batch.advances.forEach((advance) => {
       this.#move(advance);
     });
-    const key = this.#definition.model.keys[0]!.name;
+    const key = foldedModel(this.#definition).keys[0]!.name;
     batch.deletes.forEach(({ key: text }) => this.#table.rows.delete(text));
     batch.upserts.forEach((row) => this.#table.rows.set(keyText(row.row[key]), row));
     batch.merges.forEach((merge) => {
       this.#merge(merge);
     });
-    this.#table.late.push(...batch.late);
+    this.#show(batch.shown);
+    const gone = new Set(batch.readmitted?.map(readmittedId));
+    this.#table.late.splice(0, this.#table.late.length, ...this.#table.late.filter((one) => !gone.has(readmittedId(one))), ...batch.late);
     this.#table.parking.change(batch);
     return Promise.resolve({ status: 'committed' });
   }
 
   parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]> {
     return Promise.resolve(this.#table.parking.sequences(partitions));
+  }
+
+  readmittable(partition: TopicPartition, records: number): Promise<readonly LateContribution[]> {
+    const { readmitted = new Set<string>() } = foldDecisions(this.#decisions);
+    const found = this.#table.late.filter((one) => partitionId(one) === partitionId(partition) && readmitted.has(readmittedId(one)));
+    const offsets = new Set([...new Set(found.map(({ offset }) => offset))].sort((a, b) => a - b).slice(0, records));
+    return Promise.resolve(found.filter(({ offset }) => offsets.has(offset)));
   }
 
   parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {
@@ -233,6 +280,12 @@ class MemoryGenerationStore implements GenerationStore {
       fingerprint: advance.fingerprint ?? row.fingerprint,
       stoppedBy: next > row.next ? undefined : row.stoppedBy,
     });
+  }
+
+  #show({ upserts, deletes }: ShownChange = { upserts: [], deletes: [] }): void {
+    const { columns } = this.#definition.model;
+    deletes.forEach(({ identity }) => this.#table.shown?.delete(rowId(columns, identity)));
+    upserts.forEach((row) => this.#table.shown?.set(rowId(columns, row.row), row));
   }
 
   #merge({ group, window, measures, stamp }: Merge): void {

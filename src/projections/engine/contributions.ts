@@ -1,0 +1,13 @@
+import { RefoldError } from '../../kernel/errors';
+import { ContributionValue } from '../read-model';
+
+/** What a handler returned, one by one. @throws RefoldError `row.invalid` for anything else than contributions */
+export const contributionsOf = (returned: unknown): readonly ContributionValue[] => {
+  const list: readonly unknown[] = returned === undefined ? [] : Array.isArray(returned) ? returned : [returned];
+  return list.map((one) => {
+    if (one instanceof ContributionValue) {
+      return one;
+    }
+    throw new RefoldError('row.invalid', 'the handler returned something else than contributions: use <readModel>.contribution(group, measures)');
+  });
+};

@@ -198,6 +198,7 @@ const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, int
   storage: options.storage,
   ...(options.trigger === undefined ? {} : { trigger: options.trigger }),
   ...(options.dedupe === undefined ? {} : { dedupe: options.dedupe }),
+  ...(options.replaces === undefined ? {} : { replaces: options.replaces }),
   unknownEvents: options.unknownEvents,
   tags: options.tags ?? [],
   failures: options.failures,

@@ -38,11 +38,14 @@ const SAMPLES = 20;
 
 const quoted = (text: string): string => (/^[\w.:@/,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
-/** Pure: what to type. By keys where all that differ are known and none of them holds a comma, else everything. */
+/** Pure: what to type. By keys where all that differ are known and none of them holds a comma, else everything; kept groups are rebuilt. */
 export const repairCommand = ({ projection, store, storage, columns }: Generation, verdict: MemberVerdict): string | undefined => {
   const drift = differingRows(verdict);
   if (drift === 0) {
     return undefined;
+  }
+  if (storage === 'groups') {
+    return `refold replay start ${quoted(projection)} --again`;
   }
   const keys = identityOf(columns).filter(({ role }) => role === 'key');
   const found = [...new Set(verdict.samples.map(({ key }) => key[keys[0]!.name] ?? ''))];

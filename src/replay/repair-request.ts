@@ -56,6 +56,8 @@ const unsupported = ({ projection, storage }: Pick<Generation, 'projection' | 's
     ...(remedy === undefined ? {} : { remedy }),
   });
 
+const rebuildRemedy = (projection: string): string => `Rebuild the model: \`refold replay start ${projection} --again\`.`;
+
 const requireOne = (choice: RepairChoice): (typeof CHOICES)[number] => {
   const given = CHOICES.filter((name) => choice[name] !== undefined && choice[name] !== false);
   if (given.length !== 1) {
@@ -82,6 +84,9 @@ const byTime = (generation: Generation, fromTime: number, toTime: number | undef
  * @throws RefoldError `repair.selection-invalid`, `repair.selection-unsupported`
  */
 export const planOf = (generation: Generation, choice: RepairChoice): RepairPlan => {
+  if (generation.storage === 'groups') {
+    throw unsupported(generation, 'row by row, because what is kept of its groups goes with their rows', rebuildRemedy(generation.projection));
+  }
   const isRowFold = generation.storage === 'rows';
   switch (requireOne(choice)) {
     case 'keys': {

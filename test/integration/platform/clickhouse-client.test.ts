@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { RefoldError } from '../../../src/kernel/errors';
 import { ClickHouse } from '../../../src/platform/clickhouse/client';
 import { StoredRows } from '../../../src/projections/adapters/clickhouse/stored-rows';
+import { writtenTables } from '../../../src/projections/adapters/clickhouse/table';
 import type { Generation } from '../../../src/projections/generations';
 import type { NamedColumn } from '../../../src/projections/read-model';
 import { diffCopies } from '../../../src/replay/adapters/clickhouse/compare';
@@ -123,7 +124,7 @@ describeWithClickHouse('the client of ClickHouse', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     try {
       await connected(`http://127.0.0.1:${String((server.address() as AddressInfo).port)}`, async (clickhouse) => {
-        const rows = new StoredRows(clickhouse, generationIn('default'));
+        const rows = new StoredRows(clickhouse, writtenTables(generationIn('default'))[0]);
         for (const letter of ['x', 'é', '漢', '😀', "'", '\\']) {
           sizes.length = 0;
           const keys = Array.from({ length: 6_000 }, (_, i) => [`${letter.repeat(20)}${String(i)}`]);

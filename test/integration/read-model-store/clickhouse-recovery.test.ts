@@ -12,73 +12,13 @@ import type { CheckpointControl } from '../../../src/projections/checkpoint-cont
 import type { ProjectionDefinition } from '../../../src/projections/definition';
 import type { Generation } from '../../../src/projections/generations';
 import { foldEvents } from '../../../src/testing';
+import { Death, faulty, type Fault } from '../../support/clickhouse-faults';
 import { buildGeneration, caughtUp, definitionOf, memoryBench, startRunner, totals, until, type Bench } from '../../support/harness';
 import { describeWithClickHouse, freshClickHouse, freshDatabase, type TestClickHouse, type TestDatabase } from '../../support/services';
 import { CustomerDaily, OrderErased, OrderPlaced, OrderShipped, OrderSummary } from '../../support/shop';
 
 const day = (n: number): Date => new Date(Date.UTC(2026, 0, n, 12));
 const dec = Decimal.parse;
-
-/** Thrown where the process is to die: everything after it does not happen. */
-class Death extends Error {}
-
-/** Where a worker dies, or what it does too late. */
-type Fault = 'before the intent' | 'after the intent' | 'after the insert' | 'after the checkpoint' | 'insert lands after the next owner has claimed';
-
-/** The parts of a store whose process dies at the n-th batch. */
-const faulty = (
-  fault: Fault,
-  batch: number,
-  control: CheckpointControl,
-  clickhouse: ClickHouse,
-): { readonly control: CheckpointControl; readonly clickhouse: ClickHouse; readonly land: () => Promise<void> } => {
-  let batches = 0;
-  let late: () => Promise<void> = () => Promise.resolve();
-  const dying = (at: Fault): boolean => fault === at && batches === batch;
-  const wrap = <T extends object>(part: T, methods: Partial<Record<keyof T, unknown>>): T =>
-    new Proxy(part, {
-      get: (target, name) => {
-        const own = methods[name as keyof T];
-        const value: unknown = own ?? Reflect.get(target, name, target);
-        return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
-      },
-    });
-  return {
-    control: wrap(control, {
-      intend: async (...args: Parameters<CheckpointControl['intend']>) => {
-        batches += 1;
-        if (dying('before the intent')) {
-          throw new Death();
-        }
-        const result = await control.intend(...args);
-        if (dying('after the intent')) {
-          throw new Death();
-        }
-        return result;
-      },
-      finish: async (...args: Parameters<CheckpointControl['finish']>) => {
-        if (dying('after the insert')) {
-          throw new Death();
-        }
-        const result = await control.finish(...args);
-        if (dying('after the checkpoint')) {
-          throw new Death();
-        }
-        return result;
-      },
-    }),
-    clickhouse: wrap(clickhouse, {
-      insert: async (...args: Parameters<ClickHouse['insert']>) => {
-        if (dying('insert lands after the next owner has claimed')) {
-          late = () => clickhouse.insert(...args);
-          throw new Death();
-        }
-        await clickhouse.insert(...args);
-      },
-    }),
-    land: () => late(),
-  };
-};
 
 describeWithClickHouse('recovery of ClickHouse generations', () => {
   let database: TestDatabase;

@@ -3,8 +3,8 @@ import { ClickHouse } from '../../../src/platform/clickhouse/client';
 import { qualified } from '../../../src/platform/clickhouse/quote';
 import { readModelRows } from '../../../src/projections/adapters/clickhouse/reader';
 import { StoredRows } from '../../../src/projections/adapters/clickhouse/stored-rows';
-import { createTable } from '../../../src/projections/adapters/clickhouse/table';
-import { array, bigint, decimal, integer, json, sum, text, timestamp } from '../../../src/projections/columns';
+import { createTables, writtenTables } from '../../../src/projections/adapters/clickhouse/table';
+import { array, bigint, decimal, double, integer, json, sum, text, timestamp } from '../../../src/projections/columns';
 import type { Generation } from '../../../src/projections/generations';
 import { readModel, type ReadModelDefinition } from '../../../src/projections/read-model';
 import { diffCopies } from '../../../src/replay/adapters/clickhouse/compare';
@@ -31,10 +31,10 @@ describeWithClickHouse('values and names in ClickHouse', () => {
       ...{ id: made, app: 'shop', projection: 'p', store: 'clickhouse', version: made, run: 1, createdAt: made, model: `${model.name}${String(made)}` },
       ...{ viewSchema: analytics.database, table: `t${String(made)}`, storage: model.mergeable ? 'partials' : 'rows', columns: model.columns },
     } as unknown as Generation;
-    for (const statement of createTable(generation)) {
+    for (const statement of createTables(generation)) {
       await clickhouse.command(statement);
     }
-    const stored = new StoredRows(clickhouse, generation);
+    const stored = new StoredRows(clickhouse, writtenTables(generation)[0]);
     const versioned = rows.map((values, partition) => ({ values, stamp: { topic: 't', partition, offset: 0 }, version: 1n, deleted: false }));
     await stored.insert(stored.blockOf(versioned), 'token');
     return generation;
@@ -55,7 +55,7 @@ describeWithClickHouse('values and names in ClickHouse', () => {
       );
       const restricted = new ClickHouse({ url: url.toString() });
       try {
-        const stored = new StoredRows(restricted, generation);
+        const stored = new StoredRows(restricted, writtenTables(generation)[0]);
         const read = (): Promise<number> =>
           stored.read(keys.map((key) => [key])).then(
             (found) => found.filter(({ deleted }) => !deleted).length,
@@ -86,7 +86,7 @@ describeWithClickHouse('values and names in ClickHouse', () => {
     const before = await holding(model, [row]);
     const after = await holding(model, [{ ...row, größe: '字' }]);
     expect(await rowsOf(before)).toEqual([row]);
-    expect((await new StoredRows(clickhouse, before).read([["k'"]])).map((found) => found.row)).toEqual([row]);
+    expect((await new StoredRows(clickhouse, writtenTables(before)[0]).read([["k'"]])).map((found) => found.row)).toEqual([row]);
     const diff = await diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, { samples: 5 });
     expect(diff.samples).toEqual([{ kind: 'changed', key: { 'order total': "k'" }, changes: [{ column: 'größe', before: '漢', after: '字' }] }]);
     await showGenerations(clickhouse, [{ to: after }], 'forward', false);
@@ -148,6 +148,24 @@ describeWithClickHouse('values and names in ClickHouse', () => {
     const near = await after({ d: Decimal.parse('1.60') });
     const tolerant = await diffCopies(clickhouse, { from: before, to: near }, { from: before.table, to: near.table }, { samples: 5, tolerances: { d: 0.1 } });
     expect(tolerant).toMatchObject({ changed: 0, tolerated: 1 });
+  });
+
+  it('compares doubles to the last bit, and within a tolerance, beside exact numbers too', async () => {
+    const model = readModel('f', { k: text().key(), f: double(), m: double().nullable() }).definition;
+    const before = await holding(model, [
+      { k: '1', f: 0.1, m: 1 },
+      { k: '2', f: 1e300, m: 1 },
+      { k: '3', f: 0.30000000000000004, m: null },
+    ]);
+    const after = await holding(readModel('f', { k: text().key(), f: double(), m: decimal(12, 3).nullable() }).definition, [
+      { k: '1', f: 0.2, m: Decimal.parse('1.001') },
+      { k: '2', f: 1e300, m: Decimal.parse('1.500') },
+      { k: '3', f: 0.3, m: null },
+    ]);
+    const diff = (tolerances: Readonly<Record<string, number>>): Promise<object> =>
+      diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, { samples: 5, tolerances });
+    expect(await diff({})).toMatchObject({ changed: 3, changedByColumn: { f: 2, m: 2 } });
+    expect(await diff({ f: 0.1, m: 0.01 })).toMatchObject({ changed: 1, tolerated: 2, changedByColumn: { m: 1 } });
   });
 
   it('shows no sum that its type cannot hold, and never another number', async () => {

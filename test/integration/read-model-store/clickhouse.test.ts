@@ -8,6 +8,7 @@ import { readModelRows } from '../../../src/projections/adapters/clickhouse/read
 import { PostgresCatalog } from '../../../src/projections/adapters/postgres/catalog';
 import { PostgresCheckpointControl } from '../../../src/projections/adapters/postgres/checkpoint-control';
 import { STAMPS, partialsSuite, unstamped, type PartialsUnderTest } from '../../conformance/partials.suite';
+import { groupsSuite } from '../../conformance/groups.suite';
 import { readModelStoreSuite } from '../../conformance/read-model-store.suite';
 import { describeWithClickHouse, freshClickHouse, freshDatabase, type TestClickHouse, type TestDatabase } from '../../support/services';
 import { holdAt, lateCount } from './control';
@@ -54,6 +55,9 @@ describeWithClickHouse('read models in ClickHouse', () => {
     });
   };
   readModelStoreSuite(make);
+  describe('with kept groups', () => {
+    groupsSuite(make, { runs: 3 });
+  });
   describe('as partials', () => {
     partialsSuite(make, { storages: ['partials'], runs: 3 });
   });

@@ -1,6 +1,7 @@
 import { MemoryCatalog } from '../../../src/projections/adapters/memory/control';
 import { MemoryReadModelStore } from '../../../src/projections/adapters/memory/store';
 import { partialsSuite, type PartialsUnderTest } from '../../conformance/partials.suite';
+import { groupsSuite } from '../../conformance/groups.suite';
 import { readModelStoreSuite } from '../../conformance/read-model-store.suite';
 
 describe('read models in memory', () => {
@@ -22,6 +23,9 @@ describe('read models in memory', () => {
     });
   };
   readModelStoreSuite(make);
+  describe('with kept groups', () => {
+    groupsSuite(make, { runs: 15 });
+  });
   describe('as partials', () => {
     partialsSuite(make, { storages: ['merged', 'partials'], runs: 15 });
   });

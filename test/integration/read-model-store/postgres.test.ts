@@ -13,6 +13,7 @@ import { readModel } from '../../../src/projections/read-model';
 import { OrderPlaced, OrderSummary } from '../../support/shop';
 import { buildGeneration, definitionOf, memoryBench, startRunner, until } from '../../support/harness';
 import { STAMPS, partialsSuite, unstamped, type PartialsUnderTest } from '../../conformance/partials.suite';
+import { groupsSuite } from '../../conformance/groups.suite';
 import { readModelStoreSuite } from '../../conformance/read-model-store.suite';
 import { describeWithPostgres, freshDatabase, type TestDatabase } from '../../support/services';
 import { holdAt, lateCount } from './control';
@@ -58,6 +59,9 @@ describeWithPostgres('read models in Postgres', () => {
     });
   };
   readModelStoreSuite(make);
+  describe('with kept groups', () => {
+    groupsSuite(make, { runs: 15 });
+  });
   describe('as partials', () => {
     partialsSuite(make, { storages: ['merged', 'partials'], runs: 15 });
   });

@@ -2,7 +2,7 @@ import { defineApp } from '../../../src/app/define-app';
 import { defineEventType, EventType } from '../../../src/events/event-type';
 import { count, integer, text, timestamp, windowStart } from '../../../src/projections/columns';
 import { storageIn } from '../../../src/projections/definition';
-import { generationNames, partialsTable } from '../../../src/projections/generations';
+import { generationNames, partialsTable, rowTables } from '../../../src/projections/generations';
 import { Projection, projection, type AnyProjection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
 import { tumbling } from '../../../src/projections/windows/window';
@@ -231,5 +231,9 @@ describe('how rows are kept', () => {
     expect(partialsTable({ table: table(2) })).toBe(`${'m'.repeat(40)}__v2_r1_partials`);
     expect([2, 20_260_131, 2_147_483_647].map((version) => Buffer.byteLength(partialsTable({ table: table(version) })) <= 63)).toEqual([true, true, true]);
     expect(partialsTable({ table: table(2_147_483_647) })).not.toBe(table(2_147_483_647));
+    const groups = (version: number, store: 'postgres' | 'clickhouse') => rowTables({ store, storage: 'groups', table: table(version) });
+    expect(groups(2, 'postgres')).toEqual([table(2), `${table(2)}_groups`]);
+    expect(groups(2_147_483_647, 'postgres').map((name) => Buffer.byteLength(name) <= 63)).toEqual([true, true]);
+    expect(groups(2, 'clickhouse')).toEqual([`${table(2)}_rows`, `${table(2)}_groups`]);
   });
 });

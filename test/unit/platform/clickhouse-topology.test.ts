@@ -1,7 +1,7 @@
 import { consistentReads, consistentWrites } from '../../../src/platform/clickhouse/topology';
 import { resolveConfiguration } from '../../../src/app/configuration';
 import { copyStatements, dropStatements } from '../../../src/projections/adapters/clickhouse/store';
-import { createTable } from '../../../src/projections/adapters/clickhouse/table';
+import { createTables } from '../../../src/projections/adapters/clickhouse/table';
 import type { Generation } from '../../../src/projections/generations';
 import { definitionOf } from '../../support/harness';
 import { OrderSummary } from '../../support/shop';
@@ -14,7 +14,7 @@ const cluster = { cluster: 'two`s', replicated: true };
 
 describe('tables of a cluster in ClickHouse', () => {
   it('are replicated, made on all of its servers, and nothing else differs', () => {
-    const [[table, view], [ownTable, ownView]] = [createTable(generation, cluster), createTable(generation)];
+    const [[table, view], [ownTable, ownView]] = [createTables(generation, cluster), createTables(generation)];
     expect(table).toContain('CREATE TABLE IF NOT EXISTS `shop`.`order_summary__v1_r1_rows` ON CLUSTER `two\\`s` (`order_id` String');
     expect(table).toContain('ENGINE = ReplicatedReplacingMergeTree(_version) ORDER BY (`order_id`)\n');
     expect(table).not.toContain('non_replicated');
@@ -26,7 +26,7 @@ describe('tables of a cluster in ClickHouse', () => {
 
   it('are copied and dropped on all of them', () => {
     expect(
-      [...copyStatements(generation, cluster), ...dropStatements('shop', { rows: 'r', view: 'v' }, cluster)].map((sql) => sql.split(/ AS | SYNC/)[0]),
+      [...copyStatements(generation, cluster), ...dropStatements('shop', { tables: ['r'], view: 'v' }, cluster)].map((sql) => sql.split(/ AS | SYNC/)[0]),
     ).toEqual([
       'CREATE TABLE `shop`.`order_summary__v1_r1_rows_compared` ON CLUSTER `two\\`s` CLONE',
       'CREATE VIEW `shop`.`order_summary__v1_r1_compared` ON CLUSTER `two\\`s`',

@@ -1,6 +1,6 @@
 import { partitionId, type PartitionId, type TopicPartition } from '../../../events/position';
 import { identityOf, type NamedColumn } from '../../read-model';
-import type { BatchCommit, Merge, Stamp } from '../../read-model-store';
+import type { BatchCommit, Merge, ShownChange, Stamp } from '../../read-model-store';
 import { addTo, identityTexts, keyValue, mergedValues, versionOf, type VersionedRow } from './rows';
 
 type Values = Readonly<Record<string, unknown>>;
@@ -37,19 +37,9 @@ export class BatchRows {
     epochs: ReadonlyMap<PartitionId, number>,
     sums: ReadonlyMap<string, Values>,
   ): Generator<VersionedRow> {
-    let last: { readonly stamp: Stamp; readonly epoch: number } | undefined;
-    const version = (stamp: Stamp): bigint => {
-      if (last?.stamp.partition !== stamp.partition || last.stamp.topic !== stamp.topic) {
-        last = { stamp, epoch: epochs.get(partitionId(stamp))! };
-      }
-      return versionOf(last.epoch, stamp.offset);
-    };
-    for (const { row, stamp } of upserts) {
-      yield { values: row, stamp, version: version(stamp), deleted: false };
-    }
-    for (const { key, stamp } of deletes) {
-      yield { values: { [this.#key.name]: keyValue(this.#key, key) }, stamp, version: version(stamp), deleted: true };
-    }
+    const version = versions(epochs);
+    const gone = deletes.map(({ key, stamp }) => ({ identity: { [this.#key.name]: keyValue(this.#key, key) }, stamp }));
+    yield* this.changed({ upserts, deletes: gone }, epochs);
     const latest = Math.max(...advances.map(({ streamTime }) => streamTime ?? -Infinity));
     for (const merge of merges) {
       const stamp = merge.stamp!;
@@ -59,7 +49,29 @@ export class BatchRows {
       yield { values, stamp, version: version(stamp), deleted: false, addedTo: merge.isStored || isCurrent(merge, latest) ? merge.id : undefined };
     }
   }
+
+  /** Rows that are put in the place of others, or are there no more. */
+  *changed({ upserts, deletes }: ShownChange, epochs: ReadonlyMap<PartitionId, number>): Generator<VersionedRow> {
+    const version = versions(epochs);
+    for (const { row, stamp } of upserts) {
+      yield { values: row, stamp, version: version(stamp), deleted: false };
+    }
+    for (const { identity, stamp } of deletes) {
+      yield { values: identity, stamp, version: version(stamp), deleted: true };
+    }
+  }
 }
+
+/** Makes the function that says which version a row has that was changed at a position. */
+const versions = (epochs: ReadonlyMap<PartitionId, number>): ((stamp: Stamp) => bigint) => {
+  let last: { readonly stamp: Stamp; readonly epoch: number } | undefined;
+  return (stamp) => {
+    if (last?.stamp.partition !== stamp.partition || last.stamp.topic !== stamp.topic) {
+      last = { stamp, epoch: epochs.get(partitionId(stamp))! };
+    }
+    return versionOf(last.epoch, stamp.offset);
+  };
+};
 
 /** What has to be known of the rows of a batch when they are written. */
 export class Written {

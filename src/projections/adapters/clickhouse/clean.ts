@@ -1,13 +1,12 @@
 import { RefoldError } from '../../../kernel/errors';
 import { systemClock } from '../../../kernel/clock';
 import type { ClickHouse } from '../../../platform/clickhouse/client';
-import { identifier, qualified } from '../../../platform/clickhouse/quote';
+import { identifier } from '../../../platform/clickhouse/quote';
 import { onCluster } from '../../../platform/clickhouse/topology';
 import type { CheckpointControl } from '../../checkpoint-control';
 import { generationLabel, type Generation } from '../../generations';
-import { identityOf } from '../../read-model';
 import { versionOf } from './rows';
-import { rowsTable } from './table';
+import { writtenTables, type WrittenTable } from './table';
 
 /** How often it is looked whether the server is done, in milliseconds, and for how long with inserts that it is busy with. */
 const LOOK_MS = 50;
@@ -58,33 +57,46 @@ const mutationsEnded = async (clickhouse: ClickHouse, database: string, table: s
   }
 };
 
-/**
- * Removes rows that were deleted, which keep their versions so that an older row that lands late stays invisible. From now on
- * the table itself refuses rows of the epochs before, so there is nothing any more that they guard against. What they hide
- * goes first, then they themselves: a reader never sees a row come back. Answers how many deleted rows there were.
- * @throws RefoldError `store.conflict`, `store.*`, `generation.not-running`
- */
-export const cleanRows = async (clickhouse: ClickHouse, control: CheckpointControl, generation: Generation): Promise<number> => {
-  if (generation.storage !== 'rows') {
-    return 0; // sums are never deleted
-  }
-  const database = generation.viewSchema;
-  const name = rowsTable(generation);
-  const table = qualified(database, name);
-  const floor = `toUInt128('${versionOf(await newEpoch(control, generation), 0).toString()}')`;
-  const alter = (change: string): Promise<void> =>
-    clickhouse.command(`ALTER TABLE ${table}${onCluster(clickhouse.topology)} ${change} SETTINGS allow_nondeterministic_mutations = 1`);
-  await alter(`DROP CONSTRAINT IF EXISTS ${FLOOR}, ADD CONSTRAINT ${FLOOR} CHECK _version >= ${floor}`);
+/** The table refuses rows of versions below from now on; what the server had begun to insert before has ended. */
+const setFloor = async (clickhouse: ClickHouse, { name, qualified: table }: WrittenTable, floor: string): Promise<void> => {
+  await alter(clickhouse, table, `DROP CONSTRAINT IF EXISTS ${FLOOR}, ADD CONSTRAINT ${FLOOR} CHECK _version >= ${floor}`);
   await insertsEnded(clickhouse, name);
+};
+
+const alter = (clickhouse: ClickHouse, table: string, change: string): Promise<void> =>
+  clickhouse.command(`ALTER TABLE ${table}${onCluster(clickhouse.topology)} ${change} SETTINGS allow_nondeterministic_mutations = 1`);
+
+/** Removes the deleted rows of one table from below the floor, and before them what they hide; answers how many there were. */
+const removeDeleted = async (clickhouse: ClickHouse, database: string, { name, qualified: table, identity }: WrittenTable, floor: string): Promise<number> => {
   const [counted] = await clickhouse.rows(`SELECT count() FROM ${table} FINAL WHERE _deleted AND _version < ${floor}`);
   if (counted![0] === '0') {
     return 0;
   }
-  const key = identifier(identityOf(generation.columns)[0]!.name);
-  const gone = `${key} IN (SELECT ${key} FROM ${table} FINAL WHERE _deleted AND _version < ${floor})`;
-  await alter(`DELETE WHERE NOT _deleted AND _version < ${floor} AND ${gone}`);
+  const key = identity.map((column) => identifier(column.name)).join(', ');
+  const gone = `(${key}) IN (SELECT ${key} FROM ${table} FINAL WHERE _deleted AND _version < ${floor})`;
+  await alter(clickhouse, table, `DELETE WHERE NOT _deleted AND _version < ${floor} AND ${gone}`);
   await mutationsEnded(clickhouse, database, name);
-  await alter(`DELETE WHERE _deleted AND _version < ${floor} AND ${gone}`);
+  await alter(clickhouse, table, `DELETE WHERE _deleted AND _version < ${floor} AND ${gone}`);
   await mutationsEnded(clickhouse, database, name);
   return Number(counted![0]);
+};
+
+/**
+ * Removes rows that were deleted, which keep their versions so that an older row that lands late stays invisible. From now on
+ * the tables themselves refuse rows of the epochs before, so there is nothing any more that they guard against. What they hide
+ * goes first, then they themselves: a reader never sees a row come back. Answers how many deleted rows there were.
+ * @throws RefoldError `store.conflict`, `store.*`, `generation.not-running`
+ */
+export const cleanRows = async (clickhouse: ClickHouse, control: CheckpointControl, generation: Generation): Promise<number> => {
+  if (generation.storage !== 'rows' && generation.storage !== 'groups') {
+    return 0; // sums are never deleted
+  }
+  const floor = `toUInt128('${versionOf(await newEpoch(control, generation), 0).toString()}')`;
+  const tables = writtenTables(generation);
+  let removed = 0;
+  for (const table of tables) {
+    await setFloor(clickhouse, table, floor);
+    removed += await removeDeleted(clickhouse, generation.viewSchema, table, floor);
+  }
+  return removed;
 };

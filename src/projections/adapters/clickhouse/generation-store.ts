@@ -1,21 +1,27 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { RefoldError } from '../../../kernel/errors';
+import type { ClickHouse } from '../../../platform/clickhouse/client';
 import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../../events/position';
-import type { CheckpointControl, ClaimedCheckpoint, Intent } from '../../checkpoint-control';
+import type { CheckpointControl, ClaimedCheckpoint, Intent, TakenBack } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
-import type { ParkedEvent, ParkedSequence, Redriven, SequenceName } from '../../parking';
+import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import { identityOf } from '../../read-model';
-import type { Advance, BatchCommit, CommitResult, Decision, GenerationStore, Merge, StampedRow } from '../../read-model-store';
-import { repeated } from '../../repeated';
+import type { Advance, BatchCommit, CommitResult, Decision, GenerationStore, LateContribution, Merge, StampedRow } from '../../read-model-store';
 import { keyText } from '../../values';
-import { BatchRows, Written } from './batch-rows';
 import { Claims, type Claim } from './claims';
-import { replacedRows } from './kept-rows';
-import { byPartition, evidenceOf, identityTexts, type Evidence, type VersionedRow } from './rows';
-import type { StoredRow, StoredRows } from './stored-rows';
+import { GenerationRows, blockTexts, isEmpty } from './generation-rows';
+import { isByStreamTime, publishStreamTime } from './published';
+import { byPartition, identityTexts, type Evidence } from './rows';
+import type { StoredRow } from './stored-rows';
 
 type Values = Readonly<Record<string, unknown>>;
+
+/** Taken out of what is set aside when the rows have landed. */
+const takenBack = ({ redriven, readmitted }: BatchCommit): TakenBack => ({
+  redriven,
+  readmitted: readmitted?.map(({ topic, partition, offset }) => ({ topic, partition, offset })),
+});
 
 const COMMITTED: CommitResult = { status: 'committed' };
 const fencedAt = (partitions: readonly TopicPartition[]): CommitResult => ({
@@ -31,23 +37,27 @@ const fencedAt = (partitions: readonly TopicPartition[]): CommitResult => ({
  * brings nothing but equal rows.
  */
 export class ClickHouseGenerationStore implements GenerationStore {
+  readonly #clickhouse: ClickHouse;
   readonly #control: CheckpointControl;
-  readonly #rows: StoredRows;
+  /** Up to when readers see everything, as far as we have told. */
+  #published = Number.NEGATIVE_INFINITY;
+  readonly #rows: GenerationRows;
   readonly #generation: Generation;
   readonly #claims: Claims;
-  readonly #batchRows: BatchRows;
 
-  constructor(control: CheckpointControl, rows: StoredRows, generation: Generation) {
+  constructor(control: CheckpointControl, clickhouse: ClickHouse, generation: Generation) {
+    this.#clickhouse = clickhouse;
     this.#control = control;
-    this.#rows = rows;
+    this.#rows = new GenerationRows(clickhouse, generation);
     this.#generation = generation;
     this.#claims = new Claims(generation.columns);
-    this.#batchRows = new BatchRows(generation.columns);
   }
 
   async claim(partitions: readonly TopicPartition[], owner: string | undefined): Promise<readonly Checkpoint[]> {
     const claimed = await this.#control.claim(this.#generation, partitions, owner);
-    return Promise.all(claimed.map((one) => this.#settled(one)));
+    const settled = await Promise.all(claimed.map((one) => this.#settled(one)));
+    await this.#publish(); // whoever owned them may have died before that, and decisions advance stream time too
+    return settled;
   }
 
   decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {
@@ -56,6 +66,10 @@ export class ClickHouseGenerationStore implements GenerationStore {
 
   parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]> {
     return this.#control.parkedSequences(this.#generation, partitions);
+  }
+
+  readmittable(partition: TopicPartition, records: number): Promise<readonly LateContribution[]> {
+    return this.#control.readmittable(this.#generation, partition, records);
   }
 
   parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {
@@ -80,8 +94,8 @@ export class ClickHouseGenerationStore implements GenerationStore {
 
   /** @throws RefoldError `store.ahead-of-log` */
   async load(keys: readonly string[]): Promise<ReadonlyMap<string, StampedRow>> {
-    const [key] = identityOf(this.#generation.columns);
-    const stored = await this.#known(await this.#rows.read(keys.map((text) => [text])));
+    const [key] = identityOf(this.#rows.columns);
+    const stored = await this.#known(await this.#rows.stored.read(keys.map((text) => [text])));
     return new Map(stored.filter(({ deleted }) => !deleted).map(({ row, stamp }) => [keyText(row[key!.name]), { row, stamp }]));
   }
 
@@ -96,40 +110,55 @@ export class ClickHouseGenerationStore implements GenerationStore {
     if (lost.length > 0) {
       return fencedAt(lost);
     }
-    const written = new Written();
-    const block = this.#rows.blockOf(written.noting(this.#rowsOf(batch, before)));
-    const intents = batch.advances.map((advance): Intent => ({ advance, evidence: evidenceOf(this.#generation.columns, written.newest(advance)) }));
+    const rendered = this.#rows.rendered(batch, this.#claims.epochs(batch.advances), before);
+    const intents = batch.advances.map((advance): Intent => ({ advance, evidence: this.#rows.evidence(rendered, advance) }));
     const fresh = intents.filter((intent) => !this.#isRepeated(intent));
     const freshPartitions = new Set(fresh.map(({ advance }) => partitionId(advance)));
     const aside = {
       late: batch.late.filter((contribution) => freshPartitions.has(partitionId(contribution))), // the others were kept with their intent
       parked: batch.parked.filter(({ record }) => freshPartitions.has(partitionId(record))),
-      redriven: batch.redriven,
+      ...takenBack(batch),
       errataVersion: batch.errataVersion,
     };
-    if (written.isEmpty && intents.every(({ advance }) => freshPartitions.has(partitionId(advance)))) {
+    if (isEmpty(rendered) && intents.every(({ advance }) => freshPartitions.has(partitionId(advance)))) {
       const result = await this.#control.advance(this.#generation, batch.advances, aside);
       if (result.status === 'committed') {
         this.#claims.moved(batch.advances);
+        await this.#publish();
       }
       return result;
     }
-    const { redriven } = batch;
+    const done = takenBack(batch);
     const recorded = await this.#control.intend(
       this.#generation,
-      redriven === undefined && batch.replaced === undefined
+      done.redriven === undefined && done.readmitted === undefined && batch.replaced === undefined
         ? fresh
-        : fresh.map((intent) => ({ ...intent, redrive: { redriven, block: Buffer.concat(block).toString() } })),
+        : fresh.map((intent) => ({ ...intent, redrive: { ...done, ...blockTexts(rendered) } })),
       aside,
     );
     if (recorded.status !== 'committed') {
       return recorded;
     }
-    const token = this.#token(batch.advances);
-    await repeated(() => this.#rows.insert(block, token)); // where it had landed after all, the token tells
-    const result = await this.#finish(batch.advances, redriven);
-    this.#claims.remember(batch.advances, written);
+    await this.#rows.insert(rendered, this.#token(batch.advances));
+    const result = await this.#finish(batch.advances, done);
+    this.#claims.remember(batch.advances, rendered.folded.written);
+    await this.#publish();
     return result;
+  }
+
+  /**
+   * Lets readers see what is closed by now: after the rows, and after the checkpoints that say so. Until then they see less
+   * than they could, never a row that changes. Checkpoints of others count too, whose rows were there before.
+   */
+  async #publish(): Promise<void> {
+    if (!isByStreamTime(this.#generation)) {
+      return;
+    }
+    const streamTime = await this.#control.streamTime(this.#generation);
+    if (streamTime !== undefined && streamTime > this.#published) {
+      await publishStreamTime(this.#clickhouse, this.#generation, streamTime);
+      this.#published = streamTime;
+    }
   }
 
   /** Finds out what became of an intent; a checkpoint that still has one says so with `repeatTo`. */
@@ -143,9 +172,9 @@ export class ClickHouseGenerationStore implements GenerationStore {
       if (intent.redrive === undefined) {
         return { ...checkpoint, repeatTo: intent.advance.next };
       }
-      await this.#rows.insert([Buffer.from(intent.redrive.block)], this.#token([intent.advance])); // equal rows, should the first block land after all
+      await this.#rows.insertTexts(intent.redrive, this.#token([intent.advance])); // equal rows, should the first block land after all
     }
-    const [finished] = await this.#control.finish(this.#generation, [checkpoint], intent.redrive?.redriven);
+    const [finished] = await this.#control.finish(this.#generation, [checkpoint], intent.redrive);
     if (finished === undefined) {
       this.#claims.lost([checkpoint]);
       return checkpoint; // our first batch will be fenced
@@ -181,7 +210,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
       return; // the commit of this batch will be refused
     }
     throw new RefoldError('store.ahead-of-log', `${generationLabel(this.#generation)} holds a row that its checkpoint has not reached`, {
-      facts: { topic: stamp.topic, partition: stamp.partition, offset: stamp.offset, next, key: identityTexts(this.#generation.columns, row) },
+      facts: { topic: stamp.topic, partition: stamp.partition, offset: stamp.offset, next, key: identityTexts(this.#rows.columns, row) },
     });
   }
 
@@ -201,11 +230,6 @@ export class ClickHouseGenerationStore implements GenerationStore {
     return true;
   }
 
-  *#rowsOf(batch: BatchCommit, sums: ReadonlyMap<string, Values>): Generator<VersionedRow> {
-    yield* this.#batchRows.of(batch, this.#claims.epochs(batch.advances), sums);
-    yield* replacedRows(this.#generation, batch.advances, batch.replaced ?? []);
-  }
-
   /** What is stored of the groups that a batch adds to, by what identifies them; read where it is not remembered. */
   async #sumsBefore(merges: readonly Merge[]): Promise<ReadonlyMap<string, Values>> {
     const sums = new Map<string, Values>();
@@ -216,8 +240,8 @@ export class ClickHouseGenerationStore implements GenerationStore {
         const values = remembered.get(id);
         return values === undefined || (sums.set(id, values), false);
       });
-      const ids = new Map(unknown.map((merge) => [this.#batchRows.identityOf(merge), merge.id] as const));
-      const rows = await this.#known(await this.#rows.read([...ids.keys()], group[0]!.stamp));
+      const ids = new Map(unknown.map((merge) => [this.#rows.batches.identityOf(merge), merge.id] as const));
+      const rows = await this.#known(await this.#rows.stored.read([...ids.keys()], group[0]!.stamp));
       const byText = new Map([...ids].map(([texts, id]) => [texts.join('\0'), id]));
       rows.forEach(({ row }) => sums.set(byText.get(identityTexts(this.#generation.columns, row).join('\0'))!, row));
     };
@@ -225,8 +249,8 @@ export class ClickHouseGenerationStore implements GenerationStore {
     return sums;
   }
 
-  async #finish(advances: readonly Advance[], redriven: Redriven | undefined): Promise<CommitResult> {
-    const finished = new Set((await this.#control.finish(this.#generation, advances, redriven)).map(partitionId));
+  async #finish(advances: readonly Advance[], done: TakenBack): Promise<CommitResult> {
+    const finished = new Set((await this.#control.finish(this.#generation, advances, done)).map(partitionId));
     this.#claims.moved(advances.filter((advance) => finished.has(partitionId(advance))));
     const fenced = advances.filter((advance) => !finished.has(partitionId(advance)));
     this.#claims.lost(fenced);

@@ -63,6 +63,8 @@ export const identityTexts = (columns: readonly NamedColumn[], values: Values): 
 export interface Evidence {
   readonly identity: readonly string[];
   readonly version: string;
+  /** It is one of the rows for readers that lie beside what is folded. */
+  readonly shown?: true;
 }
 
 /** Of the newest row; `null` if there is none. */

@@ -2,13 +2,13 @@ import type { ClickHouse } from '../../../platform/clickhouse/client';
 import { qualified } from '../../../platform/clickhouse/quote';
 import { onCluster, type Topology } from '../../../platform/clickhouse/topology';
 import type { CheckpointControl } from '../../checkpoint-control';
-import type { Generation } from '../../generations';
+import { rowTables, type Generation } from '../../generations';
 import type { GenerationStore, ReadModelStore } from '../../read-model-store';
 import { cleanRows } from './clean';
 import { ClickHouseGenerationStore } from './generation-store';
 import { ClickHouseKeptRows } from './kept-rows';
-import { StoredRows } from './stored-rows';
-import { assertTable, createTable, provisionTable, readableSelect, rowsTable } from './table';
+import { expireRows, isByStreamTime, publishStreamTime, streamTimeTable } from './published';
+import { assertTables, createTables, provisionTables, readableSelect, rowsTable } from './table';
 
 /** Read models in ClickHouse; their checkpoints lie in the control schema. */
 export class ClickHouseReadModelStore implements ReadModelStore {
@@ -16,6 +16,8 @@ export class ClickHouseReadModelStore implements ReadModelStore {
   readonly viewSchema: string;
   readonly #clickhouse: ClickHouse;
   readonly #control: CheckpointControl;
+  /** Up to when readers see everything, as far as we have told. */
+  readonly #published = new Map<number, number>();
 
   /** Tables and views are made in the database that the address names, which must exist: ClickHouse answers nothing to who names one that does not. */
   constructor(options: { readonly clickhouse: ClickHouse; readonly control: CheckpointControl }) {
@@ -25,11 +27,11 @@ export class ClickHouseReadModelStore implements ReadModelStore {
   }
 
   provision(generation: Generation): Promise<void> {
-    return provisionTable(this.#clickhouse, generation);
+    return provisionTables(this.#clickhouse, generation);
   }
 
   statements(generation: Generation): Promise<readonly string[]> {
-    return Promise.resolve(createTable(generation, this.#clickhouse.topology));
+    return Promise.resolve(createTables(generation, this.#clickhouse.topology));
   }
 
   /** Older versions of rows count until they are merged away. */
@@ -46,8 +48,18 @@ export class ClickHouseReadModelStore implements ReadModelStore {
   }
 
   async open(generation: Generation): Promise<GenerationStore> {
-    await assertTable(this.#clickhouse, generation);
-    return new ClickHouseGenerationStore(this.#control, new StoredRows(this.#clickhouse, generation), generation);
+    await assertTables(this.#clickhouse, generation);
+    return new ClickHouseGenerationStore(this.#control, this.#clickhouse, generation);
+  }
+
+  /**
+   * All at once: it is a mutation whatever the number. Windows only, of which all versions of a row have one time; other rows
+   * stay, invisible, until the generation goes.
+   */
+  async expire(generation: Generation): Promise<number> {
+    const until = generation.publication?.until;
+    const streamTime = until === undefined || generation.storage === 'rows' ? undefined : await this.#control.streamTime(generation);
+    return until === undefined || streamTime === undefined ? 0 : expireRows(this.#clickhouse, generation, streamTime - until.afterMs, until.column);
   }
 
   /** Removes rows that were deleted; see {@link cleanRows}. */
@@ -57,6 +69,7 @@ export class ClickHouseReadModelStore implements ReadModelStore {
 
   /** An exact copy of the rows as they are now, made of links to their files; answers the name of the view over it. */
   async copy(generation: Generation): Promise<string> {
+    await this.publish(generation);
     await this.removeCopy(generation);
     await this.#do(copyStatements(generation, this.#clickhouse.topology));
     return copyNames(generation).view;
@@ -64,12 +77,22 @@ export class ClickHouseReadModelStore implements ReadModelStore {
 
   async removeCopy(generation: Generation): Promise<void> {
     const { rows, view } = copyNames(generation);
-    await this.#do(dropStatements(generation.viewSchema, { rows, view }, this.#clickhouse.topology));
+    await this.#do(dropStatements(generation.viewSchema, { tables: [rows], view }, this.#clickhouse.topology));
+  }
+
+  /** See {@link ReadModelStore.publish}. */
+  async publish(generation: Generation): Promise<void> {
+    const streamTime = isByStreamTime(generation) ? await this.#control.streamTime(generation) : undefined;
+    if (streamTime !== undefined && streamTime > (this.#published.get(generation.id) ?? Number.NEGATIVE_INFINITY)) {
+      await publishStreamTime(this.#clickhouse, generation, streamTime);
+      this.#published.set(generation.id, streamTime);
+    }
   }
 
   async remove(generation: Generation): Promise<void> {
     await this.removeCopy(generation);
-    await this.#do(dropStatements(generation.viewSchema, { rows: rowsTable(generation), view: generation.table }, this.#clickhouse.topology));
+    const tables = [...rowTables(generation), streamTimeTable(generation)];
+    await this.#do(dropStatements(generation.viewSchema, { tables, view: generation.table }, this.#clickhouse.topology));
   }
 
   async #do(statements: readonly string[]): Promise<void> {
@@ -77,11 +100,6 @@ export class ClickHouseReadModelStore implements ReadModelStore {
       await this.#clickhouse.command(statement);
     }
   }
-}
-
-interface Names {
-  readonly rows: string;
-  readonly view: string;
 }
 
 export const copyStatements = (generation: Generation, topology: Topology): readonly string[] => {
@@ -93,12 +111,16 @@ export const copyStatements = (generation: Generation, topology: Topology): read
   ];
 };
 
-export const dropStatements = (database: string, { rows, view }: Names, topology: Topology): readonly string[] => [
+export const dropStatements = (
+  database: string,
+  { tables, view }: { readonly tables: readonly string[]; readonly view: string },
+  topology: Topology,
+): readonly string[] => [
   `DROP VIEW IF EXISTS ${qualified(database, view)}${onCluster(topology)}`,
-  `DROP TABLE IF EXISTS ${qualified(database, rows)}${onCluster(topology)} SYNC`,
+  ...tables.map((table) => `DROP TABLE IF EXISTS ${qualified(database, table)}${onCluster(topology)} SYNC`),
 ];
 
-const copyNames = (generation: Generation): Names => ({
+const copyNames = (generation: Generation): { readonly rows: string; readonly view: string } => ({
   rows: `${rowsTable(generation)}_compared`,
   view: `${generation.table}_compared`,
 });

@@ -1,14 +1,13 @@
 import { RefoldError } from '../../../kernel/errors';
 import type { TopicPartition } from '../../../events/position';
 import type { Cell, CellRow, ClickHouse, Parameters } from '../../../platform/clickhouse/client';
-import { identifier, qualified } from '../../../platform/clickhouse/quote';
-import type { Generation } from '../../generations';
-import { identityOf, type NamedColumn } from '../../read-model';
+import { identifier } from '../../../platform/clickhouse/quote';
+import type { NamedColumn } from '../../read-model';
 import type { StampedRow } from '../../read-model-store';
 import { repeated } from '../../repeated';
 import { plainType, readCell, selectColumn } from './columns';
 import { rowLine, type Evidence, type VersionedRow } from './rows';
-import { STAMP_COLUMNS, rowsTable, sortingKey } from './table';
+import { STAMP_COLUMNS, type WrittenTable } from './table';
 
 /** Rows as lines of JSON. */
 export type Block = readonly Buffer[];
@@ -48,7 +47,7 @@ const chunksOf = (keys: readonly (readonly string[])[]): readonly (readonly (rea
   return chunks;
 };
 
-/** Reads and writes the rows of one generation. */
+/** Reads and writes the rows of one table. */
 export class StoredRows {
   readonly #clickhouse: ClickHouse;
   readonly #table: string;
@@ -57,13 +56,13 @@ export class StoredRows {
   readonly #sortingKey: string;
   readonly #lineOf: (row: VersionedRow) => string;
 
-  constructor(clickhouse: ClickHouse, generation: Generation) {
+  constructor(clickhouse: ClickHouse, { qualified, columns, identity, sortingKey }: WrittenTable) {
     this.#clickhouse = clickhouse;
-    this.#table = qualified(generation.viewSchema, rowsTable(generation));
-    this.#columns = generation.columns;
-    this.#identity = identityOf(generation.columns);
-    this.#sortingKey = sortingKey(generation).join(', ');
-    this.#lineOf = rowLine(generation.columns);
+    this.#table = qualified;
+    this.#columns = columns;
+    this.#identity = identity;
+    this.#sortingKey = sortingKey.join(', ');
+    this.#lineOf = rowLine(columns);
   }
 
   /**

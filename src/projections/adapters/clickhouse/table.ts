@@ -2,11 +2,13 @@ import { RefoldError } from '../../../kernel/errors';
 import type { ClickHouse } from '../../../platform/clickhouse/client';
 import { identifier, literal, qualified } from '../../../platform/clickhouse/quote';
 import { ONE_SERVER, newestWins, onCluster, type Topology } from '../../../platform/clickhouse/topology';
-import { generationLabel, type Generation } from '../../generations';
+import { generationLabel, rowTables, type Generation } from '../../generations';
+import { GROUPS } from '../../kept-groups';
 import { missingTable, schemaDrift } from '../../schema-drift';
 import type { NamedColumn } from '../../read-model';
 import { identityOf } from '../../read-model';
 import { columnType, plainType } from './columns';
+import { createStreamTimeTable, isByStreamTime, publishedSelect } from './published';
 
 /** What the engine needs beside the columns of the model; readers never see it. */
 const STAMPS = [
@@ -18,14 +20,37 @@ const STAMPS = [
 ] as const;
 export const STAMP_COLUMNS = STAMPS.map(([name]) => name);
 
-/** The table that holds the rows; the generation's own name is a view over it. */
-export const rowsTable = ({ table, storage }: Generation): string => `${table}_${storage}`;
+/** The table of the rows that readers see; the generation's own name is a view over it. */
+export const rowsTable = (generation: Generation): string => rowTables(generation)[0];
 
-/** What identifies a stored row. */
-export const sortingKey = ({ columns, storage }: Generation): readonly string[] => [
-  ...identityOf(columns).map(({ name }) => identifier(name)),
-  ...(storage === 'partials' ? ['_topic', '_partition'] : []),
-];
+/** A table of a generation that rows are written to. */
+export interface WrittenTable {
+  readonly name: string;
+  /** Quoted, with its database. */
+  readonly qualified: string;
+  readonly columns: readonly NamedColumn[];
+  readonly identity: readonly NamedColumn[];
+  /** What identifies a stored row, quoted. */
+  readonly sortingKey: readonly string[];
+}
+
+const tableOf = ({ viewSchema, storage }: Generation, name: string, columns: readonly NamedColumn[]): WrittenTable => {
+  const identity = identityOf(columns);
+  const source = storage === 'partials' ? ['_topic', '_partition'] : [];
+  return {
+    name,
+    qualified: qualified(viewSchema, name),
+    columns,
+    identity,
+    sortingKey: [...identity.map((column) => identifier(column.name)), ...source],
+  };
+};
+
+/** All of them: first that of the rows that readers see, of storage `groups` then that of what is kept of groups. */
+export const writtenTables = (generation: Generation): readonly [WrittenTable, ...WrittenTable[]] => {
+  const [shown, ...groups] = rowTables(generation);
+  return [tableOf(generation, shown, generation.columns), ...groups.map((name) => tableOf(generation, name, GROUPS.columns))];
+};
 
 /** Digits that the sum of a Decimal128 may grow by before it wraps silently: more partials than that nobody has. */
 const ROOM_TO_GROW = 10;
@@ -47,8 +72,8 @@ const MERGES: Readonly<Record<NonNullable<NamedColumn['law']>, (column: NamedCol
   max: (_, quoted) => `max(${quoted})`,
 };
 
-/** What readers see of a table of rows: the newest version of each, without the deleted ones; partials merged. */
-export const readableSelect = (generation: Generation, table: string): string => {
+/** The newest version of each row of a table, without the deleted ones; partials merged. */
+const allRows = (generation: Generation, table: string): string => {
   const { columns, storage, viewSchema } = generation;
   const from = `FROM ${qualified(viewSchema, table)} AS stored FINAL WHERE NOT stored._deleted`;
   const stored = ({ name }: NamedColumn): string => `stored.${identifier(name)}`;
@@ -62,29 +87,44 @@ export const readableSelect = (generation: Generation, table: string): string =>
   return `SELECT ${merged.join(', ')} ${from} GROUP BY ${identityOf(columns).map(stored).join(', ')}`;
 };
 
+/** What readers see of a table of rows. */
+export const readableSelect = (generation: Generation, table: string): string => publishedSelect(generation, allRows(generation, table));
+
+/** All rows of a generation, whether readers see them yet or not. */
+export const everyRow = (generation: Generation): string => allRows(generation, rowsTable(generation));
+
 /** The comment of the table: whose rows these are. Names alone come again: in another application, or after the control schema was made anew. */
 const ownership = ({ app, id, createdAt }: Generation): string => JSON.stringify({ refold: 'rows', app, generation: id, createdAt });
 
-/**
- * DDL of a generation: the table of its rows and the view over it. Of rows with the same key the highest version counts;
- * a deleted one keeps its version, so that an older row that lands late stays invisible.
- */
-export const createTable = (generation: Generation, topology: Topology = ONE_SERVER): readonly string[] => {
-  const { viewSchema, table, columns } = generation;
+const createRows = (generation: Generation, { qualified: table, columns, sortingKey }: WrittenTable, topology: Topology): string => {
   const declared = [...columns.map((column) => [identifier(column.name), columnType(column)] as const), ...STAMPS].map(([name, type]) => `${name} ${type}`);
-  const rows = rowsTable(generation);
+  return `CREATE TABLE IF NOT EXISTS ${table}${onCluster(topology)} (${declared.join(', ')})
+     ${newestWins(topology, sortingKey)}
+     COMMENT ${literal(ownership(generation))}`;
+};
+
+/**
+ * DDL of a generation: the tables of its rows and the view over what readers see of them. Of rows with the same key the highest
+ * version counts; a deleted one keeps its version, so that an older row that lands late stays invisible.
+ */
+export const createTables = (generation: Generation, topology: Topology = ONE_SERVER): readonly string[] => {
+  const view = qualified(generation.viewSchema, generation.table);
   return [
-    `CREATE TABLE IF NOT EXISTS ${qualified(viewSchema, rows)}${onCluster(topology)} (${declared.join(', ')})
-     ${newestWins(topology, sortingKey(generation))}
-     COMMENT ${literal(ownership(generation))}`,
-    `CREATE VIEW IF NOT EXISTS ${qualified(viewSchema, table)}${onCluster(topology)} AS ${readableSelect(generation, rows)}`,
+    ...writtenTables(generation).map((table) => createRows(generation, table, topology)),
+    ...(isByStreamTime(generation) ? [createStreamTimeTable(generation, topology)] : []),
+    `CREATE VIEW IF NOT EXISTS ${view}${onCluster(topology)} AS ${readableSelect(generation, rowsTable(generation))}`,
   ];
 };
 
-/** @throws RefoldError `store.name-taken` if the table was made for another generation */
+/** @throws RefoldError `store.name-taken` if one of the tables was made for another generation */
 const assertOwn = async (clickhouse: ClickHouse, generation: Generation): Promise<void> => {
+  for (const name of rowTables(generation)) {
+    await assertOwnTable(clickhouse, generation, name);
+  }
+};
+
+const assertOwnTable = async (clickhouse: ClickHouse, generation: Generation, name: string): Promise<void> => {
   const { viewSchema: database } = generation;
-  const name = rowsTable(generation);
   const [found] = await clickhouse.rows('SELECT comment FROM system.tables WHERE database = {database:String} AND name = {name:String}', { database, name });
   if (found !== undefined && found[0] !== ownership(generation)) {
     throw new RefoldError('store.name-taken', `table ${name} holds rows of something else`, {
@@ -96,9 +136,9 @@ const assertOwn = async (clickhouse: ClickHouse, generation: Generation): Promis
 };
 
 /** Creates what is missing. @throws RefoldError `store.name-taken` */
-export const provisionTable = async (clickhouse: ClickHouse, generation: Generation): Promise<void> => {
+export const provisionTables = async (clickhouse: ClickHouse, generation: Generation): Promise<void> => {
   await assertOwn(clickhouse, generation);
-  for (const statement of createTable(generation, clickhouse.topology)) {
+  for (const statement of createTables(generation, clickhouse.topology)) {
     await clickhouse.command(statement);
   }
   await assertOwn(clickhouse, generation); // another application may have been quicker
@@ -108,8 +148,13 @@ export const provisionTable = async (clickhouse: ClickHouse, generation: Generat
  * @throws RefoldError `store.schema-drift` naming the first column that differs; `generation.not-provisioned` if a candidate has no table yet;
  *   `store.name-taken` if the table was made for another generation
  */
-export const assertTable = async (clickhouse: ClickHouse, generation: Generation): Promise<void> => {
-  const table = rowsTable(generation);
+export const assertTables = async (clickhouse: ClickHouse, generation: Generation): Promise<void> => {
+  for (const table of writtenTables(generation)) {
+    await assertTable(clickhouse, generation, table);
+  }
+};
+
+const assertTable = async (clickhouse: ClickHouse, generation: Generation, { name: table, columns }: WrittenTable): Promise<void> => {
   const rows = await clickhouse.rows('SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String}', {
     database: generation.viewSchema,
     table,
@@ -120,9 +165,9 @@ export const assertTable = async (clickhouse: ClickHouse, generation: Generation
   if (rows.length === 0) {
     throw missingTable(generation, table);
   }
-  await assertOwn(clickhouse, generation);
+  await assertOwnTable(clickhouse, generation, table);
   const found = new Map(rows.map(([name, type]) => [name, type]));
-  for (const [name, declared] of [...generation.columns.map((column) => [column.name, columnType(column)] as const), ...STAMPS]) {
+  for (const [name, declared] of [...columns.map((column) => [column.name, columnType(column)] as const), ...STAMPS]) {
     const actual = found.get(name) ?? drift(`column ${name} is missing`, name);
     if (actual !== declared) {
       drift(`column ${name} is ${String(actual)}, declared is ${declared}`, name);

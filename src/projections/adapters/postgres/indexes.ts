@@ -5,7 +5,7 @@ import { groupBy } from '../../../kernel/groups';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { identifier, qualified } from '../../../platform/postgres/quote';
 import { msOf } from '../../../platform/postgres/rows';
-import { FOLLOWING, generationLabel, partialsTable, type Generation, type GenerationCatalog } from '../../generations';
+import { FOLLOWING, generationLabel, rowTables, type Generation, type GenerationCatalog } from '../../generations';
 import type { NamedColumn, ReadModelDefinition } from '../../read-model';
 import type { ProjectionDefinition } from '../../definition';
 import { indexedColumns, writtenTable } from './table';
@@ -41,7 +41,7 @@ export const indexName = (table: string, columns: readonly string[]): string => 
         .replaceAll('\ufffd', '')}_${digest}`;
 };
 
-const tableOf = (g: Generation): string => (g.storage === 'partials' ? partialsTable(g) : g.table);
+const tableOf = (g: Generation): string => rowTables(g)[0];
 
 /** What stands in the way of an index on these columns; a measure of partials is spread over several rows. */
 const obstacleOf = (columns: readonly NamedColumn[], names: readonly string[], isPartials: boolean): string | undefined => {

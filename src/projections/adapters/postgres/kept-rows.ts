@@ -1,12 +1,13 @@
 import { RefoldError, messageOf } from '../../../kernel/errors';
 import { sqlState } from '../../../platform/postgres/errors';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
-import { identifier, qualified } from '../../../platform/postgres/quote';
+import { identifier } from '../../../platform/postgres/quote';
 import type { Generation } from '../../generations';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type { KeptRow, KeptRows, Replacement, RowIdentity, RowSelection } from '../../read-model-store';
 import { castType } from './columns';
-import { writtenTable } from './table';
+import { byColumn, isOneOf } from './identity';
+import { allRows, writtenTable } from './table';
 
 const STAMPS = [
   ['_topic', 'text'],
@@ -15,14 +16,6 @@ const STAMPS = [
 ] as const;
 
 const isStamped = ({ storage }: Generation): boolean => storage !== 'merged';
-
-/** What identifies rows, one array of texts per column, from a parameter on. */
-const identities = (columns: readonly NamedColumn[], first: number): string =>
-  `(${columns.map(({ name }) => identifier(name)).join(', ')}) IN (SELECT ${columns.map(({ type }, i) => `i${String(i)}::${castType(type)}`).join(', ')}
-    FROM unnest(${columns.map((_, i) => `$${String(first + i)}::text[]`).join(', ')}) AS w(${columns.map((_, i) => `i${String(i)}`).join(', ')}))`;
-
-const columnsOf = <T>(rows: readonly (readonly T[])[], width: number): readonly (readonly T[])[] =>
-  Array.from({ length: width }, (_, i) => rows.map((row) => row[i]!));
 
 interface Condition {
   readonly sql: string;
@@ -39,7 +32,7 @@ const conditionOf = ({ columns }: Generation, selection: RowSelection): Conditio
     case 'condition':
       return { sql: `(${selection.sql}\n)`, values: [] };
     case 'keys':
-      return { sql: `${identifier(key!.name)} = ANY($1::text[]::${castType(key!.type)}[])`, values: [selection.keys] };
+      return { sql: isOneOf([key!]), values: [selection.keys] };
     case 'windows':
       return {
         sql: `${bound(columns, 'end')} > $1::timestamptz AND ($2::timestamptz IS NULL OR ${bound(columns, 'start')} < $2::timestamptz)`,
@@ -66,14 +59,13 @@ export class PostgresKeptRows implements KeptRows {
   }
 
   async identities(selection: RowSelection, after: RowIdentity | undefined, limit: number): Promise<readonly RowIdentity[]> {
-    const { viewSchema, table } = this.#generation;
     const names = this.#identity.map(({ name }) => identifier(name)).join(', ');
     const condition = conditionOf(this.#generation, selection);
     const first = condition.values.length + 1;
     const behind = `(${names}) > (${this.#identity.map(({ type }, i) => `$${String(first + i)}::text::${castType(type)}`).join(', ')})`;
     const values = [...condition.values, ...(after ?? []), limit];
     // The limit is a value: with one a statement stands alone, so that a condition cannot end the transaction that only reads
-    const statement = `SELECT ${names} FROM ${qualified(viewSchema, table)} WHERE ${condition.sql}${after === undefined ? '' : ` AND ${behind}`} ORDER BY ${names} LIMIT $${String(values.length)}`;
+    const statement = `SELECT ${names} FROM ${allRows(this.#generation)} WHERE ${condition.sql}${after === undefined ? '' : ` AND ${behind}`} ORDER BY ${names} LIMIT $${String(values.length)}`;
     try {
       return (await this.#read(statement, values)) as readonly RowIdentity[];
     } catch (error) {
@@ -96,8 +88,8 @@ export class PostgresKeptRows implements KeptRows {
     const { columns } = this.#generation;
     const stamped = isStamped(this.#generation);
     const read = [...columns.map(({ name }) => identifier(name)), ...(stamped ? STAMPS.map(([name]) => name) : [])];
-    const statement = `SELECT ${read.join(', ')} FROM ${writtenTable(this.#generation)} WHERE ${identities(this.#identity, 1)}`;
-    const found = await this.#read(statement, columnsOf(wanted, this.#identity.length));
+    const statement = `SELECT ${read.join(', ')} FROM ${writtenTable(this.#generation)} WHERE ${isOneOf(this.#identity)}`;
+    const found = await this.#read(statement, byColumn(wanted, this.#identity.length));
     const places = this.#identity.map((column) => columns.indexOf(column));
     return found.map((row) => {
       const cells = row.slice(0, columns.length);
@@ -126,11 +118,11 @@ export const replaceRows = async (sql: Sql, generation: Generation, replaced: re
   const { columns } = generation;
   const identity = identityOf(columns);
   const table = writtenTable(generation);
-  const wanted = columnsOf(
+  const wanted = byColumn(
     replaced.map((one) => one.identity),
     identity.length,
   );
-  await sql.query(`DELETE FROM ${table} WHERE ${identities(identity, 1)}`, wanted);
+  await sql.query(`DELETE FROM ${table} WHERE ${isOneOf(identity)}`, wanted);
   const rows = replaced.flatMap(({ after }) => after);
   if (rows.length === 0) {
     return;
@@ -143,6 +135,6 @@ export const replaceRows = async (sql: Sql, generation: Generation, replaced: re
   await sql.query(
     `INSERT INTO ${table} (${fields.map(({ name }) => name).join(', ')}) SELECT ${fields.map(({ type }, i) => `v${String(i)}::${type}`).join(', ')}
      FROM unnest(${fields.map((_, i) => `$${String(i + 1)}::text[]`).join(', ')}) AS w(${fields.map((_, i) => `v${String(i)}`).join(', ')})`,
-    columnsOf(values, fields.length),
+    byColumn(values, fields.length),
   );
 };

@@ -1,29 +1,21 @@
-import { isKeyTaken } from '../../../platform/postgres/errors';
 import type { PostgresPool, SqlSession } from '../../../platform/postgres/pool';
 import { ensureSchema } from '../../../platform/postgres/schemas';
 import type { Position, TopicPartition } from '../../../events/position';
 import type { ProjectionDefinition } from '../../definition';
 import type { Checkpoint, Generation, StoppedBy } from '../../generations';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
-import type { BatchCommit, CommitResult, Decision, GenerationStore, ReadModelStore, StampedRow, Upsert } from '../../read-model-store';
+import type { BatchCommit, CommitResult, Decision, GenerationStore, LateContribution, ReadModelStore, StampedRow } from '../../read-model-store';
+import { foldedModel } from '../../kept-groups';
 import { repeated } from '../../repeated';
 import { keyText } from '../../values';
 import { PostgresCheckpointControl } from './checkpoint-control';
 import { readValue } from './columns';
 import { completeIndexes, indexStatements, lockProvision } from './indexes';
 import { PostgresKeptRows, replaceRows } from './kept-rows';
-import { assertTable, createTable, tableExists, writtenTable } from './table';
-import { writesFor, type Bulk, type Writes } from './writes';
-
-/** From so many new rows on COPY is cheaper than an upsert, though it asks the server once more. */
-const COPIED_FROM = 100;
-
-/** One order in every worker, so that their locks never cross. */
-const inOrder = (rows: readonly Upsert[], key: string): readonly Upsert[] =>
-  rows
-    .map((row) => ({ row, text: keyText(row.row[key]) }))
-    .sort((a, b) => (a.text < b.text ? -1 : 1))
-    .map(({ row }) => row);
+import { expireStatement } from './published';
+import { assertTables, createTables, tableExists, writtenTable, writtenTables } from './table';
+import { writeBatch } from './write-batch';
+import { writesFor, type Writes } from './writes';
 
 /** Read models in Postgres: rows, checkpoint and late contributions commit in one transaction. */
 export class PostgresReadModelStore implements ReadModelStore {
@@ -46,7 +38,7 @@ export class PostgresReadModelStore implements ReadModelStore {
       await ensureSchema(sql, generation.viewSchema);
       // One that is rebuilt gets its indexes when its history is folded, see `complete`.
       const indexes = generation.firstBuild ? await indexStatements(sql, generation, definition, false) : [];
-      for (const statement of [...createTable(generation, definition), ...indexes]) {
+      for (const statement of [...createTables(generation, definition), ...indexes]) {
         await sql.query(statement);
       }
     });
@@ -54,12 +46,14 @@ export class PostgresReadModelStore implements ReadModelStore {
 
   async statements(generation: Generation, definition: ProjectionDefinition): Promise<readonly string[]> {
     const indexes = await indexStatements(this.#pool, generation, definition, true);
-    return [...createTable(generation, definition), ...indexes, `ANALYZE ${writtenTable(generation)}`];
+    return [...createTables(generation, definition), ...indexes, ...analyses(generation, definition)];
   }
 
   async complete(generation: Generation, definition: ProjectionDefinition): Promise<readonly string[]> {
     const made = await completeIndexes(this.#pool, generation, definition);
-    await this.#pool.query(`ANALYZE ${writtenTable(generation)}`);
+    for (const statement of analyses(generation, definition)) {
+      await this.#pool.query(statement);
+    }
     return made;
   }
 
@@ -68,15 +62,23 @@ export class PostgresReadModelStore implements ReadModelStore {
     return rows[0]?.rows ?? undefined;
   }
 
+  async expire(generation: Generation, limit: number): Promise<number> {
+    const until = generation.publication?.until;
+    return until === undefined ? 0 : ((await this.#pool.query(expireStatement(generation, until, writtenTable(generation)), [limit])).rowCount ?? 0);
+  }
+
   keptRows(generation: Generation): PostgresKeptRows {
     return new PostgresKeptRows(this.#pool, generation);
   }
 
   async open(generation: Generation, definition: ProjectionDefinition): Promise<GenerationStore> {
-    await assertTable(this.#pool, generation, definition);
+    await assertTables(this.#pool, generation, definition);
     return new PostgresGenerationStore(this.#pool, generation, definition);
   }
 }
+
+const analyses = (generation: Generation, definition: ProjectionDefinition): readonly string[] =>
+  writtenTables(generation, definition).map(({ qualified }) => `ANALYZE ${qualified}`);
 
 class PostgresGenerationStore implements GenerationStore {
   readonly #pool: PostgresPool;
@@ -114,11 +116,12 @@ class PostgresGenerationStore implements GenerationStore {
   }
 
   async load(keys: readonly string[]): Promise<ReadonlyMap<string, StampedRow>> {
-    if (keys.length === 0) {
+    const { folded } = this.#writes;
+    if (keys.length === 0 || folded === undefined) {
       return new Map();
     }
-    const { columns, keys: keyColumns } = this.#definition.model;
-    const rows = await repeated(() => this.#pool.rawRows(this.#writes.load, [keys]));
+    const { columns, keys: keyColumns } = foldedModel(this.#definition);
+    const rows = await repeated(() => this.#pool.rawRows(folded.load, [keys]));
     return new Map(
       rows.map((cells) => {
         const row = Object.freeze(Object.fromEntries(columns.map((column, i) => [column.name, readValue(column, cells[i]!)])));
@@ -136,6 +139,10 @@ class PostgresGenerationStore implements GenerationStore {
     return this.#control.parkedSequences(this.#generation, partitions);
   }
 
+  readmittable(partition: TopicPartition, records: number): Promise<readonly LateContribution[]> {
+    return this.#control.readmittable(this.#generation, partition, records);
+  }
+
   parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {
     return this.#control.parkedEvents(this.#generation, sequence, limit);
   }
@@ -145,41 +152,8 @@ class PostgresGenerationStore implements GenerationStore {
   }
 
   /** False: somebody else has written one of the keys since; whoever claims anew and loads it sees that the key has moved. */
-  async #write(sql: SqlSession, { upserts, deletes, merges, replaced = [] }: BatchCommit): Promise<boolean> {
-    await replaceRows(sql, this.#generation, replaced);
-    if (deletes.length > 0) {
-      await sql.query(this.#writes.delete, [deletes.map(({ key }) => key)]);
-    }
-    const key = this.#definition.model.keys[0]!.name;
-    const ordered = inOrder(upserts, key);
-    const moved = ordered.filter(({ movedFrom }) => movedFrom !== undefined);
-    const others = moved.length === 0 ? ordered : ordered.filter(({ movedFrom }) => movedFrom === undefined);
-    return (await this.#bulk(sql, this.#writes.rows, others)) && (await this.#moved(sql, moved)) && this.#bulk(sql, this.#writes.merges, merges);
-  }
-
-  async #moved(sql: SqlSession, rows: readonly StampedRow[]): Promise<boolean> {
-    const { update, values } = this.#writes.moved;
-    return rows.length === 0 || (await sql.query(update, values(rows))).rowCount === rows.length;
-  }
-
-  async #bulk<T extends { readonly isStored: boolean }>(sql: SqlSession, bulk: Bulk<T>, rows: readonly T[]): Promise<boolean> {
-    const added = rows.filter(({ isStored }) => !isStored);
-    const isCopied = added.length >= COPIED_FROM;
-    const others = isCopied ? rows.filter(({ isStored }) => isStored) : rows;
-    if (others.length > 0) {
-      const { rowCount } = await sql.query(bulk.upsert, bulk.values(others));
-      if (rowCount !== others.length) {
-        return false;
-      }
-    }
-    try {
-      await (isCopied ? sql.copyIn(bulk.copy, bulk.lines(added)) : undefined);
-      return true;
-    } catch (error) {
-      if (isKeyTaken(error)) {
-        return false;
-      }
-      throw error;
-    }
+  async #write(sql: SqlSession, batch: BatchCommit): Promise<boolean> {
+    await replaceRows(sql, this.#generation, batch.replaced ?? []);
+    return writeBatch(sql, this.#writes, batch);
   }
 }

@@ -2,12 +2,13 @@ import { identifier } from '../../../platform/postgres/quote';
 import type { ColumnType } from '../../columns';
 import type { ProjectionDefinition } from '../../definition';
 import type { Generation } from '../../generations';
-import { identityOf, type NamedColumn } from '../../read-model';
+import type { NamedColumn } from '../../read-model';
 import type { Merge, Stamp, StampedRow } from '../../read-model-store';
 import { reading } from '../../shape';
-import { arrayText, cast, castType, copyLines, elementType, selectColumn } from './columns';
+import { arrayText, cast, copyLines, elementType, selectColumn } from './columns';
+import { isOneOf } from './identity';
 import { LAWS } from './merging';
-import { primaryKey, writtenTable } from './table';
+import { writtenTables, type WrittenTable } from './table';
 
 interface Field<T> {
   /** Quoted. */
@@ -26,15 +27,28 @@ export interface Bulk<T> {
   readonly lines: (rows: readonly T[]) => readonly Buffer[];
 }
 
-/** The statements that write one generation's table, made once. */
-export interface Writes {
-  readonly load: string;
+/** The statements that write the rows of one table by what identifies them. */
+export interface RowWrites {
+  readonly identity: readonly NamedColumn[];
+  /** One array of texts per column that identifies rows. */
   readonly delete: string;
-  /** Leaves out a row that another partition wrote since it was loaded. */
   readonly rows: Bulk<StampedRow>;
+}
+
+/** Of rows that are loaded before, by their only key. A row that another partition wrote since is left out. */
+export interface FoldedWrites extends RowWrites {
+  readonly load: string;
   /** Of rows whose keys have moved: leaves out those that were changed since they were loaded. */
   readonly moved: { readonly update: string; readonly values: (rows: readonly StampedRow[]) => readonly string[] };
-  readonly merges: Bulk<Merge>;
+}
+
+/** The statements that write one generation, made once: what its storage needs. */
+export interface Writes {
+  /** What is loaded and folded by key. */
+  readonly folded?: FoldedWrites;
+  /** The rows for readers, where they lie beside it: whose they are is known by then. */
+  readonly shown?: RowWrites;
+  readonly merges?: Bulk<Merge>;
 }
 
 const stampFields = <T>(stampOf: (row: T) => Stamp): readonly Field<T>[] => [
@@ -77,54 +91,60 @@ const rowFields = (columns: readonly NamedColumn[]): readonly Field<StampedRow>[
 ];
 
 /** Rows that another partition wrote before: only where they are still as they were loaded. */
-const movedRows = (table: string, { model: { columns, keys } }: ProjectionDefinition): Writes['moved'] => {
-  const key = identifier(keys[0]!.name);
+const movedRows = ({ qualified: table, columns, identity }: WrittenTable): FoldedWrites['moved'] => {
   const fields = rowFields(columns);
   const before = stampFields<StampedRow>(({ movedFrom }) => movedFrom!);
   const names = [...fields.map(({ name }) => name), ...before.map(({ name }) => `from${name}`)];
   const sets = fields.map(({ name, type }) => `${name} = ${cast(type, `w.${name}`)}`);
+  const keys = identity.map(({ name }) => `t.${identifier(name)} = w.${identifier(name)}`);
+  const same = [...keys, ...before.map(({ name }) => `t.${name} = w.from${name}`)];
   return {
-    update: `UPDATE ${table} AS t SET ${sets.join(', ')} FROM ${unnest([...fields, ...before], names)}
-      WHERE t.${key} = w.${key} AND ${before.map(({ name }) => `t.${name} = w.from${name}`).join(' AND ')}`,
+    update: `UPDATE ${table} AS t SET ${sets.join(', ')} FROM ${unnest([...fields, ...before], names)} WHERE ${same.join(' AND ')}`,
     values: valuesOf([...fields, ...before]),
   };
 };
 
-const rowsBulk = (table: string, { model: { columns } }: ProjectionDefinition): Bulk<StampedRow> => {
-  const identity = new Set(identityOf(columns));
+const OF_THIS_PARTITION = ' WHERE t._partition = excluded._partition AND t._topic = excluded._topic';
+
+const rowsBulk = ({ qualified: table, columns, identity, primaryKey }: WrittenTable, condition: string): Bulk<StampedRow> => {
+  const known = new Set(identity);
   const stamps = stampFields<StampedRow>(({ stamp }) => stamp);
-  const fields = rowFields(columns);
-  const changed = [...columns.filter((column) => !identity.has(column)).map(({ name }) => identifier(name)), ...stamps.map(({ name }) => name)];
-  const key = [...identity].map(({ name }) => identifier(name)).join(', ');
+  const changed = [...columns.filter((column) => !known.has(column)).map(({ name }) => identifier(name)), ...stamps.map(({ name }) => name)];
   const sets = changed.map((name) => `${name} = excluded.${name}`).join(', ');
-  return bulkOf(table, fields, `(${key}) DO UPDATE SET ${sets} WHERE t._partition = excluded._partition AND t._topic = excluded._topic`);
+  return bulkOf(table, rowFields(columns), `(${primaryKey.join(', ')}) DO UPDATE SET ${sets}${condition}`);
 };
 
-const mergesBulk = (generation: Generation, definition: ProjectionDefinition): Bulk<Merge> => {
-  const { columns, measures } = definition.model;
-  const stamped = generation.storage === 'partials';
+const mergesBulk = ({ qualified: table, columns, primaryKey, isStamped }: WrittenTable): Bulk<Merge> => {
   const fields = [
     ...columns.map((column) => ({ name: identifier(column.name), type: column.type, of: mergedValue(column) })),
-    ...(stamped ? stampFields<Merge>(({ stamp }) => stamp!) : []),
+    ...(isStamped ? stampFields<Merge>(({ stamp }) => stamp!) : []),
   ];
   const sets = [
-    ...measures.map(({ name, law }) => `${identifier(name)} = ${LAWS[law!].add(identifier(name))}`),
-    ...(stamped ? ['_offset = excluded._offset'] : []),
+    ...columns.flatMap(({ name, law }) => (law === undefined ? [] : [`${identifier(name)} = ${LAWS[law].add(identifier(name))}`])),
+    ...(isStamped ? ['_offset = excluded._offset'] : []),
   ];
-  return bulkOf(writtenTable(generation), fields, `(${primaryKey(generation, definition).join(', ')}) DO UPDATE SET ${sets.join(', ')}`);
+  return bulkOf(table, fields, `(${primaryKey.join(', ')}) DO UPDATE SET ${sets.join(', ')}`);
+};
+
+const rowWrites = (table: WrittenTable, condition = ''): RowWrites => {
+  const { identity } = table;
+  return { identity, delete: `DELETE FROM ${table.qualified} WHERE ${isOneOf(identity)}`, rows: rowsBulk(table, condition) };
+};
+
+const foldedWrites = (table: WrittenTable): FoldedWrites => {
+  const stamps = stampFields<StampedRow>(({ stamp }) => stamp).map(({ name }) => name);
+  const load = `SELECT ${[...table.columns.map(selectColumn), ...stamps].join(', ')} FROM ${table.qualified} WHERE ${isOneOf(table.identity)}`;
+  return { ...rowWrites(table, OF_THIS_PARTITION), load, moved: movedRows(table) };
 };
 
 export const writesFor = (generation: Generation, definition: ProjectionDefinition): Writes => {
-  const table = writtenTable(generation);
-  const { columns, keys } = definition.model;
-  const key = identifier(keys[0]!.name);
-  const keyType = castType(keys[0]!.type);
-  const stamps = stampFields<StampedRow>(({ stamp }) => stamp).map(({ name }) => name);
-  return {
-    load: `SELECT ${[...columns.map(selectColumn), ...stamps].join(', ')} FROM ${table} WHERE ${key} = ANY($1::text[]::${keyType}[])`,
-    delete: `DELETE FROM ${table} WHERE ${key} = ANY($1::text[]::${keyType}[])`,
-    rows: rowsBulk(table, definition),
-    moved: movedRows(table, definition),
-    merges: mergesBulk(generation, definition),
-  };
+  const [shown, groups] = writtenTables(generation, definition);
+  switch (generation.storage) {
+    case 'rows':
+      return { folded: foldedWrites(shown) };
+    case 'groups':
+      return { folded: foldedWrites(groups!), shown: rowWrites(shown) };
+    default:
+      return { merges: mergesBulk(shown) };
+  }
 };

@@ -1,7 +1,7 @@
 import { RefoldError, isRefoldError } from '../../../kernel/errors';
 import type { Cell, ClickHouse, Parameters } from '../../../platform/clickhouse/client';
 import { identifier } from '../../../platform/clickhouse/quote';
-import { generationLabel, type Generation } from '../../../projections/generations';
+import { generationLabel, rowTables, type Generation } from '../../../projections/generations';
 import type { DiskNeed, GenerationPair, StoreExamination, StoreProbe } from '../../ports';
 
 /** What building, switching and dropping need in the database. */
@@ -42,7 +42,7 @@ export class ClickHouseProbe implements StoreProbe {
   }
 
   async #taken(to: Generation): Promise<readonly RefoldError[]> {
-    const names = [to.table, `${to.table}_${to.storage}`];
+    const names = [to.table, ...rowTables(to), `${to.table}_stream_time`];
     const rows = await this.#clickhouse.rows('SELECT name FROM system.tables WHERE database = {database:String} AND name IN {names:Array(String)}', {
       database: to.viewSchema,
       names,
@@ -59,9 +59,9 @@ export class ClickHouseProbe implements StoreProbe {
   async #disk(pairs: readonly GenerationPair[]): Promise<DiskNeed> {
     const sizes = await Promise.all(
       pairs.map(({ from }) =>
-        this.#cell('SELECT toString(sum(bytes_on_disk)) FROM system.parts WHERE active AND database = {database:String} AND table = {name:String}', {
+        this.#cell('SELECT toString(sum(bytes_on_disk)) FROM system.parts WHERE active AND database = {database:String} AND table IN {names:Array(String)}', {
           database: from.viewSchema,
-          name: `${from.table}_${from.storage}`,
+          names: [...rowTables(from)],
         }),
       ),
     );

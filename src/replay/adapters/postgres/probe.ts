@@ -1,12 +1,11 @@
 import { RefoldError } from '../../../kernel/errors';
 import type { PostgresPool } from '../../../platform/postgres/pool';
 import { identifier, qualified } from '../../../platform/postgres/quote';
-import { generationLabel, partialsTable, type Generation } from '../../../projections/generations';
+import { generationLabel, rowTables, type Generation } from '../../../projections/generations';
 import type { DiskNeed, GenerationPair, StoreExamination, StoreProbe } from '../../ports';
 
-/** The tables of a generation, quoted. */
-const tablesOf = (g: Generation): readonly string[] =>
-  [g.table, ...(g.storage === 'partials' ? [partialsTable(g)] : [])].map((name) => qualified(g.viewSchema, name));
+/** The relations of a generation, quoted. */
+const tablesOf = (g: Generation): readonly string[] => [...new Set([g.table, ...rowTables(g)])].map((name) => qualified(g.viewSchema, name));
 
 const denied = (message: string, facts: Readonly<Record<string, string | undefined>>, remedy: string): RefoldError =>
   new RefoldError('store.access-denied', message, { facts, remedy });

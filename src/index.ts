@@ -89,6 +89,7 @@ export {
   type ProjectionShape,
   type ProjectionValue,
 } from './projections/projection';
+export type { Deduplication, RefinementOptions, Trigger } from './projections/refinements';
 export type { Failures, ParkingRules } from './projections/failure-rules';
 export type { Condition, RowQuery } from './projections/row-query';
 export type { QueryOptions } from './app/reading';

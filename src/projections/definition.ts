@@ -7,6 +7,7 @@ import type { MeasureStorage, Storage, StoreKind } from './generations';
 import { decisiveStorage, kindOf, storageFaults, type ProjectionKind } from './kind';
 import { eventName, type HandlerSource, type ProjectionSource } from './projection';
 import { describedColumns, type ReadModelDefinition } from './read-model';
+import { describedRefinements, refinementFaults, refinementsOf, type Refinements } from './refinements';
 import type { Window } from './windows/window';
 
 /** Raised when the same log would fold to other rows with the same definition; part of the hash. */
@@ -30,6 +31,7 @@ export interface ProjectionDefinition {
   readonly window: Window | undefined;
   /** As said in code; see `storageIn`. */
   readonly storage: MeasureStorage | undefined;
+  readonly refinements: Refinements;
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly events: readonly EventClass[];
   readonly topics: readonly string[];
@@ -116,6 +118,7 @@ export const projectionFaults = (source: ProjectionSource, registered: ReadonlyS
     ...rowFoldFaults(source),
     ...windowFaults(source),
     ...storageFaults(source),
+    ...refinementFaults(source),
     ...failureFaults(source.failures),
   ];
   if (!NAME.test(source.name)) {
@@ -201,6 +204,7 @@ const describeDefinition = (
     columns: describedColumns(into.definition.columns),
     window: window ?? null,
     ...(storage === undefined ? {} : { storage }),
+    ...describedRefinements(refinementsOf(source)),
     events: handlers.map((handler) => describeHandler(handler, foreign)),
     ...(sources.length === 0
       ? {}
@@ -221,6 +225,7 @@ const sourceOf = (
 ): readonly string[] => [
   ...source.handlers.map((handler) => handler.source),
   ...(source.window?.kind === 'session' && source.window.gapOf !== undefined ? [String(source.window.gapOf)] : []),
+  ...(source.dedupe?.by === undefined ? [] : [String(source.dedupe.by)]),
   ...[...new Set([...handlers.map(({ type }) => type), ...sources])].flatMap(({ upcasters }) => Object.values(upcasters).map(String)),
   ...topicsOf(handlers).flatMap((topic) => foreign.get(topic)?.map.toString() ?? []),
 ];
@@ -242,6 +247,7 @@ export const projectionDefinition = (
     model: source.into.definition,
     window: source.window,
     storage: source.storage,
+    refinements: refinementsOf(source),
     handlers: new Map(handlers.map((handler) => [handler.type.name, handler])),
     events: handlers.map(({ type }) => type.class),
     topics: topicsOf(handlers),

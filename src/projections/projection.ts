@@ -6,6 +6,7 @@ import type { EventContext } from './event-context';
 import type { Failures } from './failure-rules';
 import type { MeasureStorage, StoreKind } from './generations';
 import type { Contribution, IsMergeable, Problem, ReadModel, Row } from './read-model';
+import type { RefinementOptions } from './refinements';
 import type { Window } from './windows/window';
 
 /** What a handler of M may return; undefined deletes the row (row-fold) or adds nothing (mergeable). */
@@ -95,7 +96,7 @@ export interface HandlerSource {
 }
 
 /** A projection as written in code, whichever way; `defineApp` checks it and makes a definition of it. */
-export interface ProjectionSource {
+export interface ProjectionSource extends RefinementOptions {
   readonly name: string;
   readonly version: number;
   readonly stores: readonly StoreKind[];
@@ -108,7 +109,7 @@ export interface ProjectionSource {
   readonly handlers: readonly HandlerSource[];
 }
 
-export interface ProjectionOptions {
+export interface ProjectionOptions extends RefinementOptions {
   readonly name: string;
   /** From 1; a changed projection gets a new version beside the old one. */
   readonly version: number;
@@ -116,7 +117,9 @@ export interface ProjectionOptions {
   readonly store?: StoreKind | readonly StoreKind[];
   /**
    * Only of models with measures. merged: one row per group, which all workers add to; partials: one per group and source
-   * partition, which the reader's view merges. Default `'merged'`, in ClickHouse `'partials'`, which has nothing else.
+   * partition, which the reader's view merges; groups: one per group and window, with what is kept of the group beside it,
+   * where all events of a group lie in one partition. Default `'groups'` for session and sliding windows, for triggers and
+   * de-duplication, and for aggregates other than count, sum, min and max; else `'merged'`, in ClickHouse `'partials'`.
    */
   readonly storage?: MeasureStorage;
   /** Counts more than what the application says. */
@@ -193,6 +196,8 @@ const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, int
   into,
   window: options.window,
   storage: options.storage,
+  ...(options.trigger === undefined ? {} : { trigger: options.trigger }),
+  ...(options.dedupe === undefined ? {} : { dedupe: options.dedupe }),
   unknownEvents: options.unknownEvents,
   tags: options.tags ?? [],
   failures: options.failures,

@@ -236,4 +236,30 @@ describeWithClickHouse('models of kept groups in both stores', () => {
     await expect(connection.corrections.repair({ projection: 'user-sessions', all: true })).rejects.toMatchObject({ code: 'repair.selection-unsupported' });
     expect((await relations()).filter((name) => name.includes('_c'))).toEqual([]);
   });
+
+  it('is built as of a moment, and goes with what was kept for it', async () => {
+    const before = await relations();
+    for (const store of BOTH) {
+      const { correction } = await connection.corrections.until({
+        projection: 'user-sessions',
+        store,
+        time: START + 40 * MINUTE,
+        by: 'event',
+        into: 'user_then',
+      });
+      const made = (await relations()).filter((name) => !before.includes(name));
+      expect(made).toEqual(
+        store === 'postgres'
+          ? ['postgres user_then', 'postgres user_then_groups']
+          : ['clickhouse user_then', 'clickhouse user_then_groups', 'clickhouse user_then_rows'],
+      );
+      const rows = await (store === 'postgres'
+        ? connection.container.resolve(TOKENS.pool).rawRows('SELECT sum(actions) FROM user_then', [])
+        : connection.container.resolve(TOKENS.clickhouse).rows('SELECT toString(sum(actions)) FROM user_then'));
+      expect(rows).toEqual([['24']]); // clicks of minute 0 and the bridge
+      await connection.corrections.giveUp(correction);
+      await until(async () => (await relations()).length === before.length, 'it is dropped');
+      expect(await relations()).toEqual(before);
+    }
+  });
 });

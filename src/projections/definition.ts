@@ -6,6 +6,7 @@ import { failureFaults, failureRules, type ParkingRules } from './failure-rules'
 import type { MeasureStorage, Storage, StoreKind } from './generations';
 import { decisiveStorage, kindOf, storageFaults, type ProjectionKind } from './kind';
 import { eventName, type HandlerSource, type ProjectionSource } from './projection';
+import { publicationFaults, publicationOf, type Emit, type Publication } from './publication';
 import { describedColumns, type ReadModelDefinition } from './read-model';
 import { describedRefinements, refinementFaults, refinementsOf, type Refinements } from './refinements';
 import type { Window } from './windows/window';
@@ -31,6 +32,9 @@ export interface ProjectionDefinition {
   readonly window: Window | undefined;
   /** As said in code; see `storageIn`. */
   readonly storage: MeasureStorage | undefined;
+  readonly emit: Emit;
+  /** Which rows readers see; `undefined`: all. */
+  readonly publication: Publication | undefined;
   readonly refinements: Refinements;
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly events: readonly EventClass[];
@@ -118,6 +122,7 @@ export const projectionFaults = (source: ProjectionSource, registered: ReadonlyS
     ...rowFoldFaults(source),
     ...windowFaults(source),
     ...storageFaults(source),
+    ...publicationFaults(source),
     ...refinementFaults(source),
     ...failureFaults(source.failures),
   ];
@@ -192,6 +197,7 @@ export interface Surroundings {
 
 const describeDefinition = (
   source: ProjectionSource,
+  publication: Publication | undefined,
   handlers: readonly Handler[],
   sources: readonly EventTypeDefinition[],
   foreign: ForeignTopics,
@@ -204,6 +210,7 @@ const describeDefinition = (
     columns: describedColumns(into.definition.columns),
     window: window ?? null,
     ...(storage === undefined ? {} : { storage }),
+    ...(publication === undefined ? {} : { publication }),
     ...describedRefinements(refinementsOf(source)),
     events: handlers.map((handler) => describeHandler(handler, foreign)),
     ...(sources.length === 0
@@ -237,7 +244,8 @@ export const projectionDefinition = (
 ): ProjectionDefinition => {
   const handlers = handled(source.handlers);
   const sources = sourcesFor(handlers, types);
-  const description = describeDefinition(source, handlers, sources, foreign);
+  const publication = publicationOf(source);
+  const description = describeDefinition(source, publication, handlers, sources, foreign);
   const declared = handlers.flatMap(({ type, fields }) => (fields === undefined ? [] : [[type.name, fields] as const]));
   return {
     name: source.name,
@@ -247,6 +255,8 @@ export const projectionDefinition = (
     model: source.into.definition,
     window: source.window,
     storage: source.storage,
+    emit: source.emit ?? 'changes',
+    publication,
     refinements: refinementsOf(source),
     handlers: new Map(handlers.map((handler) => [handler.type.name, handler])),
     events: handlers.map(({ type }) => type.class),

@@ -5,6 +5,7 @@ import { findEventType, type EventClass } from '../events/event-type';
 import type { EventContext } from './event-context';
 import type { Failures } from './failure-rules';
 import type { MeasureStorage, StoreKind } from './generations';
+import type { HavingOf, PublicationOptions } from './publication';
 import type { Contribution, IsMergeable, Problem, ReadModel, Row } from './read-model';
 import type { RefinementOptions } from './refinements';
 import type { Window } from './windows/window';
@@ -96,7 +97,7 @@ export interface HandlerSource {
 }
 
 /** A projection as written in code, whichever way; `defineApp` checks it and makes a definition of it. */
-export interface ProjectionSource extends RefinementOptions {
+export interface ProjectionSource extends PublicationOptions, RefinementOptions {
   readonly name: string;
   readonly version: number;
   readonly stores: readonly StoreKind[];
@@ -109,7 +110,7 @@ export interface ProjectionSource extends RefinementOptions {
   readonly handlers: readonly HandlerSource[];
 }
 
-export interface ProjectionOptions extends RefinementOptions {
+export interface ProjectionOptions extends PublicationOptions, RefinementOptions {
   readonly name: string;
   /** From 1; a changed projection gets a new version beside the old one. */
   readonly version: number;
@@ -165,6 +166,13 @@ export function On<E extends object, const O extends OnOptions<FieldOf<E>> | und
   };
 }
 
+type HavingVerdict<H, M extends ReadModel> =
+  IsMergeable<M> extends true
+    ? H extends HavingOf<M> | readonly HavingOf<M>[]
+      ? unknown
+      : Problem<'having: a column of this read model, and a value of its type'>
+    : Problem<'having is of models with measures only'>;
+
 /** Marks a class as a projection. `new ()`: a projection has no dependencies, so it cannot have effects (promise P6). Only writes metadata. */
 export function Projection<const O extends ProjectionOptions & { readonly window?: Window }>(
   options: O,
@@ -179,7 +187,8 @@ export function Projection<const O extends ProjectionOptions & { readonly window
       ? IsMergeable<InstanceType<C>['into']> extends true
         ? unknown
         : Problem<'storage is a choice of models with measures only'>
-      : unknown),
+      : unknown) &
+    (O extends { readonly having: infer H } ? HavingVerdict<H, InstanceType<C>['into']> : unknown),
 ) => void {
   return (target) => {
     Reflect.defineMetadata(PROJECTION, options, target);
@@ -189,6 +198,13 @@ export function Projection<const O extends ProjectionOptions & { readonly window
 const storesOf = (store: ProjectionOptions['store']): readonly StoreKind[] =>
   store === undefined ? ['postgres'] : typeof store === 'string' ? [store] : store;
 
+const publicationOptions = ({ emit, having, retention, ttl }: PublicationOptions): PublicationOptions => ({
+  ...(emit === undefined ? {} : { emit }),
+  ...(having === undefined ? {} : { having }),
+  ...(retention === undefined ? {} : { retention }),
+  ...(ttl === undefined ? {} : { ttl }),
+});
+
 const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, into: ReadModel, handlers: readonly HandlerSource[]): ProjectionSource => ({
   name: options.name,
   version: options.version,
@@ -196,6 +212,7 @@ const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, int
   into,
   window: options.window,
   storage: options.storage,
+  ...publicationOptions(options),
   ...(options.trigger === undefined ? {} : { trigger: options.trigger }),
   ...(options.dedupe === undefined ? {} : { dedupe: options.dedupe }),
   unknownEvents: options.unknownEvents,
@@ -255,6 +272,7 @@ export function projection<M extends ReadModel>(
     readonly into: M;
     readonly window?: Window;
     readonly storage?: IsMergeable<M> extends true ? MeasureStorage : Problem<'storage is a choice of models with measures only'>;
+    readonly having?: IsMergeable<M> extends true ? HavingOf<M> | readonly HavingOf<M>[] : Problem<'having is of models with measures only'>;
   },
 ): ProjectionValue<M> {
   return valueOf(options.into, sourceOf(options, options.into, []));

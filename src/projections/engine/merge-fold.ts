@@ -5,6 +5,7 @@ import type { Storage } from '../generations';
 import { bringing, measureOfNothing, mergeMeasure } from '../measures';
 import { ContributionValue } from '../read-model';
 import type { LateContribution, Merge, Stamp } from '../read-model-store';
+import { NOTHING_DECIDED, readmittedId, type FoldDecisions } from '../partition-decisions';
 import { shapeOf } from '../shape';
 import { canonicalOf, keyText } from '../values';
 import { assignerOf } from '../windows/assign';
@@ -106,6 +107,7 @@ export class MergeFold implements Fold {
   constructor(
     definition: ProjectionDefinition,
     storage: Storage,
+    private readonly decided: FoldDecisions = NOTHING_DECIDED,
     private readonly isNew: (id: string) => boolean = () => false,
   ) {
     this.#definition = definition;
@@ -128,6 +130,12 @@ export class MergeFold implements Fold {
     }
     this.#late.push(...late);
     return accepted.length > 0 ? 'applied' : late.length > 0 ? 'late' : 'filtered';
+  }
+
+  /** Adds a contribution that was late to all windows of its time, as if they were open. @throws RefoldError `row.invalid` */
+  readmit(contribution: ContributionValue, time: number, place: RecordPlace): void {
+    const buckets = this.#bucketsOf(this.#parts.assign(time), place);
+    this.#add({ buckets, keys: this.#keysOf(contribution), contribution, measures: this.#parts.measuresOf(contribution.measures) }, place);
   }
 
   get bytes(): number {
@@ -163,7 +171,7 @@ export class MergeFold implements Fold {
 
   #contribute(record: DecodedRecord, event: DecodedEvent, place: RecordPlace, accepted: Brought[], late: LateContribution[]): void {
     const windows = this.#parts.assign(event.time);
-    const open = openOf(this.#definition.window, windows, place.streamTime);
+    const open = this.#isReadmitted(place) ? windows : openOf(this.#definition.window, windows, place.streamTime);
     const returned = handlerOf(this.#definition, event).fold(event.event, new HandledEvent(record, event, place));
     for (const contribution of returned instanceof ContributionValue ? [returned] : contributionsOf(returned)) {
       const keys = this.#keysOf(contribution);
@@ -175,6 +183,11 @@ export class MergeFold implements Fold {
         late.push(lateOf(this.#parts.groupOf(contribution.group), measures, windows.at(-1)!, event.time, place, late.length));
       }
     }
+  }
+
+  #isReadmitted(place: RecordPlace): boolean {
+    const { readmitted } = this.decided;
+    return readmitted !== undefined && readmitted.size > 0 && readmitted.has(readmittedId(place));
   }
 
   #keysOf({ group }: ContributionValue): string {

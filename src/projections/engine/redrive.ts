@@ -41,14 +41,14 @@ type Step = { readonly status: 'again' } | { readonly status: 'nothing' } | ({ r
 
 /** Up to the first that cannot be decoded. */
 const decodeAll = async (
-  { decoder }: RedriveParts,
+  { decoder, definition }: RedriveParts,
   events: readonly ParkedEvent[],
 ): Promise<{ readonly records: readonly DecodedRecord[]; readonly cause: ParkingCause | undefined }> => {
   await decoder.prepare(events.map(({ record }) => record));
   const records: DecodedRecord[] = [];
   for (const { record } of events) {
     try {
-      const decoded = decodeRecord(record, decoder, undefined);
+      const decoded = decodeRecord(record, decoder, undefined, definition.window);
       if (decoded.failed !== undefined) {
         return { records, cause: causeOf(decoded.failed) };
       }

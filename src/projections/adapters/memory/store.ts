@@ -5,7 +5,9 @@ import { addCounts, generationLabel, type Checkpoint, type Generation, type Stop
 import { foldedModel } from '../../kept-groups';
 import { mergeMeasure } from '../../measures';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
-import { decidedStreamTime, foldDecisions } from '../../partition-decisions';
+import { decidedStreamTime, foldDecisions, readmittedId } from '../../partition-decisions';
+import type { Publication } from '../../publication';
+import { isPast, leastStreamTime, shownAt } from '../../published';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type {
   Advance,
@@ -29,6 +31,7 @@ type Row = Readonly<Record<string, unknown>>;
 /** Rows of one generation by the text of what identifies them. */
 interface Table {
   readonly columns: readonly NamedColumn[];
+  readonly publication: Publication | undefined;
   /** Partials: by their source partition too. */
   readonly rows: Map<string, StampedRow>;
   /** Of storage `groups`: rows for readers, beside which `rows` keeps what is kept of groups. */
@@ -51,8 +54,9 @@ export class MemoryReadModelStore implements ReadModelStore {
 
   provision(generation: Generation): Promise<void> {
     if (!this.#tables.has(generation.id)) {
+      const { columns, publication } = generation;
       const shown = generation.storage === 'groups' ? new Map<string, StampedRow>() : undefined;
-      this.#tables.set(generation.id, { columns: generation.columns, rows: new Map(), shown, late: [], parking: new MemoryParking() });
+      this.#tables.set(generation.id, { columns, publication, rows: new Map(), shown, late: [], parking: new MemoryParking() });
     }
     return Promise.resolve();
   }
@@ -77,6 +81,12 @@ export class MemoryReadModelStore implements ReadModelStore {
 
   /** The rows of a generation as readers would see them, by key: partials are merged in order of their partitions. */
   rows(generationId: number): readonly Row[] {
+    const { columns = [], publication } = this.#tables.get(generationId) ?? {};
+    const rows = this.#all(generationId);
+    return publication === undefined ? rows : rows.filter(shownAt(publication, columns, this.streamTime(generationId)));
+  }
+
+  #all(generationId: number): readonly Row[] {
     const { columns = [], shown } = this.#tables.get(generationId) ?? {};
     if (shown !== undefined) {
       return [...shown].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { row }]) => row);
@@ -87,6 +97,22 @@ export class MemoryReadModelStore implements ReadModelStore {
       merged.set(id, mergeRows(columns, merged.get(id), row));
     }
     return [...merged].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+  }
+
+  /** Up to when a generation has heard everything; see {@link leastStreamTime}. */
+  streamTime(generationId: number): number | undefined {
+    const checkpoints = [...this.#catalog.rows(generationId).values()];
+    return leastStreamTime([...checkpoints.map(({ streamTime }) => streamTime), ...(this.parking(generationId)?.streamTimes() ?? [])]);
+  }
+
+  /** Deletes rows whose time has passed. */
+  expire({ id, publication }: Generation, limit: number): Promise<number> {
+    const table = this.#tables.get(id);
+    const rows = table?.shown ?? table?.rows ?? new Map<string, StampedRow>();
+    const streamTime = this.streamTime(id);
+    const past = [...rows].filter(([, { row }]) => isPast(row, publication?.until, streamTime)).slice(0, limit);
+    past.forEach(([key]) => rows.delete(key));
+    return Promise.resolve(past.length);
   }
 
   /** The rows as they are kept, by partition and key: of partials one per source partition. */
@@ -187,13 +213,21 @@ class MemoryGenerationStore implements GenerationStore {
       this.#merge(merge);
     });
     this.#show(batch.shown);
-    this.#table.late.push(...batch.late);
+    const gone = new Set(batch.readmitted?.map(readmittedId));
+    this.#table.late.splice(0, this.#table.late.length, ...this.#table.late.filter((one) => !gone.has(readmittedId(one))), ...batch.late);
     this.#table.parking.change(batch);
     return Promise.resolve({ status: 'committed' });
   }
 
   parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]> {
     return Promise.resolve(this.#table.parking.sequences(partitions));
+  }
+
+  readmittable(partition: TopicPartition, records: number): Promise<readonly LateContribution[]> {
+    const { readmitted = new Set<string>() } = foldDecisions(this.#decisions);
+    const found = this.#table.late.filter((one) => partitionId(one) === partitionId(partition) && readmitted.has(readmittedId(one)));
+    const offsets = new Set([...new Set(found.map(({ offset }) => offset))].sort((a, b) => a - b).slice(0, records));
+    return Promise.resolve(found.filter(({ offset }) => offsets.has(offset)));
   }
 
   parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {

@@ -31,10 +31,10 @@ const mergedColumn = ({ name, type, law }: NamedColumn): string => {
 };
 
 /**
- * A view with the columns and types of a table of merged rows. The laws do not depend on order, so neither does the view
+ * Rows with the columns and types of a table of merged rows. The laws do not depend on order, so neither does the view
  * demand one. It groups by all columns that are no measures, so that conditions on any of them are tested before merging.
  */
-export const mergingView = (view: string, table: string, columns: readonly NamedColumn[]): string => {
+export const mergingSelect = (table: string, columns: readonly NamedColumn[]): string => {
   const groups = columns.filter(({ role }) => role !== 'measure').map(({ name }) => identifier(name));
-  return `CREATE OR REPLACE VIEW ${view} AS SELECT ${columns.map(mergedColumn).join(', ')} FROM ${table} GROUP BY ${groups.join(', ')}`;
+  return `SELECT ${columns.map(mergedColumn).join(', ')} FROM ${table} GROUP BY ${groups.join(', ')}`;
 };

@@ -34,6 +34,7 @@ export type { RegisterOptions, SchemaBreak, SchemaRegistration, SchemaVerdict } 
 export {
   array,
   bigint,
+  double,
   boolean,
   count,
   decimal,

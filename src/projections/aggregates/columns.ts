@@ -198,6 +198,7 @@ interface Percentile {
 /** For each share (0.5 is the median) a value that is off by `accuracy` (0.01 is 1 %) of itself at most, in the type of the values; empty of none. */
 export const percentiles: Percentile = (of: Of, shares: readonly number[], options: { readonly accuracy: number; readonly limit?: number }) => {
   const type = scalarOf('percentiles', of.definition);
+  summedType('percentiles', type);
   const given = { type, shares, accuracy: options.accuracy };
   return measure(options.limit === undefined ? percentilesOf(given) : percentilesWithin(given, options.limit), { kind: 'array', of: type });
 };

@@ -215,6 +215,7 @@ const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, int
   ...publicationOptions(options),
   ...(options.trigger === undefined ? {} : { trigger: options.trigger }),
   ...(options.dedupe === undefined ? {} : { dedupe: options.dedupe }),
+  ...(options.replaces === undefined ? {} : { replaces: options.replaces }),
   unknownEvents: options.unknownEvents,
   tags: options.tags ?? [],
   failures: options.failures,

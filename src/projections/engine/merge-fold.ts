@@ -150,6 +150,10 @@ export class MergeFold implements Fold {
     // and nothing is loaded
   }
 
+  links(): readonly string[] {
+    return []; // rows name no others
+  }
+
   writes(): FoldWrites {
     const groups = new Map<string, Group>();
     for (const { byStart } of this.#sources.values()) {

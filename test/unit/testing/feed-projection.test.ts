@@ -278,3 +278,25 @@ it('two topics of JSON rows: a record says which', async () => {
   expect((await feed.table()).map(jsonOf)).toEqual([{ region: 'n', sales: 1, returns: 1, last: 3 }]);
   await expect(feed.feed(sale(1, 'n', 1))).rejects.toMatchObject({ code: 'event.invalid' });
 });
+
+it('a table as source: a row of a key replaces the one before, and a tombstone takes it back', async () => {
+  const perRegion = readModel('per_region', { region: text().key(), n: count(), amount: sum(integer()) });
+  const feed = await feedProjection(
+    projection({ name: 'per-region', version: 1, into: perRegion, replaces: true }).on(Sales, ({ value }) =>
+      value === null || value.region === null ? undefined : perRegion.contribution({ region: value.region }, { n: 1, amount: value.amount ?? 0 }),
+    ),
+  );
+  await feed.feed(
+    { ...sale(1, 'n', 5), key: 'a' },
+    { ...sale(2, 'n', 3), key: 'b' },
+    { ...sale(3, 's', 5), key: 'a' },
+    { key: 'b', value: null, timestamp: 4 },
+  );
+  expect(feed.changes.map(({ key, row, offset }) => [offset, key['region'], row && Number(row.n), row && Number(row.amount)])).toEqual([
+    [0, 'n', 1, 5],
+    [1, 'n', 2, 8],
+    [2, 'n', 1, 3],
+    [2, 's', 1, 5],
+    [3, 'n', null, null], // a group of nothing is none
+  ]);
+});

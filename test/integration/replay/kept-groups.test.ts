@@ -1,82 +1,9 @@
 import { connect, type ConnectedApp } from '../../../src/app/connect';
 import { TOKENS } from '../../../src/app/container';
-import { defineApp } from '../../../src/app/define-app';
-import { EventType } from '../../../src/events/event-type';
-import { collectList, percentiles } from '../../../src/projections/aggregates/columns';
-import { count, integer, text, windowEnd, windowStart } from '../../../src/projections/columns';
-import { projection, type ProjectionValue } from '../../../src/projections/projection';
-import { readModel } from '../../../src/projections/read-model';
-import { session } from '../../../src/projections/windows/window';
 import { caughtUp, until } from '../../support/harness';
 import { describeWithClickHouse, freshClickHouse, freshDatabase, type TestClickHouse, type TestDatabase } from '../../support/services';
+import { BOTH, MINUTE, START, acted, appOf, bridge, history, type SessionRow } from '../../support/user-sessions';
 import { coordinatorOver, startWorker, type WorkerHandle } from './world';
-
-const BOTH = ['postgres', 'clickhouse'] as const;
-const MINUTE = 60_000;
-const START = Date.UTC(2026, 0, 1);
-
-@EventType({
-  name: 'shop.UserActed',
-  version: 1,
-  topic: 'actions',
-  key: (e) => e.user,
-  time: (e) => e.at,
-  schema: {
-    type: 'record',
-    fields: [
-      { name: 'user', type: 'string' },
-      { name: 'what', type: 'string' },
-      { name: 'ms', type: 'int' },
-      { name: 'at', type: { type: 'long', logicalType: 'timestamp-millis' } },
-    ],
-  },
-})
-class UserActed {
-  constructor(
-    readonly user: string,
-    readonly what: string,
-    readonly ms: number,
-    readonly at: Date,
-  ) {}
-}
-
-const userSessions = readModel('user_sessions', {
-  user: text().key(),
-  started: windowStart(),
-  ended: windowEnd(),
-  actions: count(),
-  what: collectList(text(), { limit: 100 }),
-});
-/** Clicks alone from version 2 on. */
-const sessionsOf = (version: number): ProjectionValue<typeof userSessions, UserActed> =>
-  projection({ name: 'user-sessions', version, store: BOTH, into: userSessions, window: session('30 minutes', { grace: '400 days' }) }).on(UserActed, (e) =>
-    version > 1 && e.what !== 'click' ? undefined : userSessions.contribution({ user: e.user }, { actions: 1, what: e.what }),
-  );
-
-const userLatency = readModel('user_latency', { user: text().key(), actions: count(), ms: percentiles(integer(), [0.5, 0.95], { accuracy: 0.01 }) });
-const latencyOf = (version: number): ProjectionValue<typeof userLatency, UserActed> =>
-  projection({ name: 'user-latency', version, store: BOTH, into: userLatency }).on(UserActed, (e) =>
-    userLatency.contribution({ user: e.user }, { actions: 1, ms: e.ms }),
-  );
-
-const appOf = (...versions: readonly number[]) =>
-  defineApp({ name: 'shop', events: [UserActed], projections: versions.flatMap((version) => [sessionsOf(version), latencyOf(version)]) });
-
-const acted = (user: string, minute: number, what = 'click', ms = minute + 1): UserActed => new UserActed(user, what, ms, new Date(START + minute * MINUTE));
-
-/** Of 12 users: three sessions each, the first two of which are joined by the last action of all. */
-const history: readonly UserActed[] = [
-  ...[0, 10, 50, 200, 205].flatMap((minute) => Array.from({ length: 12 }, (_, i) => acted(`u${String(i)}`, minute, minute === 10 ? 'look' : 'click'))),
-];
-const bridge = (i: number): UserActed => acted(`u${String(i)}`, 30);
-
-interface SessionRow {
-  readonly user: string;
-  readonly started: Date;
-  readonly ended: Date;
-  readonly actions: bigint;
-  readonly what: readonly string[];
-}
 
 describeWithClickHouse('models of kept groups in both stores', () => {
   let database: TestDatabase;
@@ -105,7 +32,10 @@ describeWithClickHouse('models of kept groups in both stores', () => {
     const pool = connection.container.resolve(TOKENS.pool);
     const { rows } = await pool.query<{ name: string }>(`SELECT relname AS name FROM pg_class WHERE relname LIKE 'user\\_%' AND relkind IN ('r', 'v')`);
     const clickhouse = connection.container.resolve(TOKENS.clickhouse);
-    const tables = await clickhouse.rows('SELECT name FROM system.tables WHERE database = {database:String}', { database: clickhouse.database });
+    const tables = await clickhouse.rows('SELECT name FROM system.tables WHERE database = {database:String} AND startsWith(name, {prefix:String})', {
+      database: clickhouse.database,
+      prefix: 'user_',
+    });
     return [...rows.map(({ name }) => `postgres ${name}`), ...tables.map(([name]) => `clickhouse ${String(name)}`)].sort();
   };
 
@@ -116,7 +46,7 @@ describeWithClickHouse('models of kept groups in both stores', () => {
     await connection.emit([...history]);
     worker = startWorker(connection, 'first');
     await until(
-      async () => (await connection.generations()).filter(({ generation }) => generation.status === 'active').length === 4,
+      async () => (await connection.generations()).filter(({ generation }) => generation.status === 'active').length === 6,
       'both are active in both stores',
     );
     await worker.stop();
@@ -132,13 +62,32 @@ describeWithClickHouse('models of kept groups in both stores', () => {
 
   it('shows sessions and percentiles, the same in both', async () => {
     expect(await agreed('user_sessions')).toHaveLength(36);
-    expect(await sessionsOfUser('u3')).toEqual([
+    expect(await sessionsOfUser('p3')).toEqual([
       [0, 40, 2, 'click look'],
       [50, 80, 1, 'click'],
       [200, 235, 2, 'click click'],
     ]);
     const [first] = await agreed<{ readonly user: string; readonly actions: bigint; readonly ms: readonly number[] }>('user_latency');
-    expect(first).toMatchObject({ user: 'u0', actions: 5n, ms: [51, expect.any(Number)] });
+    expect(first).toMatchObject({ user: 'p0', actions: 5n, ms: [51, expect.any(Number)] });
+  });
+
+  it('shows final sessions that qualify, once, also when it is built again', async () => {
+    const closed = async (): Promise<readonly unknown[]> =>
+      (await agreed<SessionRow>('final_sessions')).map(({ user, started, actions }) => [user, (started.getTime() - START) / MINUTE, Number(actions)]);
+    const users = Array.from({ length: 12 }, (_, i) => `p${String(i)}`).sort();
+    await until(async () => (await closed()).length > 0, 'stream time has passed the end of sessions in both stores');
+    expect(await closed()).toEqual(users.map((user) => [user, 0, 2])); // those of one action do not qualify, those of minute 200 are open
+    const coordinator = coordinatorOver(connection);
+    const { id } = await coordinator.start({ projections: [{ name: 'final-sessions', version: 1 }], again: true });
+    await coordinator.runUntil(id, 'ready');
+    expect(await coordinator.diff(id)).toMatchObject({ identical: true, members: [{ rows: { before: 12, after: 12 } }, { rows: { before: 12, after: 12 } }] });
+    await coordinator.cutover(id);
+    expect(await closed()).toEqual(users.map((user) => [user, 0, 2]));
+    await coordinator.retire(id);
+    const { rows } = await connection.container
+      .resolve(TOKENS.pool)
+      .query<{ name: string }>(`SELECT relname AS name FROM pg_class WHERE relname LIKE 'final%v1_r1%' AND relkind IN ('r', 'v')`);
+    expect(rows).toEqual([]);
   });
 
   it('joins sessions while readers look: nobody sees the parts beside the whole', async () => {
@@ -150,7 +99,7 @@ describeWithClickHouse('models of kept groups in both stores', () => {
         const rows = (await connection.query('user_sessions', { store })) as readonly SessionRow[];
         looks[store] += 1;
         for (let i = 0; i < 12; i += 1) {
-          const own = rows.filter(({ user }) => user === `u${String(i)}`).map(({ actions }) => Number(actions));
+          const own = rows.filter(({ user }) => user === `p${String(i)}`).map(({ actions }) => Number(actions));
           if (!['2,1,2', '4,2'].includes(own.join())) {
             odd.push([store, i, own]);
           }
@@ -160,7 +109,7 @@ describeWithClickHouse('models of kept groups in both stores', () => {
     for (let i = 0; i < 12; i += 1) {
       await connection.emit([bridge(i)]);
     }
-    expect(await sessionsOfUser('u11')).toEqual([
+    expect(await sessionsOfUser('p11')).toEqual([
       [0, 80, 4, 'click look click click'],
       [200, 235, 2, 'click click'],
     ]);
@@ -200,24 +149,24 @@ describeWithClickHouse('models of kept groups in both stores', () => {
     }
     expect(members.filter(({ changed }) => changed === 0)).toHaveLength(2);
     await coordinator.cutover(id);
-    expect(await sessionsOfUser('u5')).toEqual([
+    expect(await sessionsOfUser('p5')).toEqual([
       [0, 80, 3, 'click click click'],
       [200, 235, 2, 'click click'],
     ]);
-    await connection.emit([acted('u5', 110)]); // exactly a gap behind the first one
-    expect(await sessionsOfUser('u5')).toEqual([
+    await connection.emit([acted('p5', 110)]); // exactly a gap behind the first one
+    expect(await sessionsOfUser('p5')).toEqual([
       [0, 80, 3, 'click click click'],
       [110, 140, 1, 'click'],
       [200, 235, 2, 'click click'],
     ]);
     await coordinator.rollback(id);
-    await connection.emit([acted('u5', 80)]); // joins two sessions in the standby too
-    expect(await sessionsOfUser('u5')).toEqual([
+    await connection.emit([acted('p5', 80)]); // joins two sessions in the standby too
+    expect(await sessionsOfUser('p5')).toEqual([
       [0, 140, 6, 'click look click click click click'],
       [200, 235, 2, 'click click'],
     ]);
     await coordinator.cutover(id);
-    expect((await sessionsOfUser('u5'))[0]).toEqual([0, 140, 5, 'click click click click click']);
+    expect((await sessionsOfUser('p5'))[0]).toEqual([0, 140, 5, 'click click click click click']);
     await coordinator.retire(id);
     expect((await relations()).filter((name) => name.includes('__v1_'))).toEqual([]);
   });
@@ -227,7 +176,7 @@ describeWithClickHouse('models of kept groups in both stores', () => {
     const { rows } = await pool.query<{ name: string }>(
       `SELECT relname AS name FROM pg_class WHERE relname LIKE 'user\\_sessions\\_\\_%' AND relname NOT LIKE '%groups' AND relkind = 'r'`,
     );
-    await pool.query(`UPDATE ${rows[0]!.name} SET actions = 99 WHERE "user" = 'u7' AND actions = 3`);
+    await pool.query(`UPDATE ${rows[0]!.name} SET actions = 99 WHERE "user" = 'p7' AND actions = 3`);
     const audits = await connection.corrections.audit({ projection: 'user-sessions' });
     expect(audits.map(({ store, drift, repair }) => [store, drift, repair])).toEqual([
       ['clickhouse', 0, undefined],

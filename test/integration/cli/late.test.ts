@@ -18,7 +18,7 @@ describeWithPostgres('`refold late`', () => {
 
   beforeAll(async () => {
     database = await freshDatabase('cli-late');
-    connected = (await connect(fixture.app, { configuration: { postgresUrl: database.url }, environment: {} })) as unknown as ConnectedApp;
+    connected = await connect(fixture.app, { configuration: { postgresUrl: database.url }, environment: {} });
     await connected.migrate();
     await connected.emit([tick(0), tick(5 * HOUR), tick(MINUTE), tick(HOUR, 'b')]);
     const worker = connected.worker({ options: { pollMs: 20, waitMs: 20 } });

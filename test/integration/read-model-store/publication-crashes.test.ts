@@ -195,7 +195,7 @@ describeWithClickHouse('a worker that dies while windows close, in ClickHouse', 
       get: (target, name) => {
         const value: unknown = Reflect.get(target, name, target);
         if (name === at) {
-          return async (...given: never[]) => {
+          return async (...given: unknown[]) => {
             asked += 1;
             if (at === 'streamTime' && asked === 1) {
               return control.streamTime(...(given as Parameters<CheckpointControl['streamTime']>)); // as it is claimed

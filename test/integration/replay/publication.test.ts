@@ -31,10 +31,10 @@ describeWithClickHouse('generations that publish other rows', () => {
   let worker: WorkerHandle;
 
   const open = async (app: unknown): Promise<ConnectedApp> =>
-    (await connect(app as ReturnType<typeof appOf>, {
+    await connect(app as ReturnType<typeof appOf>, {
       configuration: { postgresUrl: database.url, clickhouseUrl: analytics.url, worker: { retainEveryMs: 100 } },
       environment: {},
-    })) as unknown as ConnectedApp;
+    });
 
   const add = async (...given: readonly (readonly [partition: number, at: number])[]): Promise<void> => {
     await connection.emit([]); // the serde has begun then

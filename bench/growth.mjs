@@ -82,7 +82,7 @@ const measure = async (workload, { topic, months, customers }) => {
   await query(url, 'CHECKPOINT');
   const server = shell('echo $PG_PID').trim();
   const before = cpuOf(server);
-  const out = shell(`node bench/refold/run.mjs ${workload}`, { TOPIC: topic, N: String(months * MILLION), CUSTOMERS: String(customers), PGURL: own });
+  const out = shell(`PGURL='${own}' node bench/refold/run.mjs ${workload}`, { TOPIC: topic, N: String(months * MILLION), CUSTOMERS: String(customers) });
   const postgres = cpuOf(server) - before;
   const result = JSON.parse(/^RESULT (.*)$/m.exec(out)[1]);
   const [{ rows, n }] = await query(own, `SELECT count(*)::int AS rows, sum(n)::int AS n FROM ${TABLES[workload]}`);

@@ -34,6 +34,7 @@ export type { RegisterOptions, SchemaBreak, SchemaRegistration, SchemaVerdict } 
 export {
   array,
   bigint,
+  double,
   boolean,
   count,
   decimal,
@@ -90,6 +91,7 @@ export {
   type ProjectionValue,
 } from './projections/projection';
 export type { Emit, Having, HavingOf, PublicationOptions, TimeToLive } from './projections/publication';
+export type { Deduplication, RefinementOptions, Trigger } from './projections/refinements';
 export type { Failures, ParkingRules } from './projections/failure-rules';
 export type { Condition, RowQuery } from './projections/row-query';
 export type { QueryOptions } from './app/reading';

@@ -11,6 +11,7 @@ import { WORKER_DEFAULTS, type ResolvedConfiguration, type WorkerOptions } from 
 import { TOKENS } from './container';
 import type { App } from './define-app';
 import { mirroring } from './dead-letters';
+import { RetiredGroups } from './retired-groups';
 import { withFailures } from './failure-settings';
 import { selecting } from './selection';
 import { appTopics, warnOfLoss } from './topics';
@@ -42,6 +43,7 @@ export const workerOf = (
   const coordinator = container.resolve(TOKENS.coordinator);
   const logger = container.resolve(TOKENS.logger);
   const corrections = new PostgresCorrections({ pool: container.resolve(TOKENS.pool), app: app.name });
+  const retiredGroups = new RetiredGroups(app.name, container.resolve(TOKENS.catalog), container.resolve(TOKENS.log));
   return new Worker({
     ready: async () => {
       await assertMigrated(container.resolve(TOKENS.pool));
@@ -74,7 +76,9 @@ export const workerOf = (
     recoverSwitches: () => coordinator.recoverSwitches(),
     dropRetired: async () => {
       await corrections.sweep();
-      return coordinator.dropRetired();
+      const failures = await coordinator.dropRetired();
+      await retiredGroups.remove();
+      return failures;
     },
     retain: () => appTopics(container.resolve(TOKENS.log), app, container.resolve(TOKENS.clock)).retain(),
     clock: container.resolve(TOKENS.clock),

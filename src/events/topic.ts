@@ -53,6 +53,11 @@ export interface TopicAdmin {
   /** The groups whose names begin with `prefix` and that have members or offsets on the topics. @throws RefoldError `log.unreachable`, `log.access-denied` */
   groups(prefix: string, topics: readonly string[]): Promise<readonly GroupState[]>;
   /**
+   * Forgets what a group committed. One that is not there is not missed; one with live members stays.
+   * @throws RefoldError `log.unreachable`, `log.access-denied`
+   */
+  removeGroup(group: string): Promise<void>;
+  /**
    * Deletes records older than the retention of their topic: of each partition the oldest ones up to the first that is young
    * enough, in steps, one process at a time. Answers the partitions that lost some, with their new start; a reader of what is
    * gone gets `log.truncated`. A log without it does so by itself.

@@ -6,7 +6,7 @@ export type Role = 'key' | 'value' | 'window' | 'measure';
 
 /** The type of one value in any store; each store maps it to its own. */
 export type ScalarType =
-  | { readonly kind: 'text' | 'integer' | 'bigint' | 'boolean' | 'timestamp' | 'json' | 'uuid' }
+  | { readonly kind: 'text' | 'integer' | 'bigint' | 'double' | 'boolean' | 'timestamp' | 'json' | 'uuid' }
   | { readonly kind: 'decimal'; readonly precision: number; readonly scale: number };
 
 /** The type of a column. */
@@ -114,6 +114,8 @@ export const text = <T extends string = string>(): ValueColumn<NoInfer<T>> => va
 export const integer = (): ValueColumn<number> => value({ kind: 'integer' });
 /** 64-bit integer, exact. */
 export const bigint = (): ValueColumn<bigint> => value({ kind: 'bigint' });
+/** 64-bit floating point, finite: what is measured, not counted. It is neither part of a key nor summed; see `decimal` for what has to be exact. */
+export const double = (): ValueColumn<number> => value({ kind: 'double' });
 /** Exact decimal with `precision` digits, `scale` of them after the point. */
 export const decimal = (precision: number, scale: number): ValueColumn<Decimal> => value({ kind: 'decimal', precision, scale });
 export const boolean = (): ValueColumn<boolean> => value({ kind: 'boolean' });

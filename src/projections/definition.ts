@@ -8,6 +8,7 @@ import { decisiveStorage, kindOf, storageFaults, type ProjectionKind } from './k
 import { eventName, type HandlerSource, type ProjectionSource } from './projection';
 import { publicationFaults, publicationOf, type Emit, type Publication } from './publication';
 import { describedColumns, type ReadModelDefinition } from './read-model';
+import { describedRefinements, refinementFaults, refinementsOf, type Refinements } from './refinements';
 import type { Window } from './windows/window';
 
 /** Raised when the same log would fold to other rows with the same definition; part of the hash. */
@@ -34,6 +35,7 @@ export interface ProjectionDefinition {
   readonly emit: Emit;
   /** Which rows readers see; `undefined`: all. */
   readonly publication: Publication | undefined;
+  readonly refinements: Refinements;
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly events: readonly EventClass[];
   readonly topics: readonly string[];
@@ -121,6 +123,7 @@ export const projectionFaults = (source: ProjectionSource, registered: ReadonlyS
     ...windowFaults(source),
     ...storageFaults(source),
     ...publicationFaults(source),
+    ...refinementFaults(source),
     ...failureFaults(source.failures),
   ];
   if (!NAME.test(source.name)) {
@@ -208,6 +211,7 @@ const describeDefinition = (
     window: window ?? null,
     ...(storage === undefined ? {} : { storage }),
     ...(publication === undefined ? {} : { publication }),
+    ...describedRefinements(refinementsOf(source)),
     events: handlers.map((handler) => describeHandler(handler, foreign)),
     ...(sources.length === 0
       ? {}
@@ -228,6 +232,7 @@ const sourceOf = (
 ): readonly string[] => [
   ...source.handlers.map((handler) => handler.source),
   ...(source.window?.kind === 'session' && source.window.gapOf !== undefined ? [String(source.window.gapOf)] : []),
+  ...(source.dedupe?.by === undefined ? [] : [String(source.dedupe.by)]),
   ...[...new Set([...handlers.map(({ type }) => type), ...sources])].flatMap(({ upcasters }) => Object.values(upcasters).map(String)),
   ...topicsOf(handlers).flatMap((topic) => foreign.get(topic)?.map.toString() ?? []),
 ];
@@ -252,6 +257,7 @@ export const projectionDefinition = (
     storage: source.storage,
     emit: source.emit ?? 'changes',
     publication,
+    refinements: refinementsOf(source),
     handlers: new Map(handlers.map((handler) => [handler.type.name, handler])),
     events: handlers.map(({ type }) => type.class),
     topics: topicsOf(handlers),

@@ -7,6 +7,7 @@ import type { Failures } from './failure-rules';
 import type { MeasureStorage, StoreKind } from './generations';
 import type { HavingOf, PublicationOptions } from './publication';
 import type { Contribution, IsMergeable, Problem, ReadModel, Row } from './read-model';
+import type { RefinementOptions } from './refinements';
 import type { Window } from './windows/window';
 
 /** What a handler of M may return; undefined deletes the row (row-fold) or adds nothing (mergeable). */
@@ -96,7 +97,7 @@ export interface HandlerSource {
 }
 
 /** A projection as written in code, whichever way; `defineApp` checks it and makes a definition of it. */
-export interface ProjectionSource extends PublicationOptions {
+export interface ProjectionSource extends PublicationOptions, RefinementOptions {
   readonly name: string;
   readonly version: number;
   readonly stores: readonly StoreKind[];
@@ -109,7 +110,7 @@ export interface ProjectionSource extends PublicationOptions {
   readonly handlers: readonly HandlerSource[];
 }
 
-export interface ProjectionOptions extends PublicationOptions {
+export interface ProjectionOptions extends PublicationOptions, RefinementOptions {
   readonly name: string;
   /** From 1; a changed projection gets a new version beside the old one. */
   readonly version: number;
@@ -117,7 +118,9 @@ export interface ProjectionOptions extends PublicationOptions {
   readonly store?: StoreKind | readonly StoreKind[];
   /**
    * Only of models with measures. merged: one row per group, which all workers add to; partials: one per group and source
-   * partition, which the reader's view merges. Default `'merged'`, in ClickHouse `'partials'`, which has nothing else.
+   * partition, which the reader's view merges; groups: one per group and window, with what is kept of the group beside it,
+   * where all events of a group lie in one partition. Default `'groups'` for session and sliding windows, for triggers and
+   * de-duplication, and for aggregates other than count, sum, min and max; else `'merged'`, in ClickHouse `'partials'`.
    */
   readonly storage?: MeasureStorage;
   /** Counts more than what the application says. */
@@ -210,6 +213,8 @@ const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, int
   window: options.window,
   storage: options.storage,
   ...publicationOptions(options),
+  ...(options.trigger === undefined ? {} : { trigger: options.trigger }),
+  ...(options.dedupe === undefined ? {} : { dedupe: options.dedupe }),
   unknownEvents: options.unknownEvents,
   tags: options.tags ?? [],
   failures: options.failures,

@@ -113,6 +113,9 @@ const define = (name: string, columns: Columns): ReadModelDefinition => {
     if (column.law !== undefined && ['uuid', 'array'].includes(column.type.kind)) {
       refuse(name, `column ${column.name}: there is no ${column.law} of ${typeLabel(column.type)}`);
     }
+    if (column.type.kind === 'double' && (column.role === 'key' || column.law === 'sum')) {
+      refuse(name, `column ${column.name}: a double is no part of a key, and its sum would depend on the order of adding: use decimal(...)`);
+    }
     if (column.type.kind === 'array' && (column.role === 'key' || column.nullable || column.indexed || column.type.of.kind === 'json')) {
       refuse(name, `column ${column.name}: an array is neither key nor nullable nor indexed, and not of JSON`);
     }

@@ -81,6 +81,7 @@ const CANONICAL: Readonly<Record<ColumnType['kind'], Canonize>> = {
     const exact = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value;
     return typeof exact === 'bigint' && exact >= -INT8 && exact < INT8 ? exact : undefined;
   },
+  double: (value) => (typeof value === 'number' && Number.isFinite(value) ? value + 0 : undefined), // no store tells 0 from -0
   boolean: (value) => (typeof value === 'boolean' ? value : undefined),
   timestamp: (value) => (value instanceof Date && value.getTime() >= FIRST_INSTANT && value.getTime() <= LAST_INSTANT ? new Date(value.getTime()) : undefined),
   json: (value) => (value === undefined ? undefined : canonicalJson(value)),

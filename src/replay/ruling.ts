@@ -10,7 +10,7 @@ import { hasRules, requireRules } from './rules';
 import { legalCommands } from './states';
 import { verify } from './verify';
 
-const NUMBERS = ['integer', 'bigint', 'decimal'];
+const NUMBERS = ['integer', 'bigint', 'decimal', 'double'];
 
 type Member = Pick<ReplayMember, 'projection' | 'version' | 'fromId'>;
 

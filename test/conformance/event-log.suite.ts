@@ -425,6 +425,23 @@ export const eventLogSuite = (start: () => Promise<EventLogHarness>): void => {
       expect(await listed()).toEqual([{ group, members: 0, committed }]);
     });
 
+    it('is forgotten once nobody is in it', async () => {
+      const topic = await newTopic(1);
+      const group = `app-${randomUUID()}.v1`;
+      const listed = () => log.topicAdmin.groups(group, [topic]);
+      await log.topicAdmin.removeGroup(group); // there is none
+      const one = await reader(topic, { group });
+      await one.pollUntil(() => one.assignment.partitions.length === 1);
+      await one.subscription.commit([{ topic, partition: 0, offset: 0 }]);
+      await log.topicAdmin.removeGroup(group);
+      expect(await listed()).toMatchObject([{ group, members: 1, committed: [{ offset: 0 }] }]);
+      await one.subscription.close();
+      await until(async () => {
+        await log.topicAdmin.removeGroup(group);
+        return (await listed()).length === 0;
+      });
+    });
+
     const owned = (...readers: Reader[]): TopicPartition[] => readers.flatMap(({ assignment }) => [...assignment.partitions]);
 
     it('shares the partitions, each with one member, and each record arrives once per assignment', async () => {

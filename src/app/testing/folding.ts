@@ -6,7 +6,7 @@ import type { ProjectionDefinition } from '../../projections/definition';
 import { decodeBatches } from '../../projections/engine/decoded';
 import { foldBatches, standingsAfter, touchedKeys, type FoldResult, type Standing } from '../../projections/engine/fold';
 import { NOTHING_DECIDED } from '../../projections/partition-decisions';
-import type { BatchCommit } from '../../projections/read-model-store';
+import type { BatchCommit, LateContribution } from '../../projections/read-model-store';
 import type { GivenEvents } from './given-events';
 import type { Build } from './test-stores';
 
@@ -39,9 +39,19 @@ export class Folding {
     return folding;
   }
 
+  /** What is folded now. */
+  get definition(): ProjectionDefinition {
+    return this.#definition;
+  }
+
   /** Contributions that came too late for their window. */
+  get lateContributions(): readonly LateContribution[] {
+    return this.#commits.flatMap(({ late }) => late);
+  }
+
+  /** How many of them there are. */
   get late(): number {
-    return this.#commits.reduce((sum, { late }) => sum + late.length, 0);
+    return this.lateContributions.length;
   }
 
   /** A worker that was just started takes over. */
@@ -64,10 +74,10 @@ export class Folding {
     });
   }
 
-  /** Folds and commits one batch. @throws RefoldError whatever would stop a partition or park an event */
-  async fold(portions: readonly Portion[]): Promise<void> {
+  /** Folds and commits one batch; answers what was written. @throws RefoldError whatever would stop a partition or park an event */
+  async fold(portions: readonly Portion[]): Promise<BatchCommit | undefined> {
     if (portions.length === 0) {
-      return;
+      return undefined;
     }
     const { commit, failures } = await this.#folded(portions);
     if (failures[0] !== undefined) {
@@ -80,6 +90,7 @@ export class Folding {
     this.#commits.push(commit);
     this.#standings = standingsAfter(this.#standings, commit.advances);
     commit.advances.forEach(({ topic, partition, next }) => this.#next.set(partitionId({ topic, partition }), { topic, partition, offset: next }));
+    return commit;
   }
 
   /**

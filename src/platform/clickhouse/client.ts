@@ -17,6 +17,7 @@ export type Parameters = Readonly<Record<string, string | number | readonly stri
  */
 const READING: ClickHouseSettings = {
   output_format_json_quote_64bit_integers: 1,
+  output_format_json_quote_64bit_floats: 0,
   limit: '0',
   offset: '0',
   result_overflow_mode: 'throw',
@@ -37,6 +38,7 @@ const ONE_BLOCK: ClickHouseSettings = {
   input_format_null_as_default: 1, // of a deleted row only the key is written
   wait_end_of_query: 1,
   input_format_parallel_parsing: 0,
+  precise_float_parsing: 1, // the default may be off by the last bit
   max_insert_threads: '1',
   max_insert_block_size: '100000000',
   optimize_on_insert: 0, // each row occurs once in a block

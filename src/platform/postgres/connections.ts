@@ -11,14 +11,18 @@ const CONNECT_MS = 10_000;
 /** A peer that vanished without a word is noticed after idle + interval * count seconds, not after the two hours of most systems. */
 const KEEP_ALIVE_MS = 10_000;
 const SERVER_KEEPS_ALIVE = 'SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3';
+/** Doubles with all their digits, whatever the role or the database says. */
+const EXACT_DOUBLES = 'SET extra_float_digits = 1';
 
 /**
  * Asked for by SET and not as parameters of the start, which PgBouncer refuses. There it reaches the connection between
  * PgBouncer and the database, where it does no harm; a server that does not know it goes without.
  */
 const onConnect: (client: ClientBase) => unknown = async (client) => {
+  const ask = (text: string) => client.query({ text, query_timeout: CONNECT_MS } as { text: string });
+  await ask(EXACT_DOUBLES);
   try {
-    await client.query({ text: SERVER_KEEPS_ALIVE, query_timeout: CONNECT_MS } as { text: string });
+    await ask(SERVER_KEEPS_ALIVE);
   } catch (error) {
     if (!(error instanceof DatabaseError)) {
       throw error; // the connection is broken: connecting has failed

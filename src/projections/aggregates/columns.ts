@@ -6,7 +6,7 @@ import { allTrue, anyTrue } from './choices';
 import { checkedLimit, elementsOf, refuse, scalarOf } from './elements';
 import { countingBetween } from './histograms';
 import { averaging, countingTrue, summedType } from './numbers';
-import { chosenBy, collectingList, firstOrLast, type End } from './ordered';
+import { chosenBy, collectingList, firstOrLast, type By, type End } from './ordered';
 import { ownAggregate, type OwnAggregate } from './own';
 import { percentilesOf, percentilesWithin } from './percentile';
 import { collectingSet, countingDistinct, largestValues } from './sets';
@@ -70,22 +70,28 @@ export const avg = <T extends Numeric>(
   return measure(averaging(type, scale), { kind: 'decimal', precision: precision - from + scale, scale }, { nullable: true });
 };
 
+interface InOrder {
+  /** `log`: by topic, partition and offset, which is the order of arrival where a group comes from one partition, as in Kafka. @defaultValue 'time' */
+  readonly order?: By;
+}
+
 interface Ordered {
   /** Every contribution has to bring a value. */
-  <T>(of: ValueColumn<T>): AggregateColumn<T, T, 'required'>;
+  <T>(of: ValueColumn<T>, options?: InOrder): AggregateColumn<T, T, 'required'>;
   /** Null is skipped, or taken as a value where `nulls` is `'keep'`; null of none. */
-  <T>(of: NullableColumn<T | null>, options?: { readonly nulls?: 'skip' | 'keep' }): AggregateColumn<T | null, T | null>;
+  <T>(of: NullableColumn<T | null>, options?: InOrder & { readonly nulls?: 'skip' | 'keep' }): AggregateColumn<T | null, T | null>;
 }
 
 const ordered =
   (end: End): Ordered =>
-  (of: Of, options: { readonly nulls?: 'skip' | 'keep' } = {}) => {
+  (of: Of, options: InOrder & { readonly nulls?: 'skip' | 'keep' } = {}) => {
     const { nullable } = of.definition;
     if (options.nulls !== undefined && !nullable) {
       refuse(end, 'what becomes of null is a choice of nullable columns');
     }
     const type = scalarOf(end, of.definition);
-    return measure(firstOrLast(end, type, nullable ? (options.nulls ?? 'skip') : 'refuse'), type, { nullable, required: !nullable });
+    const nulls = nullable ? (options.nulls ?? 'skip') : 'refuse';
+    return measure(firstOrLast(end, type, nulls, options.order ?? 'time'), type, { nullable, required: !nullable });
   };
 
 /** The value with the earliest event time; of one time the first by topic, partition and offset. */
@@ -143,12 +149,15 @@ const collected = <C>(of: Of, aggregate: Aggregate<unknown, unknown, readonly un
 
 const nullsOf = (of: Of): 'keep' | 'skip' => (of.definition.nullable ? 'keep' : 'skip');
 
-/** Values in log order; the first `limit` of them, or the last. @defaultValue keep: 'first' */
-export const collectList: Collecting<{ readonly limit: number; readonly keep?: End }> = (of: Of, options: { readonly limit: number; readonly keep?: End }) =>
-  collected<never>(
-    of,
-    collectingList(scalarOf('collectList', of.definition), nullsOf(of), checkedLimit('collectList', options.limit), options.keep ?? 'first'),
-  );
+interface Listing extends InOrder {
+  readonly limit: number;
+  /** Which of more than `limit` stay. @defaultValue 'first' */
+  readonly keep?: End;
+}
+
+/** Values by event time, of one time by topic, partition and offset; the first `limit` of them, or the last. */
+export const collectList: Collecting<Listing> = (of: Of, { limit, keep = 'first', order = 'time' }: Listing) =>
+  collected<never>(of, collectingList(scalarOf('collectList', of.definition), nullsOf(of), checkedLimit('collectList', limit), keep, order));
 
 /** Different values, sorted, null last; the smallest `limit` of them. */
 export const collectSet: Collecting<{ readonly limit: number }> = (of: Of, { limit }: { readonly limit: number }) =>
@@ -189,6 +198,7 @@ interface Percentile {
 /** For each share (0.5 is the median) a value that is off by `accuracy` (0.01 is 1 %) of itself at most, in the type of the values; empty of none. */
 export const percentiles: Percentile = (of: Of, shares: readonly number[], options: { readonly accuracy: number; readonly limit?: number }) => {
   const type = scalarOf('percentiles', of.definition);
+  summedType('percentiles', type);
   const given = { type, shares, accuracy: options.accuracy };
   return measure(options.limit === undefined ? percentilesOf(given) : percentilesWithin(given, options.limit), { kind: 'array', of: type });
 };

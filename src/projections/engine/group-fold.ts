@@ -33,6 +33,8 @@ interface Draft {
   readonly group: Values;
   kept: KeptGroup;
   readonly changes: WindowChange[];
+  /** Whether anything was brought to it that was not late. */
+  isAdded: boolean;
 }
 
 /** What a record makes of everything. */
@@ -74,7 +76,7 @@ export class GroupFold implements Fold {
         throw errorAtEvent(this.#definition, event, place, error);
       }
     }
-    const changed = drafts.groups.filter(({ changes }) => changes.length > 0);
+    const changed = drafts.groups.filter(({ isAdded }) => isAdded);
     changed.forEach((draft) => {
       this.#take(draft, place);
     });
@@ -135,7 +137,7 @@ export class GroupFold implements Fold {
       throw new RefoldError('group.spread', `the group ${id} has events from ${partitionId(entry)} and from ${partitionId(place)}`, { facts: { group: id } });
     }
     this.#settle(entry, Math.max(entry.kept.streamTime, place.streamTime));
-    const draft: Draft = { entry, group, kept: entry.kept, changes: [] };
+    const draft: Draft = { entry, group, kept: entry.kept, changes: [], isAdded: false };
     drafts.groups.push(draft);
     return draft;
   }
@@ -144,11 +146,12 @@ export class GroupFold implements Fold {
   #contribute(drafts: Drafts, brought: Brought, event: DecodedEvent, place: RecordPlace): void {
     const { topic, partition, offset } = place;
     const draft = this.#draft(drafts, brought, place);
-    const { inputs, gapMs } = brought;
+    const { inputs, gapMs, seenAs: id } = brought;
     const order = { time: event.time, topic, partition, offset, index: drafts.count };
     const streamTime = Math.max(draft.kept.streamTime, place.streamTime); // of a group that has moved, or is folded late, it does not go back
-    const stepped = this.#parts.windowing.step(draft.kept, { time: event.time, gapMs, inputs, order }, streamTime);
+    const stepped = this.#parts.windowing.step(draft.kept, { time: event.time, gapMs, inputs, order, id }, streamTime);
     if (stepped.status === 'added') {
+      draft.isAdded = true;
       draft.kept = stepped.kept;
       draft.changes.push(...stepped.changes);
     } else if (stepped.status === 'late') {

@@ -4,7 +4,7 @@ import { qualified } from '../../../src/platform/clickhouse/quote';
 import { readModelRows } from '../../../src/projections/adapters/clickhouse/reader';
 import { StoredRows } from '../../../src/projections/adapters/clickhouse/stored-rows';
 import { createTables, writtenTables } from '../../../src/projections/adapters/clickhouse/table';
-import { array, bigint, decimal, integer, json, sum, text, timestamp } from '../../../src/projections/columns';
+import { array, bigint, decimal, double, integer, json, sum, text, timestamp } from '../../../src/projections/columns';
 import type { Generation } from '../../../src/projections/generations';
 import { readModel, type ReadModelDefinition } from '../../../src/projections/read-model';
 import { diffCopies } from '../../../src/replay/adapters/clickhouse/compare';
@@ -148,6 +148,24 @@ describeWithClickHouse('values and names in ClickHouse', () => {
     const near = await after({ d: Decimal.parse('1.60') });
     const tolerant = await diffCopies(clickhouse, { from: before, to: near }, { from: before.table, to: near.table }, { samples: 5, tolerances: { d: 0.1 } });
     expect(tolerant).toMatchObject({ changed: 0, tolerated: 1 });
+  });
+
+  it('compares doubles to the last bit, and within a tolerance, beside exact numbers too', async () => {
+    const model = readModel('f', { k: text().key(), f: double(), m: double().nullable() }).definition;
+    const before = await holding(model, [
+      { k: '1', f: 0.1, m: 1 },
+      { k: '2', f: 1e300, m: 1 },
+      { k: '3', f: 0.30000000000000004, m: null },
+    ]);
+    const after = await holding(readModel('f', { k: text().key(), f: double(), m: decimal(12, 3).nullable() }).definition, [
+      { k: '1', f: 0.2, m: Decimal.parse('1.001') },
+      { k: '2', f: 1e300, m: Decimal.parse('1.500') },
+      { k: '3', f: 0.3, m: null },
+    ]);
+    const diff = (tolerances: Readonly<Record<string, number>>): Promise<object> =>
+      diffCopies(clickhouse, { from: before, to: after }, { from: before.table, to: after.table }, { samples: 5, tolerances });
+    expect(await diff({})).toMatchObject({ changed: 3, changedByColumn: { f: 2, m: 2 } });
+    expect(await diff({ f: 0.1, m: 0.01 })).toMatchObject({ changed: 1, tolerated: 2, changedByColumn: { m: 1 } });
   });
 
   it('shows no sum that its type cannot hold, and never another number', async () => {

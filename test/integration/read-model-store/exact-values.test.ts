@@ -9,7 +9,7 @@ import { PostgresCatalog } from '../../../src/projections/adapters/postgres/cata
 import { PostgresCheckpointControl } from '../../../src/projections/adapters/postgres/checkpoint-control';
 import { readView } from '../../../src/projections/adapters/postgres/reader';
 import { PostgresReadModelStore } from '../../../src/projections/adapters/postgres/store';
-import { array, bigint, boolean, decimal, integer, json, text, timestamp, uuid } from '../../../src/projections/columns';
+import { array, bigint, boolean, decimal, double, integer, json, text, timestamp, uuid } from '../../../src/projections/columns';
 import { NO_COUNTS } from '../../../src/projections/generations';
 import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
@@ -25,6 +25,7 @@ const everything = readModel('everything', {
   small: integer().nullable(),
   large: bigint().nullable(),
   yes: boolean().nullable(),
+  float: double().nullable(),
   cents: decimal(12, 2).nullable(),
   wide: decimal(38, 18).nullable(),
   at: timestamp().nullable(),
@@ -34,6 +35,7 @@ const everything = readModel('everything', {
   smalls: array(integer()),
   larges: array(bigint()),
   flags: array(boolean()),
+  floats: array(double()),
   prices: array(decimal(38, 18)),
   times: array(timestamp()),
   ids: array(uuid()),
@@ -81,12 +83,17 @@ const instants = (first: string, last: string): fc.Arbitrary<Date> =>
     ),
     fc.date({ min: new Date(first), max: new Date(last), noInvalidDate: true }),
   );
+const doubles = fc.oneof(
+  extremes(5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, -1.7976931348623157e308, 0, -0, 0.1, 0.1 + 0.2, 1e21, 1e-7, 2 ** 53 + 2, 9007199254740993),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+);
 const rowOf = (at: fc.Arbitrary<Date>) =>
   fc.record({
     words: fc.option(words),
     small: fc.option(fc.oneof(extremes(-(2 ** 31), 2 ** 31 - 1, 0, -0), fc.integer())),
     large: fc.option(fc.oneof(extremes(-(2n ** 63n), 2n ** 63n - 1n, 2n ** 53n + 1n), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }))),
     yes: fc.option(fc.boolean()),
+    float: fc.option(doubles),
     cents: fc.option(scaled(12, 2)),
     wide: fc.option(scaled(38, 18)),
     at: fc.option(at),
@@ -95,6 +102,7 @@ const rowOf = (at: fc.Arbitrary<Date>) =>
     smalls: fc.array(fc.integer()),
     larges: fc.array(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })),
     flags: fc.array(fc.boolean()),
+    floats: fc.array(doubles),
     prices: fc.array(scaled(38, 18)),
     times: fc.array(at),
     ids: fc.array(fc.uuid()),

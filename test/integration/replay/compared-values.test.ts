@@ -102,6 +102,13 @@ describeWithPostgres('values compared in PostgreSQL', () => {
     ]);
   });
 
+  it('within a tolerance of doubles, also beside exact numbers', async () => {
+    const from = await holding('k int, f float8, m float8', `VALUES (1, 0.1, 1), (2, 1e300, 1), (3, 1, 1), (4, NULL, 1)`);
+    const to = await holding('k int, f float8, m numeric(12,3)', `VALUES (1, 0.30000000000000004, 1.001), (2, 1.0000001e300, 1), (3, 1.25, 1.5), (4, 0, 1)`);
+    const diff = await compare(from, to, { tolerances: { f: 0.21, m: 0.01 } });
+    expect(diff).toMatchObject({ changed: 3, tolerated: 1, changedByColumn: { f: 3, m: 1 } });
+  });
+
   it('models whose keys differ are only counted', async () => {
     const from = await holding('k int, j int', 'VALUES (1, 1), (2, 1)');
     const to = await holding('k int, j int', 'VALUES (1, 1)', ['j']);

@@ -48,6 +48,15 @@ describeWithPostgres('a retired generation', () => {
   const formerGeneration = async (table: string): Promise<Parameters<Retirements['retire']>[1] | undefined> =>
     (await world.shop.container.resolve(TOKENS.catalog).list()).find((generation) => generation.table === table);
 
+  it('leaves no group behind in the log', async () => {
+    const { id, former } = await switched();
+    const { group, topics } = (await formerGeneration(former))!;
+    const names = async (): Promise<readonly string[]> => (await world.shop.log.topicAdmin.groups(group, topics)).map((one) => one.group);
+    expect(await names()).toContain(group);
+    await world.coordinator().retire(id);
+    await until(async () => !(await names()).includes(group), 'the group is forgotten');
+  });
+
   it('is not followed any more and keeps its table for the delay, by the clock of the database', async () => {
     const { id, former } = await switched();
     const earliest = await databaseTime();

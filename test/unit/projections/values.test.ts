@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { Decimal } from '../../../src/kernel/decimal';
-import { bigint, boolean, decimal, integer, json, text, timestamp } from '../../../src/projections/columns';
+import { bigint, boolean, decimal, double, integer, json, text, timestamp } from '../../../src/projections/columns';
 import type { NamedColumn } from '../../../src/projections/read-model';
 import { canonicalJson, canonicalRows, canonicalValue, compareText } from '../../../src/projections/values';
 
@@ -15,6 +15,8 @@ describe('values of a row', () => {
     ['too large for 32 bits', integer(), 2 ** 31],
     ['a fraction as integer', integer(), 1.5],
     ['too large for 64 bits', bigint(), 2n ** 63n],
+    ['no number as double', double(), Number.NaN],
+    ['infinity', double(), Infinity],
     ['a float as decimal', decimal(12, 2), 1.25],
     ['too many decimals', decimal(12, 2), Decimal.parse('1.234')],
     ['too many digits', decimal(4, 2), Decimal.parse('100.00')],
@@ -39,6 +41,7 @@ describe('values of a row', () => {
     expect(canonicalValue(named(text().nullable()), undefined)).toBeNull();
     expect(canonicalValue(named(bigint()), 7)).toBe(7n);
     expect(Object.is(canonicalValue(named(integer()), -0), 0)).toBe(true);
+    expect(Object.is(canonicalValue(named(double()), -0), 0)).toBe(true);
   });
 
   it('canonical values are canonical already', () => {

@@ -1,4 +1,4 @@
-import type { Admin } from 'kafkajs';
+import type { Admin, KafkaJSDeleteGroupsError } from 'kafkajs';
 import { comparePartitions } from '../../position';
 import type { GroupState } from '../../topic';
 
@@ -20,4 +20,23 @@ export const readGroups = async (admin: Admin, prefix: string, topics: readonly 
     }),
   );
   return states.sort((a, b) => (a.group < b.group ? -1 : 1));
+};
+
+/** Codes of the protocol: it has members, or there is none. */
+const LEFT_ALONE: readonly number[] = [68, 69];
+
+const isLeftAlone = (error: unknown): boolean =>
+  error instanceof Error &&
+  error.name === 'KafkaJSDeleteGroupsError' &&
+  (error as KafkaJSDeleteGroupsError).groups.every(({ errorCode }) => LEFT_ALONE.includes(errorCode ?? 0));
+
+/** Forgets what the group committed, where nobody is in it. */
+export const deleteGroup = async (admin: Admin, group: string): Promise<void> => {
+  try {
+    await admin.deleteGroups([group]);
+  } catch (error) {
+    if (!isLeftAlone(error)) {
+      throw error;
+    }
+  }
 };

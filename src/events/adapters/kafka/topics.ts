@@ -5,7 +5,7 @@ import { retry } from '../../../kernel/retry';
 import type { PartitionHead } from '../../event-log';
 import type { Position } from '../../position';
 import { asLogError, protocolError } from './client';
-import { readGroups } from './groups';
+import { deleteGroup, readGroups } from './groups';
 import { isSettling, untilSettled } from './settling';
 import { configOf, settingsOf } from './topic-config';
 import { KEPT_FOR_EVER, type AlterableSettings, type GroupState, type TopicAdmin, type TopicSpec, type TopicState } from '../../topic';
@@ -85,6 +85,10 @@ export class Topics implements TopicAdmin {
 
   groups(prefix: string, topics: readonly string[]): Promise<readonly GroupState[]> {
     return this.#ask((admin) => readGroups(admin, prefix, topics));
+  }
+
+  async removeGroup(group: string): Promise<void> {
+    await this.#ask((admin) => deleteGroup(admin, group));
   }
 
   async describe(topics: readonly string[]): Promise<readonly TopicState[]> {

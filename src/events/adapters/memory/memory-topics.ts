@@ -15,7 +15,7 @@ export class MemoryTopics implements TopicAdmin {
 
   constructor(
     private readonly topics: ReadonlyMap<string, MemoryTopic>,
-    private readonly members: ReadonlyMap<string, MemoryGroup>,
+    private readonly members: Map<string, MemoryGroup>,
   ) {}
 
   async describe(topics: readonly string[]): Promise<readonly TopicState[]> {
@@ -42,6 +42,12 @@ export class MemoryTopics implements TopicAdmin {
       })
       .filter(({ members, committed }) => members > 0 || committed.length > 0)
       .sort((a, b) => (a.group < b.group ? -1 : 1));
+  }
+
+  async removeGroup(group: string): Promise<void> {
+    if (this.members.get(group)?.size([...this.topics.keys()]) === 0) {
+      this.members.delete(group);
+    }
   }
 
   async retain(now: number): Promise<readonly Position[]> {

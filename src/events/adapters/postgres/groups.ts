@@ -23,3 +23,12 @@ export const readGroups = async (sql: Sql, app: string, prefix: string, topics: 
     committed: offsets.rows.filter((row) => row.group === group).map(({ topic, partition, offset }) => ({ topic, partition, offset })),
   }));
 };
+
+/** Forgets what the group committed, where nobody is in it by the database's clock. */
+export const forgetGroup = async (sql: Sql, app: string, group: string): Promise<void> => {
+  await sql.query(
+    `DELETE FROM refold.log_group_offsets WHERE app = $1 AND group_name = $2 AND NOT EXISTS (
+       SELECT 1 FROM refold.log_members m WHERE m.app = $1 AND m.group_name = $2 AND m.heartbeat_at >= clock_timestamp() - m.session_timeout_ms * interval '1 millisecond')`,
+    [app, group],
+  );
+};

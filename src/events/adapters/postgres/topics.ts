@@ -1,7 +1,7 @@
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../position';
 import { KEPT_FOR_EVER, type AlterableSettings, type GroupState, type TopicAdmin, type TopicState } from '../../topic';
-import { readGroups } from './groups';
+import { forgetGroup, readGroups } from './groups';
 import { readHeads } from './heads';
 import { inLogTerms } from './log-errors';
 
@@ -62,6 +62,10 @@ export class PostgresTopics implements TopicAdmin {
 
   groups(prefix: string, topics: readonly string[]): Promise<readonly GroupState[]> {
     return inLogTerms(() => readGroups(this.pool, this.app, prefix, topics));
+  }
+
+  removeGroup(group: string): Promise<void> {
+    return inLogTerms(() => forgetGroup(this.pool, this.app, group));
   }
 
   async retain(now: number): Promise<readonly Position[]> {

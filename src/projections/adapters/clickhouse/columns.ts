@@ -40,6 +40,7 @@ const TYPES: Readonly<Record<Exclude<ScalarType['kind'], 'decimal'>, ClickHouseT
   text: { sql: 'String', write: String, read: (cell) => cell },
   integer: { sql: 'Int32', write: (value) => value as number, json: String, read: (cell) => cell },
   bigint: { sql: 'Int64', write: String, json: quotedDigits, read: (cell) => BigInt(cell as string) },
+  double: { sql: 'Float64', write: (value) => value as number, json: String, read: Number },
   boolean: { sql: 'Bool', write: (value) => value as boolean, read: (cell) => cell },
   timestamp: {
     sql: `DateTime64(3, 'UTC')`,

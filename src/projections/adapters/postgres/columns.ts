@@ -25,6 +25,7 @@ const TYPES: Readonly<Record<Exclude<ScalarType['kind'], 'decimal'>, PostgresTyp
   text: { sql: 'text COLLATE "C"', write: asText, quoted: true, read: (text) => text },
   integer: { sql: 'integer', write: asText, read: Number },
   bigint: { sql: 'bigint', write: asText, read: BigInt },
+  double: { sql: 'double precision', write: asText, read: Number },
   boolean: { sql: 'boolean', write: asText, read: (text) => text === 't' || text === 'true' },
   timestamp: {
     sql: 'timestamptz',

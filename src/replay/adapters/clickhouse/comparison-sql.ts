@@ -33,7 +33,8 @@ export interface Shape {
   readonly removed: readonly string[];
 }
 
-const isNumber = ({ type }: NamedColumn): boolean => ['integer', 'bigint', 'decimal'].includes(type.kind);
+const isNumber = ({ type }: NamedColumn): boolean => ['integer', 'bigint', 'decimal', 'double'].includes(type.kind);
+const isDouble = ({ type }: NamedColumn): boolean => type.kind === 'double';
 const scaleOf = ({ type }: NamedColumn): number => (type.kind === 'decimal' ? type.scale : 0);
 
 /** As wide as a number can be, so that no value of the other side is out of range. */
@@ -46,16 +47,18 @@ const compared = (before: NamedColumn, after: NamedColumn, tolerance: number | u
   const quoted = identifier(before.name);
   const numbers = isNumber(before) && isNumber(after);
   const scale = Math.max(scaleOf(before), scaleOf(after));
+  const asNumber = (expression: string, nullable: boolean): string =>
+    isDouble(before) || isDouble(after) ? `toFloat64(${expression})` : wide(expression, scale, nullable);
   const isSame = isDeepStrictEqual(before.type, after.type);
   const side = (alias: string, { nullable }: NamedColumn): string => {
     const value = `${alias}.${quoted}`;
-    return isSame ? value : numbers ? wide(value, scale, nullable) : `toString(${value})`;
+    return isSame ? value : numbers ? asNumber(value, nullable) : `toString(${value})`;
   };
   const [a, b] = [side('a', before), side('b', after)];
   const nullable = before.nullable || after.nullable;
   const hash = (value: string): string => (nullable ? `isNull(${value}), ifNull(toString(${value}), '')` : value);
   const differsExactly = `(${a} IS DISTINCT FROM ${b})`;
-  const apart = `toFloat64(abs(${wide(`a.${quoted}`, scale, nullable)} - ${wide(`b.${quoted}`, scale, nullable)}))`;
+  const apart = `toFloat64(abs(${asNumber(`a.${quoted}`, nullable)} - ${asNumber(`b.${quoted}`, nullable)}))`;
   const differs = tolerance === undefined || !numbers ? differsExactly : `(${differsExactly} AND NOT coalesce(${apart} <= ${String(tolerance)}, 0))`;
   return { name: before.name, before: a, after: b, hashed: { before: hash(a), after: hash(b) }, differs, differsExactly };
 };

@@ -25,7 +25,10 @@ export interface Shape {
   readonly removed: readonly string[];
 }
 
-const NUMBERS = /^(smallint|integer|bigint|numeric)/;
+const NUMBERS = /^(smallint|integer|bigint|numeric|double precision)/;
+
+/** Exact, unless one of them is not: `numeric` keeps 15 digits of a double. */
+const numberType = (...types: readonly string[]): string => (types.includes('double precision') ? '::float8' : '::numeric');
 
 /** What both sides are cast to where their types have no common equality, or one whose hashes differ. */
 const commonType = (before: string, after: string): string => {
@@ -33,7 +36,7 @@ const commonType = (before: string, after: string): string => {
   if (a === 'json' || b === 'json') {
     return '::jsonb';
   }
-  return a === b ? '' : NUMBERS.test(before) && NUMBERS.test(after) ? '::numeric' : '::text';
+  return a === b ? '' : NUMBERS.test(before) && NUMBERS.test(after) ? numberType(before, after) : '::text';
 };
 
 const compared = (before: RelationColumn, after: RelationColumn, tolerance: number | undefined): ComparedColumn => {
@@ -41,7 +44,8 @@ const compared = (before: RelationColumn, after: RelationColumn, tolerance: numb
   const [a, b] = [`a.${identifier(before.name)}`, `b.${identifier(after.name)}`];
   const differsExactly = `${a}${cast} IS DISTINCT FROM ${b}${cast}`;
   const isNumber = NUMBERS.test(before.type) && NUMBERS.test(after.type) && ![before, after].some(({ type }) => type.endsWith('[]'));
-  const near = `coalesce(abs(${a}::numeric - ${b}::numeric) <= ${String(tolerance)}::numeric, false)`;
+  const type = numberType(before.type, after.type);
+  const near = `coalesce(abs(${a}${type} - ${b}${type}) <= ${String(tolerance)}${type}, false)`;
   const differs = tolerance === undefined || !isNumber ? differsExactly : `(${differsExactly} AND NOT ${near})`;
   return { name: before.name, before: `${a}${cast}`, after: `${b}${cast}`, differs, differsExactly };
 };

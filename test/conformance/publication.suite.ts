@@ -203,7 +203,10 @@ export const publicationSuite = (open: () => Promise<PublicationUnderTest>): voi
     }
     expect(await world.fold({ at: 0 }, { at: 65 * MINUTE })).toEqual(['a 00:00 1 1']);
     (bench.log as MemoryEventLog).grow('ticks', 2);
-    await appendTicks(bench, [{ at: 1, partition: 1 }, { at: 61 * MINUTE, partition: 1 }]);
+    await appendTicks(bench, [
+      { at: 1, partition: 1 },
+      { at: 61 * MINUTE, partition: 1 },
+    ]);
     const allThere = async (): Promise<boolean> => (await under.catalog.checkpoints(world.generation.id)).length === 2;
     const noneGone = async (): Promise<boolean> => {
       expect(lines(await world.rows())).toEqual(['a 00:00 1 1']);

@@ -195,12 +195,12 @@ describeWithClickHouse('a worker that dies while windows close, in ClickHouse', 
       get: (target, name) => {
         const value: unknown = Reflect.get(target, name, target);
         if (name === at) {
-          return async (...given: readonly unknown[]) => {
+          return async (...given: unknown[]) => {
             asked += 1;
             if (at === 'streamTime' && asked === 1) {
-              return control.streamTime(...(given as unknown as Parameters<CheckpointControl['streamTime']>)); // as it is claimed
+              return control.streamTime(...(given as Parameters<CheckpointControl['streamTime']>)); // as it is claimed
             }
-            await (at === 'intend' ? control.intend(...(given as unknown as Parameters<CheckpointControl['intend']>)) : Promise.resolve());
+            await (at === 'intend' ? control.intend(...(given as Parameters<CheckpointControl['intend']>)) : Promise.resolve());
             throw new Error('this process is dead');
           };
         }

@@ -5,7 +5,9 @@ import { addCounts, generationLabel, type Checkpoint, type Generation, type Stop
 import { foldedModel } from '../../kept-groups';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import { decidedStreamTime, foldDecisions, readmittedId } from '../../partition-decisions';
+import type { Publication } from '../../publication';
 import { isPast, leastStreamTime, shownAt } from '../../published';
+import type { NamedColumn } from '../../read-model';
 import type {
   Advance,
   BatchCommit,
@@ -22,7 +24,19 @@ import type {
 import { keyText } from '../../values';
 import type { MemoryCatalog } from './control';
 import { MemoryParking } from './parking';
-import { mergeRows, rowId, type Row, type Table } from './table';
+import { mergeRows, rowId, type Row } from './rows';
+
+/** Rows of one generation by the text of what identifies them. */
+interface Table {
+  readonly columns: readonly NamedColumn[];
+  readonly publication: Publication | undefined;
+  /** Partials: by their source partition too. */
+  readonly rows: Map<string, StampedRow>;
+  /** Of storage `groups`: rows for readers, beside which `rows` keeps what is kept of groups. */
+  readonly shown: Map<string, StampedRow> | undefined;
+  readonly late: LateContribution[];
+  readonly parking: MemoryParking;
+}
 
 /** Read models in memory: for tests of application code. A commit is one synchronous step, hence atomic. */
 export class MemoryReadModelStore implements ReadModelStore {

@@ -1,29 +1,16 @@
 import { mergeMeasure } from '../../measures';
-import type { Publication } from '../../publication';
 import { identityOf, type NamedColumn } from '../../read-model';
-import type { LateContribution, StampedRow } from '../../read-model-store';
 import { keyText } from '../../values';
-import type { MemoryParking } from './parking';
 
 export type Row = Readonly<Record<string, unknown>>;
 
-/** Rows of one generation by the text of what identifies them. */
-export interface Table {
-  readonly columns: readonly NamedColumn[];
-  readonly publication: Publication | undefined;
-  /** Partials: by their source partition too. */
-  readonly rows: Map<string, StampedRow>;
-  /** Of storage `groups`: rows for readers, beside which `rows` keeps what is kept of groups. */
-  readonly shown: Map<string, StampedRow> | undefined;
-  readonly late: LateContribution[];
-  readonly parking: MemoryParking;
-}
-
+/** Text of what identifies a row. */
 export const rowId = (columns: readonly NamedColumn[], row: Row): string =>
   identityOf(columns)
     .map(({ name }) => keyText(row[name]))
     .join('\0');
 
+/** What two rows of one identity, each from contributions of its own, are together. */
 export const mergeRows = (columns: readonly NamedColumn[], before: Row | undefined, brought: Row): Row => {
   if (before === undefined) {
     return brought;

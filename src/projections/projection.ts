@@ -6,7 +6,7 @@ import type { EventContext } from './event-context';
 import type { Failures } from './failure-rules';
 import type { MeasureStorage, StoreKind } from './generations';
 import type { HavingOf, PublicationOptions } from './publication';
-import type { Contribution, IsMergeable, Problem, ReadModel, Row } from './read-model';
+import type { Contribution, IsMergeable, IsRetractable, Problem, ReadModel, Row } from './read-model';
 import type { RefinementOptions } from './refinements';
 import type { Window } from './windows/window';
 
@@ -188,6 +188,11 @@ export function Projection<const O extends ProjectionOptions & { readonly window
         ? unknown
         : Problem<'storage is a choice of models with measures only'>
       : unknown) &
+    (O extends { readonly replaces: true }
+      ? IsRetractable<InstanceType<C>['into']> extends true
+        ? unknown
+        : Problem<'replaces takes back what was brought: every measure has to be one with undo'>
+      : unknown) &
     (O extends { readonly having: infer H } ? HavingVerdict<H, InstanceType<C>['into']> : unknown),
 ) => void {
   return (target) => {
@@ -273,6 +278,7 @@ export function projection<M extends ReadModel>(
     readonly into: M;
     readonly window?: Window;
     readonly storage?: IsMergeable<M> extends true ? MeasureStorage : Problem<'storage is a choice of models with measures only'>;
+    readonly replaces?: IsRetractable<M> extends true ? true : Problem<'replaces takes back what was brought: every measure has to be one with undo'>;
     readonly having?: IsMergeable<M> extends true ? HavingOf<M> | readonly HavingOf<M>[] : Problem<'having is of models with measures only'>;
   },
 ): ProjectionValue<M> {

@@ -10,7 +10,7 @@ import { canonicalOf, keyText } from '../values';
 import { gapAfter } from '../windows/sessions';
 import { contributionsOf } from './contributions';
 import type { DecodedBatch, DecodedRecord } from './decoded';
-import { factsId } from './facts';
+import { factsId } from './facts-id';
 import type { RecordPlace } from './fold-step';
 import { HandledEvent, handlerOf } from './handling';
 

@@ -9,6 +9,7 @@ import type { Measuring, States } from '../groups/measuring';
 import { mayHaveMoved, type FoldDecisions } from '../partition-decisions';
 import type { Stamp, StampedRow, Upsert } from '../read-model-store';
 import type { Brought, GroupParts } from './brought';
+import { factsId } from './facts-id';
 import type { RecordPlace } from './fold-step';
 import type { FindRow } from './row-fold';
 
@@ -21,11 +22,6 @@ export interface Fact {
   readonly time: number;
   readonly negative: States;
 }
-
-/** Under which name it is kept what the last event of a key has brought; groups have names of another form. */
-export const factsId = (key: string): string => JSON.stringify({ key });
-
-export const isFactsId = (id: string): boolean => id.startsWith('{');
 
 interface Entry {
   facts: readonly Fact[];

@@ -2,7 +2,8 @@ import type { ProjectionDefinition } from '../definition';
 import type { GenerationStore, StampedRow } from '../read-model-store';
 import { groupParts } from './brought';
 import type { DecodedBatch } from './decoded';
-import { factsWriting, isFactsId } from './facts';
+import { factsWriting } from './facts';
+import { isFactsId } from './facts-id';
 import { touchedKeys } from './fold';
 
 /** The groups from which what is replaced is taken back: only the rows of facts say them. */

@@ -167,7 +167,9 @@ describe('events that replace what those of their key before have brought', () =
     const highest = readModel('highest', { word: text().key(), high: max(decimal(9, 2)) });
     const faults = (given: Parameters<typeof projectionSource>[0]): string => projectionFaults(projectionSource(given), new Set(saidEvents)).join('\n');
     const options = { name: 'p', version: 1, replaces: true } as const;
-    expect(faults(projection({ ...options, into: highest }).on(Said, () => undefined))).toContain('column high cannot: there is no undo of max');
+    expect(faults(projection({ ...options, into: highest as unknown as typeof tables }).on(Said, () => undefined))).toContain(
+      'column high cannot: there is no undo of max',
+    );
     expect(faults(projection({ ...options, into: windowed, window: session(5) }).on(Said, () => undefined))).toContain('cannot be had with session windows');
     expect(faults(projection({ ...options, into: tables, trigger: { count: 2 } }).on(Said, () => undefined))).toContain('cannot be had with a trigger');
     expect(faults(projection({ ...options, into: tables }).on(Said, () => undefined))).toBe('');

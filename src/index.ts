@@ -90,6 +90,8 @@ export {
   type ProjectionShape,
   type ProjectionValue,
 } from './projections/projection';
+export type { Emit, Having, HavingOf, PublicationOptions, TimeToLive } from './projections/publication';
+export type { Deduplication, RefinementOptions, Trigger } from './projections/refinements';
 export type { Failures, ParkingRules } from './projections/failure-rules';
 export type { Condition, RowQuery } from './projections/row-query';
 export type { QueryOptions } from './app/reading';
@@ -126,6 +128,9 @@ export type { CommandContext } from './commands/command-context';
 export { type Relay, type RelayOptions } from './commands/relay';
 export { foreignTopic, type ForeignMapper, type ForeignRecord, type ForeignTopic } from './events/foreign';
 export type { Correction, Corrections, EventView, Withdrawal } from './events/corrections';
+export type { LateContributions, Readmission, Readmitted } from './app/late';
+export type { LateFilter, LateIn } from './projections/late';
+export type { LateContribution } from './projections/read-model-store';
 export type { Discard, Discarded, ParkedEvents, Redrive } from './app/parked';
 export type { ParkedEvent, ParkedFilter, ParkedIn, ParkedSequence, ParkingCause } from './projections/parking';
 export type { ErrataBook, Erratum, NewErratum, Replacement } from './events/errata';

@@ -19,6 +19,7 @@ import { createContainer, TOKENS, type Addresses } from './container';
 import { correctionsOf } from './corrections';
 import { requireKnownProjections } from './failure-settings';
 import { modelCorrectionsOf, type ModelCorrections } from './model-corrections';
+import { lateOf, type LateContributions } from './late';
 import { parkedOf, type ParkedEvents } from './parked';
 import { partitionsOf, type Partitions } from './partitions';
 import { correctionObserver, harmless, type Observers } from './observing';
@@ -108,6 +109,8 @@ export interface ConnectedApp<P extends readonly AnyProjection[] = readonly AnyP
   readonly errata: Corrections;
   /** Events that could not be folded, with the later ones of their key. */
   readonly parked: ParkedEvents;
+  /** Contributions that came when their windows were closed. */
+  readonly late: LateContributions;
   /** Decisions about partitions that were added, or have become idle. */
   readonly partitions: Partitions;
   /** Handlers with effects: how far they are, and what they could not handle. */
@@ -230,6 +233,7 @@ const assemble = <P extends readonly AnyProjection[]>(
     replays: container.resolve(TOKENS.coordinator),
     corrections: modelCorrectionsOf(app, container, ready, correctionObserver(container, observe)),
     errata: correctionsOf(app, container, ready),
+    late: lateOf(app, container, ready),
     parked: parkedOf(app, container, ready),
     partitions: partitionsOf(container, ready),
     pauses: pausingOf(app, container),

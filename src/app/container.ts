@@ -31,12 +31,14 @@ import { PostgresModelIndexes } from '../projections/adapters/postgres/indexes';
 import { PostgresCheckpointControl } from '../projections/adapters/postgres/checkpoint-control';
 import { PostgresDeadLetters } from '../projections/adapters/postgres/dead-letters';
 import { PostgresPartitionDecisions } from '../projections/adapters/postgres/partition-decisions';
+import { PostgresLateBook } from '../projections/adapters/postgres/late-book';
 import { PostgresParkingLot } from '../projections/adapters/postgres/parking-lot';
 import { PostgresPauses } from '../projections/adapters/postgres/pauses';
 import { PostgresReadModelStore } from '../projections/adapters/postgres/store';
 import type { DeadLetters } from '../projections/dead-letters';
 import type { GenerationCatalog, StoreKind } from '../projections/generations';
 import type { PartitionDecisions } from '../projections/partition-decisions';
+import type { LateBook } from '../projections/late';
 import type { ParkingLot } from '../projections/parking';
 import type { Pauses } from '../projections/pauses';
 import type { ReadModelStore } from '../projections/read-model-store';
@@ -93,6 +95,7 @@ export const TOKENS = {
   middleware: token<readonly CommandMiddleware[]>('middleware'),
   catalog: token<GenerationCatalog>('catalog'),
   parking: token<ParkingLot>('parking'),
+  lateBook: token<LateBook>('lateBook'),
   partitionDecisions: token<PartitionDecisions>('partition-decisions'),
   deadLetters: token<DeadLetters>('dead-letters'),
   pauses: token<Pauses>('pauses'),
@@ -146,6 +149,7 @@ export const createContainer = (app: App, configuration: ResolvedConfiguration, 
   part(TOKENS.outbox, (c) => outboxOf(app, c));
   part(TOKENS.middleware, () => []);
   part(TOKENS.catalog, (c) => new PostgresCatalog({ pool: c.resolve(TOKENS.pool), app: app.name }));
+  part(TOKENS.lateBook, (c) => new PostgresLateBook({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.parking, (c) => new PostgresParkingLot({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.partitionDecisions, (c) => new PostgresPartitionDecisions({ pool: c.resolve(TOKENS.pool), app: app.name }));
   part(TOKENS.deadLetters, (c) => new PostgresDeadLetters({ pool: c.resolve(TOKENS.pool), app: app.name, catalog: c.resolve(TOKENS.catalog) }));

@@ -2,14 +2,12 @@ import type { DependencyContainer } from 'tsyringe';
 import { RefoldError, isRefoldError } from '../kernel/errors';
 import { retry } from '../kernel/retry';
 import { overlayOf } from '../events/errata';
-import { projectionKey } from '../projections/definition';
 import { withKept } from '../projections/engine/overflow';
-import { redrive, type RedriveParts, type RedriveResult } from '../projections/engine/redrive';
-import { assertSameDefinition } from '../projections/engine/same-definition';
-import { generationLabel } from '../projections/generations';
+import { redrive, type RedriveResult } from '../projections/engine/redrive';
 import type { ParkedEvent, ParkedFilter, ParkedIn } from '../projections/parking';
 import { OPERATOR, TOKENS } from './container';
 import type { App } from './define-app';
+import { foldingParts } from './folding-parts';
 
 /** What a redrive did to one sequence. */
 export interface Redrive extends ParkedIn {
@@ -50,27 +48,6 @@ export interface ParkedEvents {
 
 /** Most events of a sequence that are shown or discarded at once. */
 const MOST_EVENTS = 100_000;
-
-const partsFor = (app: App, container: DependencyContainer, { generation }: ParkedIn): RedriveParts => {
-  const definition = app.projections.find((one) => projectionKey(one) === projectionKey({ name: generation.projection, version: generation.version }));
-  const store = container.resolve(TOKENS.stores).get(generation.store);
-  if (definition === undefined || store === undefined) {
-    throw new RefoldError('projection.unknown', `the code of ${generationLabel(generation)} is not in this application`, {
-      facts: { projection: generation.projection, version: generation.version },
-    });
-  }
-  assertSameDefinition(generation, definition);
-  const serde = container.resolve(TOKENS.serde);
-  return {
-    generation,
-    definition,
-    store,
-    log: container.resolve(TOKENS.log),
-    decoder: serde.decoder(definition.events, definition.reading),
-    errata: container.resolve(TOKENS.errata),
-    clock: container.resolve(TOKENS.clock),
-  };
-};
 
 const nothingThere = (): RefoldError => new RefoldError('parked.unknown', 'nothing that is parked is like that');
 
@@ -113,7 +90,7 @@ export const parkedOf = (app: App, container: DependencyContainer, ready: () => 
       if (found.length === 0) {
         throw nothingThere();
       }
-      const parts = found.map((one) => partsFor(app, container, one));
+      const parts = found.map(({ generation }) => foldingParts(app, container, generation));
       const done: Redrive[] = [];
       for (const [i, one] of found.entries()) {
         const result = await redrive(parts[i]!, one.parked);

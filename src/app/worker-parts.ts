@@ -8,7 +8,7 @@ import type { EventSerde } from '../events/event-serde';
 import type { Relay } from '../commands/relay';
 import type { ProjectionDefinition } from '../projections/definition';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
-import type { Generation, GenerationCatalog, StoreKind } from '../projections/generations';
+import { generationFacts, type Generation, type GenerationCatalog, type StoreKind } from '../projections/generations';
 import type { ReadModelStore } from '../projections/read-model-store';
 import type { Recovery } from '../replay/recover';
 import type { DropFailure } from '../replay/retire';
@@ -84,5 +84,29 @@ export const repeatedly = async (
 export const deleteOld = async ({ retain, logger }: Pick<WorkerParts, 'retain' | 'logger'>): Promise<void> => {
   for (const { topic, partition, offset } of (await retain()) ?? []) {
     logger.log('info', 'records older than the retention of their topic were deleted', { topic, partition, start: offset });
+  }
+};
+
+/** Most rows deleted in one step, and the pause between two. */
+const STEP = { rows: 1_000, pauseMs: 50 };
+
+/** Deletes rows whose retention or time to live is over, in small steps beside the folding, and says so. */
+export const expireRows = async (
+  { stores, clock, logger }: Pick<WorkerParts, 'stores' | 'clock' | 'logger'>,
+  generation: Generation,
+  signal: AbortSignal,
+): Promise<void> => {
+  const store = stores.get(generation.store);
+  if (store?.expire === undefined || generation.publication?.until === undefined) {
+    return;
+  }
+  let deleted = 0;
+  for (let some = STEP.rows; some >= STEP.rows && !signal.aborted;) {
+    some = await store.expire(generation, STEP.rows);
+    deleted += some;
+    await clock.sleep(STEP.pauseMs, signal);
+  }
+  if (deleted > 0) {
+    logger.log('info', 'rows whose time had passed were deleted', { ...generationFacts(generation), rows: deleted });
   }
 };

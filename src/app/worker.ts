@@ -13,7 +13,7 @@ import { lagOf, readinessOf, type Readiness } from './readiness';
 import { followedLabel, type Standing } from './following';
 import { LIVE_LOOK_MS, Pacing } from './pacing';
 import { whileAway } from './startup';
-import { deleteOld, repeatedly, type WorkerParts } from './worker-parts';
+import { deleteOld, expireRows, repeatedly, type WorkerParts } from './worker-parts';
 
 /**
  * Hosts a runner for every generation that is to be followed and whose definition its code matches. What is to be
@@ -31,6 +31,7 @@ export class Worker {
   readonly #heads: Heads;
   readonly #pacing: Pacing;
   #paused: readonly string[] = [];
+  #followed: readonly Generation[] = [];
   #stateAt: number | undefined;
   #work: Promise<void> | undefined;
 
@@ -70,6 +71,8 @@ export class Worker {
         repeatedly(this.#parts, announceMs, signal, 'the worker could not announce itself; trying again', () => this.#announce()),
         repeatedly(this.#parts, announceMs, signal, 'what replays have left could not be looked for; trying again', () => this.#tidy()),
         repeatedly(this.#parts, retainEveryMs, signal, 'old records could not be deleted; trying again', () => deleteOld(this.#parts)),
+        repeatedly(this.#parts, announceMs, signal, 'readers could not be told what is closed by now; trying again', () => this.#publish()),
+        repeatedly(this.#parts, retainEveryMs, signal, 'rows whose time has passed could not be deleted; trying again', () => this.#expire()),
         this.#look().catch(() => undefined), // said by those that follow
         repeatedly(this.#parts, headsEveryMs, signal, 'the heads of the log could not be read; trying again', () => this.#look()),
         repeatedly(this.#parts, LIVE_LOOK_MS, signal, 'the lag of what readers see could not be read; trying again', () => this.#pacing.look()),
@@ -173,6 +176,7 @@ export class Worker {
     const { first } = this.#parts;
     await this.#unlessRefused('a first generation could not be made', () => first.ensure());
     const following = await this.#following();
+    this.#followed = following.map(({ generation }) => generation);
     for (const { generation, definition } of following) {
       this.#runners.follow(generation, definition);
       if (generation.firstBuild && generation.status === 'candidate') {
@@ -226,6 +230,19 @@ export class Worker {
     }
     for (const { generation, error } of await this.#parts.dropRetired()) {
       this.#sayOnce(`the table of ${generation} could not be dropped; it is tried again`, error);
+    }
+  }
+
+  /** Decisions advance stream time too, when nothing is committed. */
+  async #publish(): Promise<void> {
+    for (const generation of this.#followed) {
+      await this.#parts.stores.get(generation.store)?.publish?.(generation);
+    }
+  }
+
+  async #expire(): Promise<void> {
+    for (const generation of this.#followed) {
+      await expireRows(this.#parts, generation, this.#abort.signal);
     }
   }
 

@@ -56,6 +56,10 @@ export const ERROR_CODES = {
     'An event does not fit its schema, its key is empty or its time is not a date.',
     'Correct the event before it is appended; nothing was written.',
   ),
+  'event.too-far-ahead': entry(
+    'An event is dated further ahead of its record than its windows allow (`maxAhead`); it was set aside and stream time does not count it.',
+    'Correct the clock of the producer; replace the event by an erratum with the right time, or discard it: `refold parked discard`.',
+  ),
   'event.foreign-topic': entry(
     'An event belongs to a topic that others write; nothing was written.',
     'Append it to a topic of your own: give the event type another topic.',
@@ -234,7 +238,7 @@ export const ERROR_CODES = {
   ),
   'group.spread': entry(
     'Events of one group lie in several partitions, and what its windows or aggregates keep lies with one.',
-    'Group by the event key (or by what decides the partition, `partitionKey`), put the events on a topic with one partition, or use measures that a store can add up: count, sum, min and max in windows of time. Where the number of partitions was changed, see `docs/how-to/add-partitions.md`.',
+    'Group by the event key (or by what decides the partition, `partitionKey`), put the events on a topic with one partition, or use measures that a store can add up in windows of time: count, countIf, sum, min, max, every and some. Where the number of partitions was changed, see `docs/how-to/add-partitions.md`.',
   ),
   'partitions.not-accepted': entry(
     'A topic has got partitions, and rows are folded from it by key, which may have moved to them.',
@@ -286,6 +290,12 @@ export const ERROR_CODES = {
     'An event is to be parked, and its partition holds as many parked events as its limits allow.',
     'Deal with what is parked (`refold parked list`) or raise the limits (parkedSequences, parkedEvents, parkedAgeMs), or let it overflow (overflow: "log"): the partition goes on from the position named, by itself once there is room.',
   ),
+  'late.not-mergeable': entry(
+    'Late contributions are to count after all in a model whose rows cannot be added to: sessions, sliding windows, aggregates that keep more than their value.',
+    'Give the windows a longer grace in a new version and replay it; what was late is folded in its place then.',
+  ),
+  'late.unknown': entry('No late contribution is like that.', '`refold late list` shows what came too late.'),
+  'late.reason-missing': entry('Late contributions are to count after all without a reason.', 'Say why; it is kept with the decision.'),
   'parked.record-lost': entry(
     'The record of a parked event, of which only the position is kept, is not there any more.',
     'Discard the event, or bring the topic back; the retention of a topic whose parked events overflow has to outlast them.',

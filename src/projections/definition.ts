@@ -6,7 +6,9 @@ import { failureFaults, failureRules, type ParkingRules } from './failure-rules'
 import type { MeasureStorage, Storage, StoreKind } from './generations';
 import { decisiveStorage, kindOf, storageFaults, type ProjectionKind } from './kind';
 import { eventName, type HandlerSource, type ProjectionSource } from './projection';
+import { publicationFaults, publicationOf, type Emit, type Publication } from './publication';
 import { describedColumns, type ReadModelDefinition } from './read-model';
+import { describedRefinements, refinementFaults, refinementsOf, type Refinements } from './refinements';
 import type { Window } from './windows/window';
 
 /** Raised when the same log would fold to other rows with the same definition; part of the hash. */
@@ -30,6 +32,10 @@ export interface ProjectionDefinition {
   readonly window: Window | undefined;
   /** As said in code; see `storageIn`. */
   readonly storage: MeasureStorage | undefined;
+  readonly emit: Emit;
+  /** Which rows readers see; `undefined`: all. */
+  readonly publication: Publication | undefined;
+  readonly refinements: Refinements;
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly events: readonly EventClass[];
   readonly topics: readonly string[];
@@ -116,6 +122,8 @@ export const projectionFaults = (source: ProjectionSource, registered: ReadonlyS
     ...rowFoldFaults(source),
     ...windowFaults(source),
     ...storageFaults(source),
+    ...publicationFaults(source),
+    ...refinementFaults(source),
     ...failureFaults(source.failures),
   ];
   if (!NAME.test(source.name)) {
@@ -189,6 +197,7 @@ export interface Surroundings {
 
 const describeDefinition = (
   source: ProjectionSource,
+  publication: Publication | undefined,
   handlers: readonly Handler[],
   sources: readonly EventTypeDefinition[],
   foreign: ForeignTopics,
@@ -201,6 +210,8 @@ const describeDefinition = (
     columns: describedColumns(into.definition.columns),
     window: window ?? null,
     ...(storage === undefined ? {} : { storage }),
+    ...(publication === undefined ? {} : { publication }),
+    ...describedRefinements(refinementsOf(source)),
     events: handlers.map((handler) => describeHandler(handler, foreign)),
     ...(sources.length === 0
       ? {}
@@ -221,6 +232,7 @@ const sourceOf = (
 ): readonly string[] => [
   ...source.handlers.map((handler) => handler.source),
   ...(source.window?.kind === 'session' && source.window.gapOf !== undefined ? [String(source.window.gapOf)] : []),
+  ...(source.dedupe?.by === undefined ? [] : [String(source.dedupe.by)]),
   ...[...new Set([...handlers.map(({ type }) => type), ...sources])].flatMap(({ upcasters }) => Object.values(upcasters).map(String)),
   ...topicsOf(handlers).flatMap((topic) => foreign.get(topic)?.map.toString() ?? []),
 ];
@@ -232,7 +244,8 @@ export const projectionDefinition = (
 ): ProjectionDefinition => {
   const handlers = handled(source.handlers);
   const sources = sourcesFor(handlers, types);
-  const description = describeDefinition(source, handlers, sources, foreign);
+  const publication = publicationOf(source);
+  const description = describeDefinition(source, publication, handlers, sources, foreign);
   const declared = handlers.flatMap(({ type, fields }) => (fields === undefined ? [] : [[type.name, fields] as const]));
   return {
     name: source.name,
@@ -242,6 +255,9 @@ export const projectionDefinition = (
     model: source.into.definition,
     window: source.window,
     storage: source.storage,
+    emit: source.emit ?? 'changes',
+    publication,
+    refinements: refinementsOf(source),
     handlers: new Map(handlers.map((handler) => [handler.type.name, handler])),
     events: handlers.map(({ type }) => type.class),
     topics: topicsOf(handlers),

@@ -1,5 +1,6 @@
 import type { Position, TopicPartition } from '../events/position';
 import type { Pause } from './pauses';
+import type { Publication } from './publication';
 import type { NamedColumn } from './read-model';
 import type { ReplayPace } from './replay-pace';
 
@@ -41,6 +42,8 @@ export interface Generation {
   readonly table: string;
   readonly storage: Storage;
   readonly columns: readonly NamedColumn[];
+  /** Which of its rows readers see. @defaultValue all */
+  readonly publication?: Publication | undefined;
   /** Consumer group: `<app>.<projection>.<store>.v<version>.r<run>`. */
   readonly group: string;
   readonly topics: readonly string[];
@@ -162,6 +165,7 @@ export interface NewGeneration {
   readonly viewSchema: string;
   readonly storage: Storage;
   readonly columns: readonly NamedColumn[];
+  readonly publication?: Publication | undefined;
   readonly topics: readonly string[];
   readonly definitionHash: string;
   readonly sourceHash: string;
@@ -195,6 +199,10 @@ const LONGEST_NAME = 63;
  */
 export const partialsTable = ({ table }: Pick<Generation, 'table'>): string => behind(table, 'partials');
 
+/** Whether the `table` of a generation is a view: over its partials, or over the rows that readers are to see. */
+export const isShownByView = ({ storage, publication }: Pick<Generation, 'storage' | 'publication'>): boolean =>
+  storage === 'partials' || publication !== undefined;
+
 /** The table beside a generation's `table` in which its groups are kept. */
 export const groupsTable = ({ table }: Pick<Generation, 'table'>): string => behind(table, 'groups');
 
@@ -202,12 +210,12 @@ export const groupsTable = ({ table }: Pick<Generation, 'table'>): string => beh
  * The tables in which the rows of a generation lie: first that of what readers see, of storage `groups` then that of what is kept
  * of groups. In ClickHouse the generation's own `table` is a view always.
  */
-export const rowTables = (g: Pick<Generation, 'store' | 'storage' | 'table'>): readonly [string, ...string[]] => {
+export const rowTables = (g: Pick<Generation, 'store' | 'storage' | 'table' | 'publication'>): readonly [string, ...string[]] => {
   const kept = g.storage === 'groups' ? [groupsTable(g)] : [];
   if (g.store === 'clickhouse') {
     return [`${g.table}_${g.storage === 'groups' ? 'rows' : g.storage}`, ...kept];
   }
-  return [g.storage === 'partials' ? partialsTable(g) : g.table, ...kept];
+  return [g.storage === 'partials' ? partialsTable(g) : isShownByView(g) ? behind(g.table, 'rows') : g.table, ...kept];
 };
 
 const behind = (table: string, what: string): string => {

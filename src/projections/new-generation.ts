@@ -18,6 +18,7 @@ export const newGeneration = async (
     model: definition.model.name,
     storage: storageIn(definition, name.store),
     columns: describedColumns(definition.model.columns),
+    publication: definition.publication,
     topics: definition.topics,
     definitionHash: definition.hash,
     sourceHash: definition.sourceHash,

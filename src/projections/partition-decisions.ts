@@ -19,7 +19,12 @@ export interface StreamTimeFrom extends Position {
 export interface FoldDecisions {
   readonly barriers: readonly Barrier[];
   readonly streamTimes: ReadonlyMap<PartitionId, readonly StreamTimeFrom[]>;
+  /** Records that count in their windows even if these are closed; see {@link readmittedId}. */
+  readonly readmitted?: ReadonlySet<string>;
 }
+
+/** Names a record. */
+export const readmittedId = (position: Position): string => `${partitionId(position)}@${String(position.offset)}`;
 
 export const NOTHING_DECIDED: FoldDecisions = { barriers: [], streamTimes: new Map() };
 
@@ -40,7 +45,11 @@ export const foldDecisions = (decisions: readonly Decision[]): FoldDecisions => 
       streamTimes.set(id, [...(streamTimes.get(id) ?? []), { topic, partition, offset, streamTime: facts['streamTime'] as number }]);
     }
   }
-  return { barriers: decisions.filter(({ kind }) => kind === 'partition-barrier').map(barrierOf), streamTimes };
+  return {
+    barriers: decisions.filter(({ kind }) => kind === 'partition-barrier').map(barrierOf),
+    streamTimes,
+    readmitted: new Set(decisions.filter(({ kind }) => kind === 'readmit').map(readmittedId)),
+  };
 };
 
 /** The least that the stream time of a partition is at an offset; `undefined`: nobody has said. */

@@ -5,7 +5,9 @@ import { findEventType, type EventClass } from '../events/event-type';
 import type { EventContext } from './event-context';
 import type { Failures } from './failure-rules';
 import type { MeasureStorage, StoreKind } from './generations';
-import type { Contribution, IsMergeable, Problem, ReadModel, Row } from './read-model';
+import type { HavingOf, PublicationOptions } from './publication';
+import type { Contribution, IsMergeable, IsRetractable, Problem, ReadModel, Row } from './read-model';
+import type { RefinementOptions } from './refinements';
 import type { Window } from './windows/window';
 
 /** What a handler of M may return; undefined deletes the row (row-fold) or adds nothing (mergeable). */
@@ -95,7 +97,7 @@ export interface HandlerSource {
 }
 
 /** A projection as written in code, whichever way; `defineApp` checks it and makes a definition of it. */
-export interface ProjectionSource {
+export interface ProjectionSource extends PublicationOptions, RefinementOptions {
   readonly name: string;
   readonly version: number;
   readonly stores: readonly StoreKind[];
@@ -108,7 +110,7 @@ export interface ProjectionSource {
   readonly handlers: readonly HandlerSource[];
 }
 
-export interface ProjectionOptions {
+export interface ProjectionOptions extends PublicationOptions, RefinementOptions {
   readonly name: string;
   /** From 1; a changed projection gets a new version beside the old one. */
   readonly version: number;
@@ -116,7 +118,9 @@ export interface ProjectionOptions {
   readonly store?: StoreKind | readonly StoreKind[];
   /**
    * Only of models with measures. merged: one row per group, which all workers add to; partials: one per group and source
-   * partition, which the reader's view merges. Default `'merged'`, in ClickHouse `'partials'`, which has nothing else.
+   * partition, which the reader's view merges; groups: one per group and window, with what is kept of the group beside it,
+   * where all events of a group lie in one partition. Default `'groups'` for session and sliding windows, for triggers and
+   * de-duplication, and for aggregates that no store can add up; else `'merged'`, in ClickHouse `'partials'`.
    */
   readonly storage?: MeasureStorage;
   /** Counts more than what the application says. */
@@ -162,6 +166,13 @@ export function On<E extends object, const O extends OnOptions<FieldOf<E>> | und
   };
 }
 
+type HavingVerdict<H, M extends ReadModel> =
+  IsMergeable<M> extends true
+    ? H extends HavingOf<M> | readonly HavingOf<M>[]
+      ? unknown
+      : Problem<'having: a column of this read model, and a value of its type'>
+    : Problem<'having is of models with measures only'>;
+
 /** Marks a class as a projection. `new ()`: a projection has no dependencies, so it cannot have effects (promise P6). Only writes metadata. */
 export function Projection<const O extends ProjectionOptions & { readonly window?: Window }>(
   options: O,
@@ -176,7 +187,13 @@ export function Projection<const O extends ProjectionOptions & { readonly window
       ? IsMergeable<InstanceType<C>['into']> extends true
         ? unknown
         : Problem<'storage is a choice of models with measures only'>
-      : unknown),
+      : unknown) &
+    (O extends { readonly replaces: true }
+      ? IsRetractable<InstanceType<C>['into']> extends true
+        ? unknown
+        : Problem<'replaces takes back what was brought: every measure has to be one with undo'>
+      : unknown) &
+    (O extends { readonly having: infer H } ? HavingVerdict<H, InstanceType<C>['into']> : unknown),
 ) => void {
   return (target) => {
     Reflect.defineMetadata(PROJECTION, options, target);
@@ -186,6 +203,13 @@ export function Projection<const O extends ProjectionOptions & { readonly window
 const storesOf = (store: ProjectionOptions['store']): readonly StoreKind[] =>
   store === undefined ? ['postgres'] : typeof store === 'string' ? [store] : store;
 
+const publicationOptions = ({ emit, having, retention, ttl }: PublicationOptions): PublicationOptions => ({
+  ...(emit === undefined ? {} : { emit }),
+  ...(having === undefined ? {} : { having }),
+  ...(retention === undefined ? {} : { retention }),
+  ...(ttl === undefined ? {} : { ttl }),
+});
+
 const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, into: ReadModel, handlers: readonly HandlerSource[]): ProjectionSource => ({
   name: options.name,
   version: options.version,
@@ -193,6 +217,10 @@ const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, int
   into,
   window: options.window,
   storage: options.storage,
+  ...publicationOptions(options),
+  ...(options.trigger === undefined ? {} : { trigger: options.trigger }),
+  ...(options.dedupe === undefined ? {} : { dedupe: options.dedupe }),
+  ...(options.replaces === undefined ? {} : { replaces: options.replaces }),
   unknownEvents: options.unknownEvents,
   tags: options.tags ?? [],
   failures: options.failures,
@@ -250,6 +278,8 @@ export function projection<M extends ReadModel>(
     readonly into: M;
     readonly window?: Window;
     readonly storage?: IsMergeable<M> extends true ? MeasureStorage : Problem<'storage is a choice of models with measures only'>;
+    readonly replaces?: IsRetractable<M> extends true ? true : Problem<'replaces takes back what was brought: every measure has to be one with undo'>;
+    readonly having?: IsMergeable<M> extends true ? HavingOf<M> | readonly HavingOf<M>[] : Problem<'having is of models with measures only'>;
   },
 ): ProjectionValue<M> {
   return valueOf(options.into, sourceOf(options, options.into, []));

@@ -122,6 +122,8 @@ export interface KeptRows {
 
 /** Everything one batch writes, in one transaction. Each row occurs once. */
 export interface BatchCommit extends ParkingChange {
+  /** Late contributions that are late no more, because this batch adds them. */
+  readonly readmitted?: readonly LateContribution[];
   /** Rows that are put in the place of others, at the position that the advances keep. */
   readonly replaced?: readonly Replacement[];
   /** The version of the errata by which the generation reads from here on; only of a batch that writes no rows. */
@@ -146,7 +148,7 @@ export type CommitResult =
 
 /** A recorded decision that the read path obeys. */
 export interface Decision extends TopicPartition {
-  readonly kind: 'discard' | 'idle-advance' | 'partition-barrier';
+  readonly kind: 'discard' | 'idle-advance' | 'partition-barrier' | 'readmit';
   readonly offset: number;
   readonly facts: Readonly<Record<string, unknown>>;
 }
@@ -169,6 +171,8 @@ export interface GenerationStore {
   begin(positions: readonly Position[]): Promise<void>;
   /** The parked sequences of partitions. */
   parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]>;
+  /** Late contributions of a partition, by position, of which it has been decided that they count after all; those of so many records. */
+  readmittable(partition: TopicPartition, records: number): Promise<readonly LateContribution[]>;
   /** The first events of a sequence, in order. */
   parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]>;
   /** Recorded decisions at or after the given positions, and all partition barriers of their topics. */
@@ -203,6 +207,13 @@ export interface ReadModelStore {
    * @throws RefoldError `store.conflict` while a batch is in doubt
    */
   clean?(generation: Generation): Promise<number>;
+  /** Lets readers see what the generation has heard by now. A store whose readers see it by themselves does not have it. */
+  publish?(generation: Generation): Promise<void>;
+  /**
+   * Deletes rows whose time has passed (retention, time to live), which neither readers nor folds see any more, while workers
+   * go on; at most so many, answers how many.
+   */
+  expire?(generation: Generation, limit: number): Promise<number>;
   /** The rows as they are stored. A store that cannot be corrected in place does not have it. */
   keptRows?(generation: Generation): KeptRows;
   /** @throws RefoldError `store.schema-drift` if the table is not what the definition declares; `generation.not-provisioned` */

@@ -243,6 +243,8 @@ export interface RowCopies {
   copy(generation: Generation): Promise<string>;
   /** Removes the copy, if there is one. */
   removeCopy(generation: Generation): Promise<void>;
+  /** Lets who reads the generation see what it has heard by now; before others come to read it. */
+  publish(generation: Generation): Promise<void>;
   /** Removes the rows themselves. Idempotent. */
   remove(generation: Generation): Promise<void>;
 }

@@ -85,8 +85,8 @@ const staying = ({ topic, partition, next, epoch, streamTime }: Checkpoint): Bat
 const claimAt = async (work: Repairing, store: GenerationStore, partitions: readonly TopicPartition[]): Promise<readonly Checkpoint[]> => {
   const { c, target, apart } = work;
   const claimed = await store.claim(partitions, undefined);
-  const rulings = await rulingsOf(c, store, claimed);
   const { definition, generation } = target;
+  const rulings = await rulingsOf({ errata: c.errata, definition }, store, claimed);
   const parts = { definition, generation, log: c.log, decoder: c.serde.decoder(definition.events, definition.reading) };
   const settled = await Promise.all(claimed.map((checkpoint) => settle(parts, store, checkpoint, rulings)));
   const reached = positionsOf(await c.catalog.checkpoints(apart.id));

@@ -101,7 +101,7 @@ export const measureFold = async (
   const standings = new Map(batches.map((batch) => [partitionId(batch), { epoch: 0, streamTime: undefined }]));
   const fold = async (): Promise<number> => {
     const began = performance.now();
-    const decodings = await decodeBatches(batches, decoder, { decisions: [], errata: NO_ERRATA, folding: foldDecisions([]) });
+    const decodings = await decodeBatches(batches, decoder, { decisions: [], errata: NO_ERRATA, folding: foldDecisions([]), window: definition.window });
     const decoded = decodings.map((one) => one.decoded);
     foldBatches(definition, storage, decoded, standings, new Map());
     return performance.now() - began;

@@ -145,7 +145,8 @@ export const groupsSuite = (make: () => Promise<StoreUnderTest>, { runs }: { rea
 
 const inOrder = (rows: readonly Readonly<Record<string, unknown>>[]): readonly unknown[] => {
   const place = ({ who, started }: Readonly<Record<string, unknown>>): readonly [string, number] => [String(who), (started as Date).getTime()];
-  const compare = ([who, at]: readonly [string, number], [other, time]: readonly [string, number]): number => (who === other ? at - time : who < other ? -1 : 1);
+  const compare = ([who, at]: readonly [string, number], [other, time]: readonly [string, number]): number =>
+    who === other ? at - time : who < other ? -1 : 1;
   return [...rows].sort((a, b) => compare(place(a), place(b)));
 };
 

@@ -27,7 +27,9 @@ export const GAP = 10;
 const model = readModel('sessions', { who: text().key(), started: windowStart(), ended: windowEnd(), actions: count() });
 const WHAT: NamedColumn = { name: 'what', role: 'measure', type: { kind: 'array', of: { kind: 'text' } }, nullable: false, indexed: false };
 const merged = definitionOf(
-  projection({ name: 'sessions', version: 1, into: model, window: tumbling('1 day') }).on(OrderPlaced, (e) => model.contribution({ who: e.customerId }, { actions: 1 })),
+  projection({ name: 'sessions', version: 1, into: model, window: tumbling('1 day') }).on(OrderPlaced, (e) =>
+    model.contribution({ who: e.customerId }, { actions: 1 }),
+  ),
 );
 
 /** A projection whose groups are kept. Its rows are folded here by hand, so that stores are tested without the engine. */
@@ -63,12 +65,11 @@ export const shownAfter = (actions: readonly Action[]): readonly Readonly<Record
   const open = new Map<string, readonly Session[]>();
   actions.forEach(({ who, at }, offset) => open.set(who, at === undefined ? [] : added(open.get(who) ?? [], at, `${who}${String(offset)}`)));
   const rows = [...open].flatMap(([who, found]) => found.map((session) => ({ who, session })));
-  return rows
-    .sort((a, b) => (a.who === b.who ? a.session.start - b.session.start : a.who < b.who ? -1 : 1))
-    .map(({ who, session }) => shownRow(who, session));
+  return rows.sort((a, b) => (a.who === b.who ? a.session.start - b.session.start : a.who < b.who ? -1 : 1)).map(({ who, session }) => shownRow(who, session));
 };
 
-const keptOf = (row: StampedRow | undefined): readonly Session[] => (row === undefined ? [] : (row.row['_state'] as { readonly open: readonly Session[] }).open);
+const keptOf = (row: StampedRow | undefined): readonly Session[] =>
+  row === undefined ? [] : (row.row['_state'] as { readonly open: readonly Session[] }).open;
 
 /** What a batch of actions writes, on what was loaded of their groups. */
 export const foldedSessions = (

@@ -12,6 +12,7 @@ import type { MigrationPlan } from '../../platform/postgres/migrate';
 import type { ModelIndex } from '../../projections/adapters/postgres/indexes';
 import type { GenerationStatus, StoreKind } from '../../projections/generations';
 import type { ParkedEvent, ParkedSequence } from '../../projections/parking';
+import type { LateContribution } from '../../projections/read-model-store';
 import type { Pause } from '../../projections/pauses';
 import type { ReplayPace } from '../../projections/replay-pace';
 import type { ParkedEntry } from '../../reactors/positions';
@@ -37,6 +38,14 @@ export interface ParkedAnswer extends ParkedSequence {
   readonly projection: string;
   /** `order-summary v2.r1 (postgres)`. */
   readonly generation: string;
+}
+
+/** What one event would have added to one group of a generation, had it come in time. Times in milliseconds since the epoch. */
+export interface LateAnswer extends Omit<LateContribution, 'contribution'> {
+  readonly projection: string;
+  /** `customer-hourly v1.r1 (postgres)`. */
+  readonly generation: string;
+  readonly contribution: { readonly group: unknown; readonly measures: unknown };
 }
 
 /** Bytes as they lie in the log. */
@@ -175,6 +184,8 @@ export interface JsonAnswers {
   'errata list': { readonly version: number; readonly errata: readonly ErratumAnswer[] };
   'errata show': { readonly erratum: ErratumAnswer };
   'errata withdraw': { readonly erratum: ErratumAnswer };
+  'late list': { readonly late: readonly LateAnswer[] };
+  'late readmit': { readonly readmitted: readonly { readonly projection: string; readonly generation: string; readonly contributions: number }[] };
   'parked list': { readonly parked: readonly ParkedAnswer[] };
   'parked show': { readonly parked: readonly (ParkedAnswer & { readonly first: readonly ParkedEventAnswer[] })[] };
   'parked redrive': { readonly redriven: readonly (ParkedAnswer & Pick<Redrive, 'result'>)[] };

@@ -6,6 +6,7 @@ import { nameList } from './name-list-argument';
 import { addErrataCommands } from './errata-program';
 import { addLagCommands, portNumber } from './lag-program';
 import { addMigrateCommand } from './migrate-command';
+import { addLateCommands } from './late-program';
 import { addParkedCommands } from './parked-program';
 import { addPaceCommands, addPaceOptions } from './pace-commands';
 import { addPauseCommands } from './pause-commands';
@@ -184,6 +185,7 @@ const addCommands = (program: Command, perform: Perform): void => {
   addReplayCommands(program, perform);
   addErrataCommands(program, perform);
   addParkedCommands(program, perform);
+  addLateCommands(program, perform);
   addPartitionCommands(program, perform);
   addReactorCommands(program, perform);
   addLagCommands(program, perform);

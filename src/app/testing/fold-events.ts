@@ -29,7 +29,8 @@ export interface FoldEventsOptions {
   readonly checkHandlers?: Exclude<HandlerChecks, 'warn'>;
 }
 
-type RowsOf<P> = P extends new () => { readonly into: infer M } ? RowOfModel<M> : P extends { readonly into: infer M } ? RowOfModel<M> : never;
+/** The rows that a projection folds to. */
+export type RowsOf<P> = P extends new () => { readonly into: infer M } ? RowOfModel<M> : P extends { readonly into: infer M } ? RowOfModel<M> : never;
 type RowOfModel<M> = M extends ReadModel ? Row<M> : never;
 
 /** What identifies a row, as text. */

@@ -4,9 +4,10 @@ import { partitionId, type PartitionId, type Position } from '../../events/posit
 import { RefoldError } from '../../kernel/errors';
 import type { ProjectionDefinition } from '../../projections/definition';
 import { decodeBatches } from '../../projections/engine/decoded';
-import { foldBatches, standingsAfter, touchedKeys, type FoldResult, type Standing } from '../../projections/engine/fold';
+import { foldBatches, standingsAfter, type FoldResult, type Standing } from '../../projections/engine/fold';
+import { loadTouched } from '../../projections/engine/load-touched';
 import { NOTHING_DECIDED } from '../../projections/partition-decisions';
-import type { BatchCommit } from '../../projections/read-model-store';
+import type { BatchCommit, LateContribution } from '../../projections/read-model-store';
 import type { GivenEvents } from './given-events';
 import type { Build } from './test-stores';
 
@@ -39,9 +40,19 @@ export class Folding {
     return folding;
   }
 
+  /** What is folded now. */
+  get definition(): ProjectionDefinition {
+    return this.#definition;
+  }
+
   /** Contributions that came too late for their window. */
+  get lateContributions(): readonly LateContribution[] {
+    return this.#commits.flatMap(({ late }) => late);
+  }
+
+  /** How many of them there are. */
   get late(): number {
-    return this.#commits.reduce((sum, { late }) => sum + late.length, 0);
+    return this.lateContributions.length;
   }
 
   /** A worker that was just started takes over. */
@@ -64,10 +75,10 @@ export class Folding {
     });
   }
 
-  /** Folds and commits one batch. @throws RefoldError whatever would stop a partition or park an event */
-  async fold(portions: readonly Portion[]): Promise<void> {
+  /** Folds and commits one batch; answers what was written. @throws RefoldError whatever would stop a partition or park an event */
+  async fold(portions: readonly Portion[]): Promise<BatchCommit | undefined> {
     if (portions.length === 0) {
-      return;
+      return undefined;
     }
     const { commit, failures } = await this.#folded(portions);
     if (failures[0] !== undefined) {
@@ -80,6 +91,7 @@ export class Folding {
     this.#commits.push(commit);
     this.#standings = standingsAfter(this.#standings, commit.advances);
     commit.advances.forEach(({ topic, partition, next }) => this.#next.set(partitionId({ topic, partition }), { topic, partition, offset: next }));
+    return commit;
   }
 
   /**
@@ -105,10 +117,13 @@ export class Folding {
 
   async #folded(portions: readonly Portion[]): Promise<FoldResult> {
     const batches = await Promise.all(portions.map(({ records, ...from }) => this.#given.log.read(from, { maxRecords: records })));
-    const decodings = await decodeBatches(batches, this.#decoder, { decisions: [], errata: NO_ERRATA, folding: NOTHING_DECIDED });
+    const decodings = await decodeBatches(batches, this.#decoder, {
+      ...{ decisions: [], errata: NO_ERRATA, folding: NOTHING_DECIDED },
+      window: this.#definition.window,
+    });
     const decoded = decodings.map((decoding) => decoding.decoded);
-    const loaded = await this.#build.opened.load(touchedKeys(this.#definition, decoded));
-    const result = foldBatches(this.#definition, this.#build.generation.storage, decoded, this.#standings, loaded);
+    const { rows } = await loadTouched(this.#definition, this.#build.opened, decoded);
+    const result = foldBatches(this.#definition, this.#build.generation.storage, decoded, this.#standings, rows);
     return { ...result, failures: [...decodings.flatMap(({ failure }) => failure ?? []), ...result.failures] };
   }
 

@@ -1,7 +1,6 @@
 import { AvroSerde } from '../../events/adapters/avro/serde';
 import { MemoryEventLog } from '../../events/adapters/memory/memory-event-log';
 import { MemorySchemaRegistry } from '../../events/adapters/memory/schema-registry';
-import type { EventLog } from '../../events/event-log';
 import type { EventSerde } from '../../events/event-serde';
 import { eventTypeOf, type EventClass } from '../../events/event-type';
 import { EventTypes } from '../../events/event-types';
@@ -11,7 +10,7 @@ import { projectionSource, type AnyProjection } from '../../projections/projecti
 
 /** A log that holds the events of a test, and the projection to fold them. */
 export interface GivenEvents {
-  readonly log: EventLog;
+  readonly log: MemoryEventLog;
   readonly serde: EventSerde;
   /** Each call makes a projection anew, as a process that starts does. */
   readonly definition: () => ProjectionDefinition;

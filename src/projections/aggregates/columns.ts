@@ -1,12 +1,12 @@
 import type { Decimal } from '../../kernel/decimal';
-import type { ArrayColumn, ColumnDefinition, ColumnType, Measure, NullableColumn, ValueColumn } from '../columns';
+import type { ArrayColumn, ColumnDefinition, ColumnType, Measure, MeasureLaw, NullableColumn, ValueColumn } from '../columns';
 import type { Aggregate } from './aggregate';
 import { isRetractable } from './aggregate';
 import { allTrue, anyTrue } from './choices';
 import { checkedLimit, elementsOf, refuse, scalarOf } from './elements';
 import { countingBetween } from './histograms';
 import { averaging, countingTrue, summedType } from './numbers';
-import { chosenBy, collectingList, firstOrLast, type End } from './ordered';
+import { chosenBy, collectingList, firstOrLast, type By, type End } from './ordered';
 import { ownAggregate, type OwnAggregate } from './own';
 import { percentilesOf, percentilesWithin } from './percentile';
 import { collectingSet, countingDistinct, largestValues } from './sets';
@@ -35,17 +35,25 @@ interface Of {
   readonly definition: ColumnDefinition;
 }
 
-const measure = <C>(aggregate: Aggregate, type: ColumnType, given: { readonly nullable?: boolean; readonly required?: boolean } = {}): C => {
-  const definition = { role: 'measure', type, nullable: given.nullable ?? false, indexed: false, aggregate };
+interface Given {
+  readonly nullable?: boolean;
+  readonly required?: boolean;
+  /** By which its values are merged, where that is one that stores know. */
+  readonly law?: MeasureLaw;
+}
+
+const measure = <C>(aggregate: Aggregate, type: ColumnType, given: Given = {}): C => {
+  const law = given.law === undefined ? {} : { law: given.law };
+  const definition = { role: 'measure', type, nullable: given.nullable ?? false, indexed: false, ...law, aggregate };
   return { definition, role: 'measure', need: given.required === true ? 'required' : 'optional', retractable: isRetractable(aggregate) } as C;
 };
 
 /** Number of contributions that brought true. */
-export const countIf = (): AggregateColumn<bigint, boolean | null, 'optional', true> => measure(countingTrue(), { kind: 'bigint' });
+export const countIf = (): AggregateColumn<bigint, boolean | null, 'optional', true> => measure(countingTrue(), { kind: 'bigint' }, { law: 'count' });
 /** Whether all contributions brought true; null where none brought anything. */
-export const every = (): AggregateColumn<boolean | null, boolean | null> => measure(allTrue(), { kind: 'boolean' }, { nullable: true });
+export const every = (): AggregateColumn<boolean | null, boolean | null> => measure(allTrue(), { kind: 'boolean' }, { nullable: true, law: 'min' });
 /** Whether one contribution brought true; null where none brought anything. */
-export const some = (): AggregateColumn<boolean | null, boolean | null> => measure(anyTrue(), { kind: 'boolean' }, { nullable: true });
+export const some = (): AggregateColumn<boolean | null, boolean | null> => measure(anyTrue(), { kind: 'boolean' }, { nullable: true, law: 'max' });
 
 /** Digits of integers. */
 const DIGITS: Readonly<Record<string, number>> = { integer: 10, bigint: 19 };
@@ -70,22 +78,28 @@ export const avg = <T extends Numeric>(
   return measure(averaging(type, scale), { kind: 'decimal', precision: precision - from + scale, scale }, { nullable: true });
 };
 
+interface InOrder {
+  /** `log`: by topic, partition and offset, which is the order of arrival where a group comes from one partition, as in Kafka. @defaultValue 'time' */
+  readonly order?: By;
+}
+
 interface Ordered {
   /** Every contribution has to bring a value. */
-  <T>(of: ValueColumn<T>): AggregateColumn<T, T, 'required'>;
+  <T>(of: ValueColumn<T>, options?: InOrder): AggregateColumn<T, T, 'required'>;
   /** Null is skipped, or taken as a value where `nulls` is `'keep'`; null of none. */
-  <T>(of: NullableColumn<T | null>, options?: { readonly nulls?: 'skip' | 'keep' }): AggregateColumn<T | null, T | null>;
+  <T>(of: NullableColumn<T | null>, options?: InOrder & { readonly nulls?: 'skip' | 'keep' }): AggregateColumn<T | null, T | null>;
 }
 
 const ordered =
   (end: End): Ordered =>
-  (of: Of, options: { readonly nulls?: 'skip' | 'keep' } = {}) => {
+  (of: Of, options: InOrder & { readonly nulls?: 'skip' | 'keep' } = {}) => {
     const { nullable } = of.definition;
     if (options.nulls !== undefined && !nullable) {
       refuse(end, 'what becomes of null is a choice of nullable columns');
     }
     const type = scalarOf(end, of.definition);
-    return measure(firstOrLast(end, type, nullable ? (options.nulls ?? 'skip') : 'refuse'), type, { nullable, required: !nullable });
+    const nulls = nullable ? (options.nulls ?? 'skip') : 'refuse';
+    return measure(firstOrLast(end, type, nulls, options.order ?? 'time'), type, { nullable, required: !nullable });
   };
 
 /** The value with the earliest event time; of one time the first by topic, partition and offset. */
@@ -143,12 +157,15 @@ const collected = <C>(of: Of, aggregate: Aggregate<unknown, unknown, readonly un
 
 const nullsOf = (of: Of): 'keep' | 'skip' => (of.definition.nullable ? 'keep' : 'skip');
 
-/** Values in log order; the first `limit` of them, or the last. @defaultValue keep: 'first' */
-export const collectList: Collecting<{ readonly limit: number; readonly keep?: End }> = (of: Of, options: { readonly limit: number; readonly keep?: End }) =>
-  collected<never>(
-    of,
-    collectingList(scalarOf('collectList', of.definition), nullsOf(of), checkedLimit('collectList', options.limit), options.keep ?? 'first'),
-  );
+interface Listing extends InOrder {
+  readonly limit: number;
+  /** Which of more than `limit` stay. @defaultValue 'first' */
+  readonly keep?: End;
+}
+
+/** Values by event time, of one time by topic, partition and offset; the first `limit` of them, or the last. */
+export const collectList: Collecting<Listing> = (of: Of, { limit, keep = 'first', order = 'time' }: Listing) =>
+  collected<never>(of, collectingList(scalarOf('collectList', of.definition), nullsOf(of), checkedLimit('collectList', limit), keep, order));
 
 /** Different values, sorted, null last; the smallest `limit` of them. */
 export const collectSet: Collecting<{ readonly limit: number }> = (of: Of, { limit }: { readonly limit: number }) =>

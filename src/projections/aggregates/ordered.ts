@@ -27,6 +27,15 @@ const placedOf = (type: ScalarType) => {
 
 export type End = 'first' | 'last';
 
+/** `time`: by event time, then by position; `log`: by position alone, which within a partition is the order of arrival. */
+export type By = 'time' | 'log';
+
+/** By position alone all have one time. */
+const orderBy = (by: By, order: Order): Order => (by === 'time' ? order : { ...order, time: 0 });
+
+/** Said only where it is not the default: definitions from before stay as they were. */
+const saidBy = (by: By): { readonly order?: By } => (by === 'time' ? {} : { order: by });
+
 interface Listed {
   readonly name: string;
   readonly options: Aggregate['options'];
@@ -34,29 +43,30 @@ interface Listed {
   readonly nulls: Nulls;
   readonly keep: End;
   readonly limit: number;
+  readonly by: By;
 }
 
-const listing = <Out>({ name, options, type, nulls, keep, limit }: Listed, read: (kept: Kept<Placed>) => Out): Aggregate<Kept<Placed>, unknown, Out> => {
+const listing = <Out>({ name, options, type, nulls, keep, limit, by }: Listed, read: (kept: Kept<Placed>) => Out): Aggregate<Kept<Placed>, unknown, Out> => {
   const placed = placedOf(type);
   const rule = { compare: keep === 'first' ? placed.compare : (a: Placed, b: Placed) => placed.compare(b, a), limit, distinct: false };
   return {
     name,
-    options,
+    options: { ...options, ...saidBy(by) },
     stateIsValue: false,
     ...keptEntries(rule, placed),
     taking: takingValues(type, nulls),
-    add: (state, value, order) => keepOne(rule, state, { value, order }),
+    add: (state, value, order) => keepOne(rule, state, { value, order: orderBy(by, order) }),
     read,
   };
 };
 
-/** The first or last value by event time and position; null of none. */
-export const firstOrLast = (keep: End, type: ScalarType, nulls: Nulls): Aggregate<Kept<Placed>, unknown, unknown> =>
-  listing({ name: keep, options: { nulls }, type, nulls, keep, limit: 1 }, (kept) => kept[0]?.value ?? null);
+/** The first or last value; null of none. */
+export const firstOrLast = (keep: End, type: ScalarType, nulls: Nulls, by: By): Aggregate<Kept<Placed>, unknown, unknown> =>
+  listing({ name: keep, options: { nulls }, type, nulls, keep, limit: 1, by }, (kept) => kept[0]?.value ?? null);
 
-/** The first or last `limit` values, in log order. */
-export const collectingList = (type: ScalarType, nulls: Nulls, limit: number, keep: End): Aggregate<Kept<Placed>, unknown, readonly unknown[]> =>
-  listing({ name: 'collectList', options: { nulls, limit, keep }, type, nulls, keep, limit }, (kept) => {
+/** The first or last `limit` values, in order. */
+export const collectingList = (type: ScalarType, nulls: Nulls, limit: number, keep: End, by: By): Aggregate<Kept<Placed>, unknown, readonly unknown[]> =>
+  listing({ name: 'collectList', options: { nulls, limit, keep }, type, nulls, keep, limit, by }, (kept) => {
     const values = kept.map(({ value }) => value);
     return keep === 'first' ? values : values.reverse();
   });

@@ -1,15 +1,16 @@
+import { RefoldError } from '../../kernel/errors';
 import type { DecodedEvent } from '../../events/event-serde';
 import type { TopicPartition } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
 import { measuringOf, type Inputs, type Measuring } from '../groups/measuring';
 import { windowingOf } from '../groups/windowing';
 import type { Windowing } from '../groups/stepping';
-import type { ContributionValue } from '../read-model';
 import { shapeOf } from '../shape';
 import { canonicalOf, keyText } from '../values';
 import { gapAfter } from '../windows/sessions';
 import { contributionsOf } from './contributions';
 import type { DecodedBatch, DecodedRecord } from './decoded';
+import { factsId } from './facts-id';
 import type { RecordPlace } from './fold-step';
 import { HandledEvent, handlerOf } from './handling';
 
@@ -26,6 +27,8 @@ export interface Brought {
   readonly inputs: Inputs;
   /** Of sessions: the gap behind the event. */
   readonly gapMs: number;
+  /** By which it is known again, where a group leaves out what it has had. */
+  readonly seenAs: string | undefined;
 }
 
 /** What of a definition decides how its groups are folded, made once. */
@@ -37,11 +40,11 @@ export interface GroupParts {
   readonly gapOf: (event: object) => number;
 }
 
-const groupPartsOf = ({ model: { keys, measures }, window }: ProjectionDefinition): GroupParts => {
+const groupPartsOf = ({ model: { keys, measures }, window, refinements }: ProjectionDefinition): GroupParts => {
   const measuring = measuringOf(measures);
   return {
     measuring,
-    windowing: windowingOf(window, measuring),
+    windowing: windowingOf(window, measuring, refinements),
     groupOf: shapeOf(Object.fromEntries(keys.map((column) => [column.name, canonicalOf(column)]))),
     idOf: (group) => JSON.stringify(keys.map(({ name }) => keyText(group[name]))),
     gapOf: window?.kind === 'session' ? (event) => gapAfter(window, event) : () => 0,
@@ -56,13 +59,31 @@ export const groupParts = (definition: ProjectionDefinition): GroupParts => {
   return parts;
 };
 
-const broughtBy = (definition: ProjectionDefinition, record: DecodedRecord, event: DecodedEvent, place: Omit<RecordPlace, 'streamTime'>): readonly Brought[] => {
+/** What says that two events are one; undefined where they never are. */
+const idOfEvent = ({ refinements: { dedupe } }: ProjectionDefinition, record: DecodedRecord, { event }: DecodedEvent): string | undefined => {
+  if (dedupe === undefined) {
+    return undefined;
+  }
+  const id: unknown = dedupe.by === undefined ? record.id : dedupe.by(event as never);
+  if (typeof id !== 'string') {
+    throw new RefoldError('row.invalid', `dedupe.by answered ${String(id)}; it has to be text`);
+  }
+  return dedupe.by === undefined && id === '' ? undefined : id;
+};
+
+const broughtBy = (
+  definition: ProjectionDefinition,
+  record: DecodedRecord,
+  event: DecodedEvent,
+  place: Omit<RecordPlace, 'streamTime'>,
+): readonly Brought[] => {
   const { measuring, groupOf, idOf, gapOf } = groupParts(definition);
   const returned = handlerOf(definition, event).fold(event.event, new HandledEvent(record, event, place));
-  return contributionsOf(returned).map((contribution: ContributionValue): Brought => {
+  const known = idOfEvent(definition, record, event);
+  return contributionsOf(returned).map((contribution, i): Brought => {
     const group = groupOf(contribution.group);
     const { measures } = contribution;
-    return { id: idOf(group), group, measures, inputs: measuring.inputsOf(measures), gapMs: gapOf(event.event) };
+    return { id: idOf(group), group, measures, inputs: measuring.inputsOf(measures), gapMs: gapOf(event.event), seenAs: known && `${known}#${String(i)}` };
   });
 };
 
@@ -112,7 +133,8 @@ export const touchedGroups = (
       for (const event of record.events) {
         const outcome = handle(definition, record, event, batch);
         handled.set(event, outcome);
-        for (const { id } of 'brought' in outcome ? outcome.brought : []) {
+        const groups = 'brought' in outcome ? outcome.brought.map(({ id }) => id) : [];
+        for (const id of definition.refinements.replaces === true ? [...groups, factsId(event.key)] : groups) {
           if (!ids.has(id) && isNeeded(id)) {
             ids.add(id);
           }

@@ -36,11 +36,15 @@ export const isPlain = ({ pending, gate }: Claim, decodings: readonly Decoding[]
   decodings.length > 0 && pending.size === 0 && decodings.every(({ decoded, failure }) => failure === undefined && !gate.stops(decoded));
 
 /** What is decided about the records that a generation reads from its checkpoints on. These are claimed already: whoever pins other errata has to claim them again. */
-export const rulingsOf = async ({ errata }: Pick<RunnerParts, 'errata'>, store: GenerationStore, checkpoints: readonly Checkpoint[]): Promise<Rulings> => {
+export const rulingsOf = async (
+  { errata, definition }: Pick<RunnerParts, 'errata' | 'definition'>,
+  store: GenerationStore,
+  checkpoints: readonly Checkpoint[],
+): Promise<Rulings> => {
   const errataVersion = await store.errataVersion();
   const overlay = errataVersion === 0 ? [] : await errata.list(errataVersion);
   const decisions = await store.decisions(checkpoints);
-  return { decisions, errata: overlayOf(overlay), folding: foldDecisions(decisions) };
+  return { decisions, errata: overlayOf(overlay), folding: foldDecisions(decisions), window: definition.window };
 };
 
 /**

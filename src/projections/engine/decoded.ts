@@ -1,11 +1,13 @@
 import { CE } from '../../events/cloudevents';
 import { erratumAt, requireSameEvent, withReplacements, type ErrataOverlay } from '../../events/errata';
-import type { RefoldError } from '../../kernel/errors';
+import { RefoldError } from '../../kernel/errors';
 import type { LogBatch, LogRecord } from '../../events/event-log';
 import type { DecodedEvent, EventDecoder } from '../../events/event-serde';
 import type { TopicPartition } from '../../events/position';
 import type { FoldDecisions } from '../partition-decisions';
 import type { Decision } from '../read-model-store';
+import { isTooFarAhead } from '../windows/lateness';
+import type { Window } from '../windows/window';
 import { stopsPartition } from './failures';
 
 /** A record after decoding, with what recorded decisions say of it. */
@@ -14,7 +16,7 @@ export interface DecodedRecord {
   readonly timestamp: number;
   /** CloudEvents id, empty where there is none. */
   readonly id: string;
-  /** Event time, milliseconds since the epoch: advances stream time whether or not the record is handled. `undefined`: it has none. */
+  /** Event time, milliseconds since the epoch: advances stream time whether or not the record is handled. `undefined`: it has none, or one that does not count. */
   readonly time: number | undefined;
   readonly events: readonly DecodedEvent[];
   /** Not folded because somebody decided so: `discarded` by one projection, `errata` where an erratum says that the event is none. */
@@ -25,8 +27,10 @@ export interface DecodedRecord {
   readonly raw: LogRecord;
 }
 
-/** What was decided about records and is not in the log: the same for a generation whenever it reads. */
+/** What decides about records and is not in the log: the same for a generation whenever it reads. */
 export interface Rulings {
+  /** By which an event may be dated too far ahead. */
+  readonly window?: Window | undefined;
   readonly decisions: readonly Decision[];
   readonly errata: ErrataOverlay;
   readonly folding: FoldDecisions;
@@ -47,9 +51,18 @@ export interface DecodedBatch extends TopicPartition {
 
 const NO_EVENTS: readonly DecodedEvent[] = [];
 
-/** An event that never was has no time either. Throws what stops the partition. */
-export const decodeRecord = (record: LogRecord, decoder: EventDecoder, aside: DecodedRecord['aside']): DecodedRecord => {
+const tooFarAhead = (time: number, { timestamp }: LogRecord): RefoldError =>
+  new RefoldError('event.too-far-ahead', `the event is dated ${String(time - timestamp)} ms ahead of its record`, {
+    facts: { eventTime: new Date(time).toISOString(), appendedAt: new Date(timestamp).toISOString() },
+  });
+
+/**
+ * An event that never was has no time either, and that of one dated too far ahead does not count: others would be late
+ * because of it. Throws what stops the partition.
+ */
+export const decodeRecord = (record: LogRecord, decoder: EventDecoder, aside: DecodedRecord['aside'], window?: Window): DecodedRecord => {
   const time = aside === 'errata' ? undefined : decoder.facts(record).time;
+  const isAhead = window !== undefined && time !== undefined && isTooFarAhead(window, time, record.timestamp);
   let events = NO_EVENTS;
   let failed: RefoldError | undefined;
   try {
@@ -61,7 +74,11 @@ export const decodeRecord = (record: LogRecord, decoder: EventDecoder, aside: De
     failed = error as RefoldError;
   }
   const { offset, timestamp, headers } = record;
-  return { offset, timestamp, id: headers[CE.id] ?? '', time, events, aside, failed, raw: record };
+  const place = { offset, timestamp, id: headers[CE.id] ?? '', raw: record };
+  if (isAhead) {
+    return { ...place, time: undefined, events, aside, failed: failed ?? (events.length > 0 ? tooFarAhead(time, record) : undefined) };
+  }
+  return { ...place, time, events, aside, failed };
 };
 
 const asideOf = ({ decisions, errata }: Rulings, { topic, partition }: TopicPartition): ((offset: number) => DecodedRecord['aside']) => {
@@ -77,7 +94,7 @@ const decodeCorrected = (batch: LogBatch, decoder: EventDecoder, rulings: Ruling
   for (const record of batch.records) {
     try {
       requireSameEvent(rulings.errata, record);
-      records.push(decodeRecord(record, decoder, aside(record.offset)));
+      records.push(decodeRecord(record, decoder, aside(record.offset), rulings.window));
     } catch (error) {
       const { offset } = record;
       return { decoded: { topic, partition, from, next: offset, records }, failure: { topic, partition, offset, error } };

@@ -112,7 +112,7 @@ export const foldOf = (definition: ProjectionDefinition, storage: Storage, find:
     case 'groups':
       return new GroupFold(definition, find, decided);
     default:
-      return new MergeFold(definition, storage, isNew);
+      return new MergeFold(definition, storage, decided, isNew);
   }
 };
 

@@ -35,7 +35,7 @@ export class HandledEvent implements EventContext {
   constructor(
     private readonly record: DecodedRecord,
     private readonly event: DecodedEvent,
-    private readonly place: RecordPlace,
+    private readonly place: Omit<RecordPlace, 'streamTime'>,
   ) {}
 
   get position(): EventContext['position'] {

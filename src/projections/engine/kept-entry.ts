@@ -60,11 +60,11 @@ export const groupEntry = (measuring: Measuring, found: StampedRow | null | unde
 export const isKeptFrom = ({ topic, partition }: TopicPartition, place: TopicPartition): boolean => partition === place.partition && topic === place.topic;
 
 /** What a change makes of what is to become of a row. */
-export const touchedBy = (before: Touched | undefined, { start, end, isNew, isGone }: WindowChange, stamp: Stamp): Touched => ({
+export const touchedBy = (before: Touched | undefined, { start, end, isNew, isGone, states }: WindowChange, stamp: Stamp): Touched => ({
   start,
   end,
   isNew: before?.isNew ?? isNew,
   isGone,
   stamp,
-  states: undefined,
+  states,
 });

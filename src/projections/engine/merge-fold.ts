@@ -2,9 +2,10 @@ import type { DecodedEvent } from '../../events/event-serde';
 import { partitionId } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
 import type { Storage } from '../generations';
-import { broughtMeasure, measureOfNothing, mergeMeasure } from '../measures';
+import { bringing, measureOfNothing, mergeMeasure } from '../measures';
 import { ContributionValue } from '../read-model';
 import type { LateContribution, Merge, Stamp } from '../read-model-store';
+import { NOTHING_DECIDED, readmittedId, type FoldDecisions } from '../partition-decisions';
 import { shapeOf } from '../shape';
 import { canonicalOf, keyText } from '../values';
 import { assignerOf } from '../windows/assign';
@@ -82,7 +83,7 @@ const partsOf = ({ model: { keys, measures }, window }: ProjectionDefinition) =>
   assign: window === undefined ? (): Windows => NO_WINDOW : assignerOf(window),
   keys: keys.map((column) => ({ name: column.name, canonical: canonicalOf(column) })),
   groupOf: shapeOf(Object.fromEntries(keys.map((column) => [column.name, canonicalOf(column)]))),
-  measuresOf: shapeOf(Object.fromEntries(measures.map((column) => [column.name, (value: unknown) => broughtMeasure(column, value)]))),
+  measuresOf: shapeOf(Object.fromEntries(measures.map((column) => [column.name, bringing(column)]))),
 });
 
 const PARTS = new WeakMap<ProjectionDefinition, ReturnType<typeof partsOf>>();
@@ -106,6 +107,7 @@ export class MergeFold implements Fold {
   constructor(
     definition: ProjectionDefinition,
     storage: Storage,
+    private readonly decided: FoldDecisions = NOTHING_DECIDED,
     private readonly isNew: (id: string) => boolean = () => false,
   ) {
     this.#definition = definition;
@@ -130,6 +132,12 @@ export class MergeFold implements Fold {
     return accepted.length > 0 ? 'applied' : late.length > 0 ? 'late' : 'filtered';
   }
 
+  /** Adds a contribution that was late to all windows of its time, as if they were open. @throws RefoldError `row.invalid` */
+  readmit(contribution: ContributionValue, time: number, place: RecordPlace): void {
+    const buckets = this.#bucketsOf(this.#parts.assign(time), place);
+    this.#add({ buckets, keys: this.#keysOf(contribution), contribution, measures: this.#parts.measuresOf(contribution.measures) }, place);
+  }
+
   get bytes(): number {
     return this.#count * GROUP_BYTES;
   }
@@ -140,6 +148,10 @@ export class MergeFold implements Fold {
 
   learn(): void {
     // and nothing is loaded
+  }
+
+  links(): readonly string[] {
+    return []; // rows name no others
   }
 
   writes(): FoldWrites {
@@ -163,7 +175,7 @@ export class MergeFold implements Fold {
 
   #contribute(record: DecodedRecord, event: DecodedEvent, place: RecordPlace, accepted: Brought[], late: LateContribution[]): void {
     const windows = this.#parts.assign(event.time);
-    const open = openOf(this.#definition.window, windows, place.streamTime);
+    const open = this.#isReadmitted(place) ? windows : openOf(this.#definition.window, windows, place.streamTime);
     const returned = handlerOf(this.#definition, event).fold(event.event, new HandledEvent(record, event, place));
     for (const contribution of returned instanceof ContributionValue ? [returned] : contributionsOf(returned)) {
       const keys = this.#keysOf(contribution);
@@ -175,6 +187,11 @@ export class MergeFold implements Fold {
         late.push(lateOf(this.#parts.groupOf(contribution.group), measures, windows.at(-1)!, event.time, place, late.length));
       }
     }
+  }
+
+  #isReadmitted(place: RecordPlace): boolean {
+    const { readmitted } = this.decided;
+    return readmitted !== undefined && readmitted.size > 0 && readmitted.has(readmittedId(place));
   }
 
   #keysOf({ group }: ContributionValue): string {

@@ -8,7 +8,8 @@ import type { FoldDecisions } from '../partition-decisions';
 import { rulingsOf, settle } from './claim';
 import { decodeRecord, type DecodedRecord } from './decoded';
 import { foundIn } from './row-fold';
-import { foldOf, touchedKeys } from './fold';
+import { foldOf } from './fold';
+import { loadTouched } from './load-touched';
 import { parkedBefore } from './followers';
 import { causeOf } from './failures';
 import { withKept, type Restored } from './overflow';
@@ -41,14 +42,14 @@ type Step = { readonly status: 'again' } | { readonly status: 'nothing' } | ({ r
 
 /** Up to the first that cannot be decoded. */
 const decodeAll = async (
-  { decoder }: RedriveParts,
+  { decoder, definition }: RedriveParts,
   events: readonly ParkedEvent[],
 ): Promise<{ readonly records: readonly DecodedRecord[]; readonly cause: ParkingCause | undefined }> => {
   await decoder.prepare(events.map(({ record }) => record));
   const records: DecodedRecord[] = [];
   for (const { record } of events) {
     try {
-      const decoded = decodeRecord(record, decoder, undefined);
+      const decoded = decodeRecord(record, decoder, undefined, definition.window);
       if (decoded.failed !== undefined) {
         return { records, cause: causeOf(decoded.failed) };
       }
@@ -83,8 +84,8 @@ const tryEvents = async (
   const { definition, generation } = parts;
   const { topic, partition } = checkpoint;
   const { records, cause: undecoded } = await decodeAll(parts, events);
-  const loaded = await store.load(touchedKeys(definition, [{ topic, partition, from: 0, next: 0, records }]));
-  const fold = foldOf(definition, generation.storage, foundIn(loaded), decided);
+  const { rows } = await loadTouched(definition, store, [{ topic, partition, from: 0, next: 0, records }]);
+  const fold = foldOf(definition, generation.storage, foundIn(rows), decided);
   const counts: Record<keyof Counters, number> = { ...NO_COUNTS };
   const folded: number[] = [];
   let cause = undecoded ?? (lost && causeOf(lost));

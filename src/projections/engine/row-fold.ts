@@ -4,6 +4,8 @@ import type { ProjectionDefinition } from '../definition';
 import type { TopicPartition } from '../../events/position';
 import type { Deletion, Stamp, StampedRow, Upsert } from '../read-model-store';
 import { typeLabel } from '../columns';
+import type { Due } from '../publication';
+import { isPast } from '../published';
 import { mayHaveMoved, type FoldDecisions } from '../partition-decisions';
 import { canonicalRows, isKeyOf, keyText } from '../values';
 import type { DecodedRecord } from './decoded';
@@ -50,6 +52,8 @@ export class RowFold implements Fold {
   readonly #find: FindRow;
   readonly #entries = new Map<string, Entry>();
   readonly #keyColumn: string;
+  /** When rows are as good as deleted. */
+  readonly #until: Due | undefined;
   readonly #canonical: (row: object) => Values;
   readonly #bytesOf: (row: Values) => number;
   #changes = 0;
@@ -63,6 +67,7 @@ export class RowFold implements Fold {
     this.#definition = definition;
     this.#find = find;
     this.#keyColumn = definition.model.keys[0]!.name;
+    this.#until = definition.publication?.until;
     this.#canonical = canonicalRows(definition.model.columns);
     this.#bytesOf = rowBytesOf(definition.model.columns);
   }
@@ -80,6 +85,10 @@ export class RowFold implements Fold {
       }
     }
     return fate;
+  }
+
+  links(): readonly string[] {
+    return []; // rows name no others
   }
 
   writes(): FoldWrites {
@@ -137,13 +146,14 @@ export class RowFold implements Fold {
     } else if (!isOf(entry, place) && !mayHaveMoved(this.decided, entry, place)) {
       throw new RefoldError('key.moved', `the row of key ${event.key} was built from ${entry.topic}/${String(entry.partition)}`);
     }
-    if (entry.row === undefined && missing === 'skip') {
+    const found = entry.row !== undefined && isPast(entry.row, this.#until, place.streamTime) ? undefined : entry.row; // it may be deleted at any time
+    if (found === undefined && missing === 'skip') {
       return false;
     }
-    if (entry.row === undefined && missing === 'park') {
+    if (found === undefined && missing === 'park') {
       throw new RefoldError('handler.row-missing', `there is no row for key ${event.key}`);
     }
-    const given = entry.row && { ...entry.row }; // its own: whatever it does with it, the row stays
+    const given = found && { ...found }; // its own: whatever it does with it, the row stays
     const returned = fold(event.event, given, new HandledEvent(record, event, place));
     const row = returned === undefined ? undefined : this.#checked(returned, event.key);
     entry.row = row;

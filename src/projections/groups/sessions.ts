@@ -24,7 +24,11 @@ export const sessionWindowing = (window: SessionWindow, measuring: Measuring): W
     );
     const gone = removed.filter(({ start }) => start !== merged.start).map(({ start, end }): WindowChange => ({ start, end, isNew: false, isGone: true }));
     const isNew = gone.length === removed.length;
-    return { status: 'added', kept: { streamTime, parts, barred }, changes: [...gone, { start: merged.start, end: merged.end, isNew, isGone: false }] };
+    return {
+      status: 'added',
+      kept: { ...kept, streamTime, parts, barred },
+      changes: [...gone, { start: merged.start, end: merged.end, isNew, isGone: false }],
+    };
   },
   statesOf: ({ parts }, windows) => windows.map(({ start }) => partFrom(parts, start)?.states ?? measuring.empty),
 });

@@ -11,6 +11,8 @@ export interface Adding {
   readonly gapMs: number;
   readonly inputs: Inputs;
   readonly order: Order;
+  /** By which it is known again, if it comes twice. */
+  readonly id?: string | undefined;
 }
 
 /** What became of the row of one window. */
@@ -19,9 +21,11 @@ export interface WindowChange extends WindowBounds {
   readonly isNew: boolean;
   /** It is no window any more: another one has taken it in. */
   readonly isGone: boolean;
+  /** What its row shows, where that is not what the window holds once everything is folded. */
+  readonly states?: States;
 }
 
-/** `late`: all its windows are closed, and nothing changes; `unassigned`: it lies in no window at all. */
+/** `late`: all its windows are closed, and nothing changes; `unassigned`: it lies in no window at all, or the group has had it. */
 export type Stepped =
   | { readonly status: 'added'; readonly kept: KeptGroup; readonly changes: readonly WindowChange[] }
   | { readonly status: 'late'; readonly windowStart: number }
@@ -35,4 +39,10 @@ export interface Windowing {
   step(kept: KeptGroup, adding: Adding, streamTime: number): Stepped;
   /** What was brought to these windows, as long as they are open. */
   statesOf(kept: KeptGroup, windows: readonly WindowBounds[]): readonly States[];
+  /** Takes back what was brought at an event time, from the windows that are open still. Only where contributions are replaced. */
+  takeBack?(
+    kept: KeptGroup,
+    taken: { readonly time: number; readonly negative: States },
+    streamTime: number,
+  ): Omit<Extract<Stepped, { status: 'added' }>, 'status'>;
 }

@@ -33,6 +33,16 @@ export type PureCase =
     }
   | { readonly id: string; readonly kind: 'intersects'; readonly vectors: readonly { a: Bounds; b: Bounds; intersects: boolean }[] };
 
+/** What Kafka Streams puts out: a row, or a tombstone. */
+export interface KafkaOutput {
+  readonly key: string;
+  readonly windowStart: number;
+  readonly windowEnd: number;
+  readonly value: unknown;
+  readonly timestamp: number;
+  readonly tombstone: boolean;
+}
+
 export interface KafkaCase {
   readonly id: string;
   readonly emit: 'changes' | 'final';
@@ -42,8 +52,73 @@ export interface KafkaCase {
     | { readonly type: 'session'; readonly gapMs: number; readonly graceMs: number };
   readonly aggregate: { readonly fn: 'count' | 'collect_list' };
   readonly inputs: readonly { readonly key: string | null; readonly value: string; readonly timestamp: number }[];
-  readonly outputs?: readonly { readonly key: string; readonly windowStart: number; readonly value: unknown; readonly tombstone: boolean }[];
-  readonly outputSets?: readonly { readonly windowStart: number; readonly values: readonly { readonly value: unknown }[] }[];
+  readonly outputs?: readonly KafkaOutput[];
+  readonly outputSets?: readonly { readonly windowStart: number; readonly values: readonly { readonly value: unknown; readonly timestamp: number }[] }[];
+  /** Where only the table at the end is known. */
+  readonly finalState?: readonly KafkaOutput[];
+  readonly metrics?: { readonly dropped: number };
+}
+
+/** A script for Flink's window operator. */
+export interface OperatorCase {
+  readonly id: string;
+  readonly kind: 'operator';
+  readonly assigner: {
+    readonly type: 'tumbling' | 'sliding' | 'session' | 'dynamicSession' | 'global';
+    readonly sizeMs: number;
+    readonly slideMs: number;
+    readonly gapMs: number;
+    readonly time: 'event' | 'processing';
+    readonly pointWhenValue?: number;
+  };
+  readonly trigger:
+    | { readonly type: 'eventTime' | 'processingTime'; readonly purge: boolean }
+    | { readonly type: 'count'; readonly n: number; readonly purge: boolean }
+    | { readonly type: 'continuousEventTime'; readonly intervalMs: number; readonly purge: boolean };
+  readonly allowedLatenessMs: number;
+  readonly steps: readonly OperatorStep[];
+}
+
+export interface OperatorElement {
+  readonly key: string;
+  readonly value: number;
+  readonly timestamp: number | null;
+}
+
+export interface OperatorPane extends OperatorElement {
+  readonly windowStart?: number;
+  readonly windowEnd?: number;
+}
+
+export interface OperatorStep {
+  readonly element?: OperatorElement;
+  readonly watermark?: number;
+  readonly processingTime?: number;
+  readonly snapshotRestore?: true;
+  /** What was put out since the last time. */
+  readonly assert?: { readonly emitted: readonly OperatorPane[]; readonly late: readonly OperatorElement[] | null };
+}
+
+/** What Beam puts out; what a step does not say is not compared. */
+export interface BeamPane {
+  readonly windowStart: number;
+  readonly windowEnd: number;
+  readonly values: readonly number[];
+  readonly timestamp?: number;
+  readonly early?: boolean;
+  readonly late?: boolean;
+  readonly index?: number;
+}
+
+/** A transcript of Beam's triggers: elements are their own timestamps. */
+export interface BeamCase {
+  readonly id: string;
+  readonly windowFn: { readonly type: 'tumbling'; readonly sizeMs: number } | { readonly type: 'session'; readonly gapMs: number };
+  readonly trigger: { readonly type: 'afterWatermark' | 'afterCount' };
+  readonly timestampCombiner: 'end_of_window' | 'earliest' | 'latest';
+  /** Null: without end. */
+  readonly allowedLatenessMs?: number | null;
+  readonly steps: readonly { readonly input?: readonly number[]; readonly watermark?: number; readonly expect?: readonly BeamPane[] }[];
 }
 
 /** A case whose fields are read by its kind. */

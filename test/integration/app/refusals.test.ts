@@ -224,6 +224,7 @@ class Gate {
           load: (keys) => opened.load(keys),
           parkedSequences: (partitions) => opened.parkedSequences(partitions),
           parkedEvents: (sequence, limit) => opened.parkedEvents(sequence, limit),
+          readmittable: () => Promise.resolve([]),
           recordStop: (partition, epoch, stop) => opened.recordStop(partition, epoch, stop),
           commit: async (batch) => {
             this.waiting = true;

@@ -56,16 +56,20 @@ describeWithPostgres('kept groups in Postgres', () => {
     return opened.commit({ ...nothing, ...batch, advances: [advanceTo(partition, claimed!.next, claimed!.next + 1, claimed!.epoch)] });
   };
 
-  it.each([1, 150])('refuses the batch of a worker whose group another partition has written meanwhile, among %d new ones; no row is written', async (count) => {
-    const { generation, definition, catalog } = await made();
-    const whos = Array.from({ length: count - 1 }, (_, i) => `other ${String(i)}`);
-    const states = (partition: number): readonly Upsert[] => ['ann', ...whos.map((who) => `${who} of ${String(partition)}`)].map((who) => stateOf(who, partition));
-    const shownOf = (partition: number) => ({ upserts: [rowOf('ann', 10 * partition, partition)], deletes: [] });
-    expect(await commitAt(generation, definition, 0, { upserts: states(0), shown: shownOf(0) })).toEqual({ status: 'committed' });
-    expect(await commitAt(generation, definition, 1, { upserts: states(1), shown: shownOf(1) })).toMatchObject({ status: 'fenced' });
-    expect(await shown(generation)).toEqual([rowOf('ann', 0, 0).row]);
-    expect((await catalog.checkpoints(generation.id)).map(({ next }) => next)).toEqual([1, 0]);
-  });
+  it.each([1, 150])(
+    'refuses the batch of a worker whose group another partition has written meanwhile, among %d new ones; no row is written',
+    async (count) => {
+      const { generation, definition, catalog } = await made();
+      const whos = Array.from({ length: count - 1 }, (_, i) => `other ${String(i)}`);
+      const states = (partition: number): readonly Upsert[] =>
+        ['ann', ...whos.map((who) => `${who} of ${String(partition)}`)].map((who) => stateOf(who, partition));
+      const shownOf = (partition: number) => ({ upserts: [rowOf('ann', 10 * partition, partition)], deletes: [] });
+      expect(await commitAt(generation, definition, 0, { upserts: states(0), shown: shownOf(0) })).toEqual({ status: 'committed' });
+      expect(await commitAt(generation, definition, 1, { upserts: states(1), shown: shownOf(1) })).toMatchObject({ status: 'fenced' });
+      expect(await shown(generation)).toEqual([rowOf('ann', 0, 0).row]);
+      expect((await catalog.checkpoints(generation.id)).map(({ next }) => next)).toEqual([1, 0]);
+    },
+  );
 
   it('writes rows that nobody expected to be there, if they are few: the engine halves batches of many', async () => {
     const { generation, definition } = await made();

@@ -118,7 +118,10 @@ export const someFacts = (spread: number, maxLength = 40): fc.Arbitrary<readonly
       key: fc.constantFrom('x', 'y', 'zz'),
       n: fc.integer({ min: -9, max: 15 }),
       word: WORD,
-      at: fc.oneof({ weight: 12, arbitrary: fc.integer({ min: -spread, max: spread }) }, { weight: 1, arbitrary: fc.integer({ min: -20 * spread, max: 20 * spread }) }),
+      at: fc.oneof(
+        { weight: 12, arbitrary: fc.integer({ min: -spread, max: spread }) },
+        { weight: 1, arbitrary: fc.integer({ min: -20 * spread, max: 20 * spread }) },
+      ),
       gap: fc.integer({ min: 0, max: 15 }),
     }),
     { maxLength },
@@ -127,7 +130,13 @@ export const someFacts = (spread: number, maxLength = 40): fc.Arbitrary<readonly
 export const someCuts: fc.Arbitrary<readonly number[]> = fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength: 5 });
 
 export const hoppingCut: fc.Arbitrary<Extract<Cut, { kind: 'hopping' }>> = fc
-  .record({ size: fc.integer({ min: 1, max: 30 }), share: fc.integer({ min: 1, max: 6 }), divides: fc.boolean(), offset: fc.nat(5), grace: fc.oneof(fc.nat(40), fc.constant(1e6)) })
+  .record({
+    size: fc.integer({ min: 1, max: 30 }),
+    share: fc.integer({ min: 1, max: 6 }),
+    divides: fc.boolean(),
+    offset: fc.nat(5),
+    grace: fc.oneof(fc.nat(40), fc.constant(1e6)),
+  })
   .map(({ size, share, divides, offset, grace }) => {
     const advance = divides ? size : Math.max(1, Math.floor(size / share));
     const whole = divides ? size * share : size;
@@ -138,4 +147,7 @@ export const sessionCut: fc.Arbitrary<Extract<Cut, { kind: 'session' }>> = fc.re
   gap: fc.oneof(fc.integer({ min: 1, max: 15 }), fc.constant(undefined)),
   grace: fc.oneof(fc.nat(40), fc.constant(1e6)),
 });
-export const slidingCut: fc.Arbitrary<Extract<Cut, { kind: 'sliding' }>> = fc.record({ kind: fc.constant('sliding'), difference: fc.integer({ min: 1, max: 20 }) });
+export const slidingCut: fc.Arbitrary<Extract<Cut, { kind: 'sliding' }>> = fc.record({
+  kind: fc.constant('sliding'),
+  difference: fc.integer({ min: 1, max: 20 }),
+});

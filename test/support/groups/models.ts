@@ -4,6 +4,7 @@ import { defineEventType, type EventClass } from '../../../src/events/event-type
 import type { Decimal } from '../../../src/kernel/decimal';
 import type { ProjectionDefinition } from '../../../src/projections/definition';
 import { projection } from '../../../src/projections/projection';
+import type { RefinementOptions } from '../../../src/projections/refinements';
 import { readModel } from '../../../src/projections/read-model';
 import { globalWindow, hopping, session, sliding, type Window } from '../../../src/projections/windows/window';
 import { definitionOf } from '../harness';
@@ -20,12 +21,12 @@ export class Said {
     readonly at: Date,
   ) {}
 }
-defineEventType(Said, {
+const type = {
   name: 'groups.Said',
   version: 1,
   topic: 'orders',
-  key: (e) => e.key,
-  time: (e) => e.at,
+  key: (e: Said) => e.key,
+  time: (e: Said) => e.at,
   schema: {
     type: 'record',
     fields: [
@@ -36,7 +37,8 @@ defineEventType(Said, {
       { name: 'at', type: { type: 'long', logicalType: 'timestamp-millis' } },
     ],
   },
-} as never);
+};
+defineEventType(Said, type as never);
 
 export const saidEvents: readonly EventClass[] = [Said];
 
@@ -71,9 +73,9 @@ const windowOf = (cut: Cut): Window | undefined => {
   }
 };
 
-export const saidDefinition = (cut: Cut): ProjectionDefinition => {
+export const saidDefinition = (cut: Cut, refined: Omit<RefinementOptions, 'replaces'> = {}): ProjectionDefinition => {
   const window = windowOf(cut);
-  const options = { name: 'said', version: 1, ...(window === undefined ? {} : { window }) };
+  const options = { name: 'said', version: 1, ...(window === undefined ? {} : { window }), ...refined };
   const brought = ({ n, word }: Said) => ({ count: 1, total: n, mean: n, smallest: n, first: word, last: word, words: word });
   return definitionOf(
     cut.kind === 'none' || cut.kind === 'global'

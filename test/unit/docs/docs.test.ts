@@ -89,6 +89,7 @@ it('the code of README, tutorial and the page on testing compiles', () => {
   const readme = codeIn('README.md');
   expect(readme).toHaveLength(1);
   const [testing] = codeIn('docs/how-to/test-projections.md');
+  const windows = codeIn('docs/how-to/test-windows.md');
   const commands = codeIn('docs/how-to/give-commands.md');
   const foreign = codeIn('docs/how-to/read-foreign-topics.md');
   const replays = codeIn('docs/reference/replays.md');
@@ -99,6 +100,7 @@ it('the code of README, tutorial and the page on testing compiles', () => {
       tutorialFiles(0),
       new Map([...tutorialFiles(1), ['folding.ts', testing!]]),
       new Map([['commands.ts', commands.join('\n')]]),
+      new Map([['windows.ts', windows[0]!]]),
       new Map([['foreign.ts', foreign[0]!]]),
       new Map([['replays.ts', replays[0]!]]),
     ];

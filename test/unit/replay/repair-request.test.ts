@@ -8,7 +8,14 @@ const generation = { projection: 'sessions', store: 'postgres', storage: 'groups
 
 describe('a model of kept groups', () => {
   it('is not repaired row by row, however its rows are chosen', () => {
-    for (const choice of [{ keys: ['ann'] }, { fromTime: 0 }, { partition: { topic: 'orders', partition: 0 } }, { where: 'true' }, { all: true }, { errata: true }]) {
+    for (const choice of [
+      { keys: ['ann'] },
+      { fromTime: 0 },
+      { partition: { topic: 'orders', partition: 0 } },
+      { where: 'true' },
+      { all: true },
+      { errata: true },
+    ]) {
       expect(() => planOf(generation, choice)).toThrow(
         expect.objectContaining({
           code: 'repair.selection-unsupported',

@@ -1,20 +1,27 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { RefoldError } from '../../../kernel/errors';
-import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../../events/position';
 import type { ClickHouse } from '../../../platform/clickhouse/client';
-import type { CheckpointControl, ClaimedCheckpoint, Intent } from '../../checkpoint-control';
+import { partitionId, type PartitionId, type Position, type TopicPartition } from '../../../events/position';
+import type { CheckpointControl, ClaimedCheckpoint, Intent, TakenBack } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
-import type { ParkedEvent, ParkedSequence, Redriven, SequenceName } from '../../parking';
+import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import { identityOf } from '../../read-model';
-import type { Advance, BatchCommit, CommitResult, Decision, GenerationStore, Merge, StampedRow } from '../../read-model-store';
+import type { Advance, BatchCommit, CommitResult, Decision, GenerationStore, LateContribution, Merge, StampedRow } from '../../read-model-store';
 import { keyText } from '../../values';
 import { Claims, type Claim } from './claims';
 import { GenerationRows, blockTexts, isEmpty } from './generation-rows';
+import { isByStreamTime, publishStreamTime } from './published';
 import { byPartition, identityTexts, type Evidence } from './rows';
 import type { StoredRow } from './stored-rows';
 
 type Values = Readonly<Record<string, unknown>>;
+
+/** Taken out of what is set aside when the rows have landed. */
+const takenBack = ({ redriven, readmitted }: BatchCommit): TakenBack => ({
+  redriven,
+  readmitted: readmitted?.map(({ topic, partition, offset }) => ({ topic, partition, offset })),
+});
 
 const COMMITTED: CommitResult = { status: 'committed' };
 const fencedAt = (partitions: readonly TopicPartition[]): CommitResult => ({
@@ -30,12 +37,16 @@ const fencedAt = (partitions: readonly TopicPartition[]): CommitResult => ({
  * brings nothing but equal rows.
  */
 export class ClickHouseGenerationStore implements GenerationStore {
+  readonly #clickhouse: ClickHouse;
   readonly #control: CheckpointControl;
+  /** Up to when readers see everything, as far as we have told. */
+  #published = Number.NEGATIVE_INFINITY;
   readonly #rows: GenerationRows;
   readonly #generation: Generation;
   readonly #claims: Claims;
 
   constructor(control: CheckpointControl, clickhouse: ClickHouse, generation: Generation) {
+    this.#clickhouse = clickhouse;
     this.#control = control;
     this.#rows = new GenerationRows(clickhouse, generation);
     this.#generation = generation;
@@ -44,7 +55,9 @@ export class ClickHouseGenerationStore implements GenerationStore {
 
   async claim(partitions: readonly TopicPartition[], owner: string | undefined): Promise<readonly Checkpoint[]> {
     const claimed = await this.#control.claim(this.#generation, partitions, owner);
-    return Promise.all(claimed.map((one) => this.#settled(one)));
+    const settled = await Promise.all(claimed.map((one) => this.#settled(one)));
+    await this.#publish(); // whoever owned them may have died before that, and decisions advance stream time too
+    return settled;
   }
 
   decisions(checkpoints: readonly Checkpoint[]): Promise<readonly Decision[]> {
@@ -53,6 +66,10 @@ export class ClickHouseGenerationStore implements GenerationStore {
 
   parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]> {
     return this.#control.parkedSequences(this.#generation, partitions);
+  }
+
+  readmittable(partition: TopicPartition, records: number): Promise<readonly LateContribution[]> {
+    return this.#control.readmittable(this.#generation, partition, records);
   }
 
   parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {
@@ -100,29 +117,48 @@ export class ClickHouseGenerationStore implements GenerationStore {
     const aside = {
       late: batch.late.filter((contribution) => freshPartitions.has(partitionId(contribution))), // the others were kept with their intent
       parked: batch.parked.filter(({ record }) => freshPartitions.has(partitionId(record))),
-      redriven: batch.redriven,
+      ...takenBack(batch),
       errataVersion: batch.errataVersion,
     };
     if (isEmpty(rendered) && intents.every(({ advance }) => freshPartitions.has(partitionId(advance)))) {
       const result = await this.#control.advance(this.#generation, batch.advances, aside);
       if (result.status === 'committed') {
         this.#claims.moved(batch.advances);
+        await this.#publish();
       }
       return result;
     }
-    const { redriven } = batch;
+    const done = takenBack(batch);
     const recorded = await this.#control.intend(
       this.#generation,
-      redriven === undefined && batch.replaced === undefined ? fresh : fresh.map((intent) => ({ ...intent, redrive: { redriven, ...blockTexts(rendered) } })),
+      done.redriven === undefined && done.readmitted === undefined && batch.replaced === undefined
+        ? fresh
+        : fresh.map((intent) => ({ ...intent, redrive: { ...done, ...blockTexts(rendered) } })),
       aside,
     );
     if (recorded.status !== 'committed') {
       return recorded;
     }
     await this.#rows.insert(rendered, this.#token(batch.advances));
-    const result = await this.#finish(batch.advances, redriven);
+    const result = await this.#finish(batch.advances, done);
     this.#claims.remember(batch.advances, rendered.folded.written);
+    await this.#publish();
     return result;
+  }
+
+  /**
+   * Lets readers see what is closed by now: after the rows, and after the checkpoints that say so. Until then they see less
+   * than they could, never a row that changes. Checkpoints of others count too, whose rows were there before.
+   */
+  async #publish(): Promise<void> {
+    if (!isByStreamTime(this.#generation)) {
+      return;
+    }
+    const streamTime = await this.#control.streamTime(this.#generation);
+    if (streamTime !== undefined && streamTime > this.#published) {
+      await publishStreamTime(this.#clickhouse, this.#generation, streamTime);
+      this.#published = streamTime;
+    }
   }
 
   /** Finds out what became of an intent; a checkpoint that still has one says so with `repeatTo`. */
@@ -138,7 +174,7 @@ export class ClickHouseGenerationStore implements GenerationStore {
       }
       await this.#rows.insertTexts(intent.redrive, this.#token([intent.advance])); // equal rows, should the first block land after all
     }
-    const [finished] = await this.#control.finish(this.#generation, [checkpoint], intent.redrive?.redriven);
+    const [finished] = await this.#control.finish(this.#generation, [checkpoint], intent.redrive);
     if (finished === undefined) {
       this.#claims.lost([checkpoint]);
       return checkpoint; // our first batch will be fenced
@@ -213,8 +249,8 @@ export class ClickHouseGenerationStore implements GenerationStore {
     return sums;
   }
 
-  async #finish(advances: readonly Advance[], redriven: Redriven | undefined): Promise<CommitResult> {
-    const finished = new Set((await this.#control.finish(this.#generation, advances, redriven)).map(partitionId));
+  async #finish(advances: readonly Advance[], done: TakenBack): Promise<CommitResult> {
+    const finished = new Set((await this.#control.finish(this.#generation, advances, done)).map(partitionId));
     this.#claims.moved(advances.filter((advance) => finished.has(partitionId(advance))));
     const fenced = advances.filter((advance) => !finished.has(partitionId(advance)));
     this.#claims.lost(fenced);

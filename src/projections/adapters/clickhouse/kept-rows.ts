@@ -9,7 +9,7 @@ import { partitionId } from '../../../events/position';
 import { cellWriter, ordered, parameterText, plainType } from './columns';
 import { identityTexts, type VersionedRow } from './rows';
 import { StoredRows } from './stored-rows';
-import { rowsTable, writtenTables } from './table';
+import { everyRow, rowsTable, writtenTables } from './table';
 
 const cast = (column: NamedColumn, parameter: string): string => `CAST({${parameter}:String}, ${literal(plainType(column))})`;
 
@@ -64,12 +64,12 @@ export class ClickHouseKeptRows implements KeptRows {
   }
 
   async identities(selection: RowSelection, after: RowIdentity | undefined, limit: number): Promise<readonly RowIdentity[]> {
-    const { viewSchema, table } = this.#generation;
+    const { viewSchema } = this.#generation;
     const order = this.#identity.map((column) => ordered(column, identifier(column.name)));
     const { sql, parameters } = conditionOf(this.#generation, selection);
     const behind = `(${order.join(', ')}) > (${this.#identity.map((column, i) => ordered(column, cast(column, `a${String(i)}`))).join(', ')})`;
     const given = Object.fromEntries((after ?? []).map((text, i) => [`a${String(i)}`, text]));
-    const from = selection.by === 'partition' ? `${qualified(viewSchema, rowsTable(this.#generation))} FINAL` : qualified(viewSchema, table);
+    const from = selection.by === 'partition' ? `${qualified(viewSchema, rowsTable(this.#generation))} FINAL` : `(${everyRow(this.#generation)}) AS folded`;
     const statement = `SELECT ${this.#identity.map(({ name }) => `toString(${identifier(name)})`).join(', ')} FROM ${from}
       WHERE ${sql}${after === undefined ? '' : ` AND ${behind}`} ORDER BY ${order.join(', ')} LIMIT ${String(limit)}`;
     try {

@@ -7,6 +7,7 @@ import type { GenerationStore, ReadModelStore } from '../../read-model-store';
 import { cleanRows } from './clean';
 import { ClickHouseGenerationStore } from './generation-store';
 import { ClickHouseKeptRows } from './kept-rows';
+import { expireRows, isByStreamTime, publishStreamTime, streamTimeTable } from './published';
 import { assertTables, createTables, provisionTables, readableSelect, rowsTable } from './table';
 
 /** Read models in ClickHouse; their checkpoints lie in the control schema. */
@@ -15,6 +16,8 @@ export class ClickHouseReadModelStore implements ReadModelStore {
   readonly viewSchema: string;
   readonly #clickhouse: ClickHouse;
   readonly #control: CheckpointControl;
+  /** Up to when readers see everything, as far as we have told. */
+  readonly #published = new Map<number, number>();
 
   /** Tables and views are made in the database that the address names, which must exist: ClickHouse answers nothing to who names one that does not. */
   constructor(options: { readonly clickhouse: ClickHouse; readonly control: CheckpointControl }) {
@@ -49,6 +52,16 @@ export class ClickHouseReadModelStore implements ReadModelStore {
     return new ClickHouseGenerationStore(this.#control, this.#clickhouse, generation);
   }
 
+  /**
+   * All at once: it is a mutation whatever the number. Windows only, of which all versions of a row have one time; other rows
+   * stay, invisible, until the generation goes.
+   */
+  async expire(generation: Generation): Promise<number> {
+    const until = generation.publication?.until;
+    const streamTime = until === undefined || generation.storage === 'rows' ? undefined : await this.#control.streamTime(generation);
+    return until === undefined || streamTime === undefined ? 0 : expireRows(this.#clickhouse, generation, streamTime - until.afterMs, until.column);
+  }
+
   /** Removes rows that were deleted; see {@link cleanRows}. */
   clean(generation: Generation): Promise<number> {
     return cleanRows(this.#clickhouse, this.#control, generation);
@@ -56,6 +69,7 @@ export class ClickHouseReadModelStore implements ReadModelStore {
 
   /** An exact copy of the rows as they are now, made of links to their files; answers the name of the view over it. */
   async copy(generation: Generation): Promise<string> {
+    await this.publish(generation);
     await this.removeCopy(generation);
     await this.#do(copyStatements(generation, this.#clickhouse.topology));
     return copyNames(generation).view;
@@ -66,9 +80,19 @@ export class ClickHouseReadModelStore implements ReadModelStore {
     await this.#do(dropStatements(generation.viewSchema, { tables: [rows], view }, this.#clickhouse.topology));
   }
 
+  /** See {@link ReadModelStore.publish}. */
+  async publish(generation: Generation): Promise<void> {
+    const streamTime = isByStreamTime(generation) ? await this.#control.streamTime(generation) : undefined;
+    if (streamTime !== undefined && streamTime > (this.#published.get(generation.id) ?? Number.NEGATIVE_INFINITY)) {
+      await publishStreamTime(this.#clickhouse, generation, streamTime);
+      this.#published.set(generation.id, streamTime);
+    }
+  }
+
   async remove(generation: Generation): Promise<void> {
     await this.removeCopy(generation);
-    await this.#do(dropStatements(generation.viewSchema, { tables: rowTables(generation), view: generation.table }, this.#clickhouse.topology));
+    const tables = [...rowTables(generation), streamTimeTable(generation)];
+    await this.#do(dropStatements(generation.viewSchema, { tables, view: generation.table }, this.#clickhouse.topology));
   }
 
   async #do(statements: readonly string[]): Promise<void> {

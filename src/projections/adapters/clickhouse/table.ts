@@ -8,6 +8,7 @@ import { missingTable, schemaDrift } from '../../schema-drift';
 import type { NamedColumn } from '../../read-model';
 import { identityOf } from '../../read-model';
 import { columnType, plainType } from './columns';
+import { createStreamTimeTable, isByStreamTime, publishedSelect } from './published';
 
 /** What the engine needs beside the columns of the model; readers never see it. */
 const STAMPS = [
@@ -71,8 +72,8 @@ const MERGES: Readonly<Record<NonNullable<NamedColumn['law']>, (column: NamedCol
   max: (_, quoted) => `max(${quoted})`,
 };
 
-/** What readers see of a table of rows: the newest version of each, without the deleted ones; partials merged. */
-export const readableSelect = (generation: Generation, table: string): string => {
+/** The newest version of each row of a table, without the deleted ones; partials merged. */
+const allRows = (generation: Generation, table: string): string => {
   const { columns, storage, viewSchema } = generation;
   const from = `FROM ${qualified(viewSchema, table)} AS stored FINAL WHERE NOT stored._deleted`;
   const stored = ({ name }: NamedColumn): string => `stored.${identifier(name)}`;
@@ -85,6 +86,12 @@ export const readableSelect = (generation: Generation, table: string): string =>
   });
   return `SELECT ${merged.join(', ')} ${from} GROUP BY ${identityOf(columns).map(stored).join(', ')}`;
 };
+
+/** What readers see of a table of rows. */
+export const readableSelect = (generation: Generation, table: string): string => publishedSelect(generation, allRows(generation, table));
+
+/** All rows of a generation, whether readers see them yet or not. */
+export const everyRow = (generation: Generation): string => allRows(generation, rowsTable(generation));
 
 /** The comment of the table: whose rows these are. Names alone come again: in another application, or after the control schema was made anew. */
 const ownership = ({ app, id, createdAt }: Generation): string => JSON.stringify({ refold: 'rows', app, generation: id, createdAt });
@@ -104,6 +111,7 @@ export const createTables = (generation: Generation, topology: Topology = ONE_SE
   const view = qualified(generation.viewSchema, generation.table);
   return [
     ...writtenTables(generation).map((table) => createRows(generation, table, topology)),
+    ...(isByStreamTime(generation) ? [createStreamTimeTable(generation, topology)] : []),
     `CREATE VIEW IF NOT EXISTS ${view}${onCluster(topology)} AS ${readableSelect(generation, rowsTable(generation))}`,
   ];
 };

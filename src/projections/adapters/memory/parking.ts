@@ -37,6 +37,11 @@ export class MemoryParking {
     return this.#sequences.get(idOf(name))?.events ?? [];
   }
 
+  /** At which the events were read. */
+  streamTimes(): readonly (number | undefined)[] {
+    return [...this.#sequences.values()].flatMap(({ events }) => events.map(({ streamTime }) => streamTime));
+  }
+
   #park(event: ParkedEvent): void {
     const { record, sequence, cause = NO_CAUSE, attempts } = event;
     const name = { topic: record.topic, partition: record.partition, sequence };

@@ -3,10 +3,11 @@ import { comparePartitions, partitionId, type Position, type TopicPartition } fr
 import type { ProjectionDefinition } from '../../definition';
 import { addCounts, generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
 import { foldedModel } from '../../kept-groups';
-import { mergeMeasure } from '../../measures';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
-import { decidedStreamTime, foldDecisions } from '../../partition-decisions';
-import { identityOf, type NamedColumn } from '../../read-model';
+import { decidedStreamTime, foldDecisions, readmittedId } from '../../partition-decisions';
+import type { Publication } from '../../publication';
+import { isPast, leastStreamTime, shownAt } from '../../published';
+import type { NamedColumn } from '../../read-model';
 import type {
   Advance,
   BatchCommit,
@@ -23,12 +24,12 @@ import type {
 import { keyText } from '../../values';
 import type { MemoryCatalog } from './control';
 import { MemoryParking } from './parking';
-
-type Row = Readonly<Record<string, unknown>>;
+import { mergeRows, rowId, type Row } from './rows';
 
 /** Rows of one generation by the text of what identifies them. */
 interface Table {
   readonly columns: readonly NamedColumn[];
+  readonly publication: Publication | undefined;
   /** Partials: by their source partition too. */
   readonly rows: Map<string, StampedRow>;
   /** Of storage `groups`: rows for readers, beside which `rows` keeps what is kept of groups. */
@@ -51,8 +52,9 @@ export class MemoryReadModelStore implements ReadModelStore {
 
   provision(generation: Generation): Promise<void> {
     if (!this.#tables.has(generation.id)) {
+      const { columns, publication } = generation;
       const shown = generation.storage === 'groups' ? new Map<string, StampedRow>() : undefined;
-      this.#tables.set(generation.id, { columns: generation.columns, rows: new Map(), shown, late: [], parking: new MemoryParking() });
+      this.#tables.set(generation.id, { columns, publication, rows: new Map(), shown, late: [], parking: new MemoryParking() });
     }
     return Promise.resolve();
   }
@@ -77,6 +79,12 @@ export class MemoryReadModelStore implements ReadModelStore {
 
   /** The rows of a generation as readers would see them, by key: partials are merged in order of their partitions. */
   rows(generationId: number): readonly Row[] {
+    const { columns = [], publication } = this.#tables.get(generationId) ?? {};
+    const rows = this.#all(generationId);
+    return publication === undefined ? rows : rows.filter(shownAt(publication, columns, this.streamTime(generationId)));
+  }
+
+  #all(generationId: number): readonly Row[] {
     const { columns = [], shown } = this.#tables.get(generationId) ?? {};
     if (shown !== undefined) {
       return [...shown].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { row }]) => row);
@@ -89,6 +97,22 @@ export class MemoryReadModelStore implements ReadModelStore {
     return [...merged].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
   }
 
+  /** Up to when a generation has heard everything; see {@link leastStreamTime}. */
+  streamTime(generationId: number): number | undefined {
+    const checkpoints = [...this.#catalog.rows(generationId).values()];
+    return leastStreamTime([...checkpoints.map(({ streamTime }) => streamTime), ...(this.parking(generationId)?.streamTimes() ?? [])]);
+  }
+
+  /** Deletes rows whose time has passed. */
+  expire({ id, publication }: Generation, limit: number): Promise<number> {
+    const table = this.#tables.get(id);
+    const rows = table?.shown ?? table?.rows ?? new Map<string, StampedRow>();
+    const streamTime = this.streamTime(id);
+    const past = [...rows].filter(([, { row }]) => isPast(row, publication?.until, streamTime)).slice(0, limit);
+    past.forEach(([key]) => rows.delete(key));
+    return Promise.resolve(past.length);
+  }
+
   /** The rows as they are kept, by partition and key: of partials one per source partition. */
   stored(generationId: number): readonly StampedRow[] {
     const entries = [...(this.#tables.get(generationId)?.rows ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -99,19 +123,6 @@ export class MemoryReadModelStore implements ReadModelStore {
     return this.#tables.get(generationId)?.late ?? [];
   }
 }
-
-const rowId = (columns: readonly NamedColumn[], row: Row): string =>
-  identityOf(columns)
-    .map(({ name }) => keyText(row[name]))
-    .join('\0');
-
-const mergeRows = (columns: readonly NamedColumn[], before: Row | undefined, brought: Row): Row => {
-  if (before === undefined) {
-    return brought;
-  }
-  const merged = (column: NamedColumn): unknown => mergeMeasure(column, before[column.name], brought[column.name]);
-  return Object.freeze(Object.fromEntries(columns.map((column) => [column.name, column.role === 'measure' ? merged(column) : brought[column.name]])));
-};
 
 /** Of merged rows, which come from anywhere. */
 const NOWHERE: Stamp = { topic: '', partition: -1, offset: -1 };
@@ -187,13 +198,21 @@ class MemoryGenerationStore implements GenerationStore {
       this.#merge(merge);
     });
     this.#show(batch.shown);
-    this.#table.late.push(...batch.late);
+    const gone = new Set(batch.readmitted?.map(readmittedId));
+    this.#table.late.splice(0, this.#table.late.length, ...this.#table.late.filter((one) => !gone.has(readmittedId(one))), ...batch.late);
     this.#table.parking.change(batch);
     return Promise.resolve({ status: 'committed' });
   }
 
   parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]> {
     return Promise.resolve(this.#table.parking.sequences(partitions));
+  }
+
+  readmittable(partition: TopicPartition, records: number): Promise<readonly LateContribution[]> {
+    const { readmitted = new Set<string>() } = foldDecisions(this.#decisions);
+    const found = this.#table.late.filter((one) => partitionId(one) === partitionId(partition) && readmitted.has(readmittedId(one)));
+    const offsets = new Set([...new Set(found.map(({ offset }) => offset))].sort((a, b) => a - b).slice(0, records));
+    return Promise.resolve(found.filter(({ offset }) => offsets.has(offset)));
   }
 
   parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {

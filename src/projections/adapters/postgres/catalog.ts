@@ -7,7 +7,7 @@ import { beginCheckpoints, readCheckpoints } from './checkpoints';
 
 /** Of `refold.generations`, named as the fields of a generation. */
 const COLUMNS = `generation_id AS id, app, projection, store, version, run, status, model, view_schema AS "viewSchema", table_name AS "table",
-  storage, columns, consumer_group AS "group", topics, definition_hash AS "definitionHash", source_hash AS "sourceHash", errata_version AS "errataVersion", first_build AS "firstBuild",
+  storage, columns, publication, consumer_group AS "group", topics, definition_hash AS "definitionHash", source_hash AS "sourceHash", errata_version AS "errataVersion", first_build AS "firstBuild",
   heads_at_start AS "headsAtStart", ${msOf('created_at')} AS "createdAt",
   CASE WHEN status = 'retired' THEN ${msOf('coalesce(drop_at, retired_at)')} END AS "dropAt", ${msOf('dropped_at')} AS "droppedAt",
   (SELECT json_build_object('reason', p.reason, 'by', p.paused_by, 'at', ${msOf('p.paused_at')})
@@ -56,8 +56,8 @@ export class PostgresCatalog implements GenerationCatalog {
     const { apart } = generation;
     const inserted = await sql.query<NullableRow<Generation>>(
       `INSERT INTO refold.generations (app, projection, store, version, run, status, model, view_schema, table_name, consumer_group, topics,
-         definition_hash, source_hash, definition, first_build, heads_at_start, storage, columns, errata_version)
-       SELECT $1, $2, $3, $4, $5, $18, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, coalesce($19::integer, max(e.version), 0)
+         definition_hash, source_hash, definition, first_build, heads_at_start, storage, columns, publication, errata_version)
+       SELECT $1, $2, $3, $4, $5, $18, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $20::jsonb, coalesce($19::integer, max(e.version), 0)
          FROM refold.errata e WHERE e.app = $1
        ON CONFLICT (app, projection, store, version, run) DO NOTHING RETURNING ${COLUMNS}`,
       [
@@ -80,6 +80,7 @@ export class PostgresCatalog implements GenerationCatalog {
         JSON.stringify(generation.columns),
         apart === undefined ? 'candidate' : 'apart',
         apart?.errataVersion ?? null,
+        generation.publication === undefined ? null : JSON.stringify(generation.publication),
       ],
     );
     const created = inserted.rows[0];

@@ -1,12 +1,14 @@
 import { RefoldError } from '../../../kernel/errors';
 import { isCommitInDoubt, type PostgresPool, type Sql, type SqlSession } from '../../../platform/postgres/pool';
 import type { Position, TopicPartition } from '../../../events/position';
-import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent, SetAside } from '../../checkpoint-control';
+import type { CheckpointControl, ClaimedCheckpoint, ClaimedPartition, Intent, SetAside, TakenBack } from '../../checkpoint-control';
 import { generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
-import type { ParkedEvent, ParkedSequence, Redriven, SequenceName } from '../../parking';
+import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import type { Advance, CommitResult, Decision, LateContribution } from '../../read-model-store';
 import { repeated } from '../../repeated';
-import { beginCheckpoints, claimCheckpoints, finishIntents, moveCheckpoints, readCheckpoints, recordIntents, whatLanded, type Landing } from './checkpoints';
+import { beginAdded } from './added-partitions';
+import { claimCheckpoints, finishIntents, moveCheckpoints, readCheckpoints, recordIntents, whatLanded, type Landing } from './checkpoints';
+import { insertLate, readReadmittable, removeLate } from './late';
 import { insertParked, readEvents, readSequences, recordRedriven } from './parking';
 import { shownJson } from './shown';
 
@@ -37,9 +39,14 @@ export class PostgresCheckpointControl implements CheckpointControl {
     return readCheckpoints(this.#pool, generation.id);
   }
 
+  async streamTime({ id }: Generation): Promise<number | undefined> {
+    const { rows } = await repeated(() => this.#pool.query<{ at: number | null }>('SELECT refold.stream_time($1) AS at', [id]));
+    return rows[0]?.at ?? undefined;
+  }
+
   async begin(generation: Generation, positions: readonly Position[]): Promise<void> {
     if (positions.length > 0) {
-      await this.#pool.transaction((sql) => beginCheckpoints(sql, [generation.id], positions));
+      await this.#pool.transaction((sql) => beginAdded(sql, generation, positions));
     }
   }
 
@@ -71,6 +78,10 @@ export class PostgresCheckpointControl implements CheckpointControl {
     return readSequences(this.#pool, generation.id, partitions);
   }
 
+  readmittable(generation: Generation, partition: TopicPartition, records: number): Promise<readonly LateContribution[]> {
+    return readReadmittable(this.#pool, generation, partition, records);
+  }
+
   parkedEvents(generation: Generation, sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {
     return readEvents(this.#pool, generation.id, sequence, limit);
   }
@@ -95,7 +106,7 @@ export class PostgresCheckpointControl implements CheckpointControl {
           return { status: 'fenced', partitions: advances };
         }
         await setAside(sql, generation.id, aside);
-        await recordRedriven(sql, generation.id, aside.redriven);
+        await takeBack(sql, generation.id, aside);
         await pinErrata(sql, generation.id, aside.errataVersion);
       }
       return result;
@@ -114,15 +125,15 @@ export class PostgresCheckpointControl implements CheckpointControl {
     });
   }
 
-  finish(generation: Generation, partitions: readonly ClaimedPartition[], redriven?: Redriven): Promise<readonly Checkpoint[]> {
+  finish(generation: Generation, partitions: readonly ClaimedPartition[], done: TakenBack = {}): Promise<readonly Checkpoint[]> {
     const once = async (): Promise<readonly Checkpoint[]> => {
-      if (redriven === undefined) {
+      if (done.redriven === undefined && done.readmitted === undefined) {
         return finishIntents(this.#pool, generation.id, partitions);
       }
       return this.#pool.transaction(async (sql) => {
         const finished = await finishIntents(sql, generation.id, partitions);
         if (finished.length > 0) {
-          await recordRedriven(sql, generation.id, redriven);
+          await takeBack(sql, generation.id, done);
         }
         return finished;
       });
@@ -183,31 +194,13 @@ const pinErrata = async (sql: Sql, generationId: number, version: number | undef
   }
 };
 
-const jsonText = (value: unknown): string => JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? part.toString() : part));
-
 /** Kept at once. */
 const setAside = async (sql: Sql, generationId: number, { late, parked }: SetAside): Promise<void> => {
   await insertLate(sql, generationId, late);
   await insertParked(sql, generationId, parked);
 };
 
-const insertLate = async (sql: Sql, generationId: number, late: readonly LateContribution[]): Promise<void> => {
-  if (late.length === 0) {
-    return;
-  }
-  await sql.query(
-    `INSERT INTO refold.late_contributions (generation_id, topic, partition, record_offset, ordinal, event_time, stream_time, window_start, contribution)
-     SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::int[], $6::bigint[], $7::bigint[], $8::bigint[], $9::jsonb[])`,
-    [
-      generationId,
-      late.map(({ topic }) => topic),
-      late.map(({ partition }) => partition),
-      late.map(({ offset }) => offset),
-      late.map(({ ordinal }) => ordinal),
-      late.map(({ eventTime }) => eventTime),
-      late.map(({ streamTime }) => streamTime),
-      late.map(({ windowStart }) => windowStart),
-      late.map(({ contribution }) => jsonText(contribution)),
-    ],
-  );
+const takeBack = async (sql: Sql, generationId: number, { redriven, readmitted = [] }: TakenBack): Promise<void> => {
+  await recordRedriven(sql, generationId, redriven);
+  await removeLate(sql, generationId, readmitted);
 };

@@ -1,13 +1,13 @@
 import { RefoldError, messageOf } from '../../../kernel/errors';
 import { sqlState } from '../../../platform/postgres/errors';
 import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
-import { identifier, qualified } from '../../../platform/postgres/quote';
+import { identifier } from '../../../platform/postgres/quote';
 import type { Generation } from '../../generations';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type { KeptRow, KeptRows, Replacement, RowIdentity, RowSelection } from '../../read-model-store';
 import { castType } from './columns';
 import { byColumn, isOneOf } from './identity';
-import { writtenTable } from './table';
+import { allRows, writtenTable } from './table';
 
 const STAMPS = [
   ['_topic', 'text'],
@@ -59,14 +59,13 @@ export class PostgresKeptRows implements KeptRows {
   }
 
   async identities(selection: RowSelection, after: RowIdentity | undefined, limit: number): Promise<readonly RowIdentity[]> {
-    const { viewSchema, table } = this.#generation;
     const names = this.#identity.map(({ name }) => identifier(name)).join(', ');
     const condition = conditionOf(this.#generation, selection);
     const first = condition.values.length + 1;
     const behind = `(${names}) > (${this.#identity.map(({ type }, i) => `$${String(first + i)}::text::${castType(type)}`).join(', ')})`;
     const values = [...condition.values, ...(after ?? []), limit];
     // The limit is a value: with one a statement stands alone, so that a condition cannot end the transaction that only reads
-    const statement = `SELECT ${names} FROM ${qualified(viewSchema, table)} WHERE ${condition.sql}${after === undefined ? '' : ` AND ${behind}`} ORDER BY ${names} LIMIT $${String(values.length)}`;
+    const statement = `SELECT ${names} FROM ${allRows(this.#generation)} WHERE ${condition.sql}${after === undefined ? '' : ` AND ${behind}`} ORDER BY ${names} LIMIT $${String(values.length)}`;
     try {
       return (await this.#read(statement, values)) as readonly RowIdentity[];
     } catch (error) {

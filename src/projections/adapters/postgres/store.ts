@@ -4,7 +4,7 @@ import type { Position, TopicPartition } from '../../../events/position';
 import type { ProjectionDefinition } from '../../definition';
 import type { Checkpoint, Generation, StoppedBy } from '../../generations';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
-import type { BatchCommit, CommitResult, Decision, GenerationStore, ReadModelStore, StampedRow } from '../../read-model-store';
+import type { BatchCommit, CommitResult, Decision, GenerationStore, LateContribution, ReadModelStore, StampedRow } from '../../read-model-store';
 import { foldedModel } from '../../kept-groups';
 import { repeated } from '../../repeated';
 import { keyText } from '../../values';
@@ -12,6 +12,7 @@ import { PostgresCheckpointControl } from './checkpoint-control';
 import { readValue } from './columns';
 import { completeIndexes, indexStatements, lockProvision } from './indexes';
 import { PostgresKeptRows, replaceRows } from './kept-rows';
+import { expireStatement } from './published';
 import { assertTables, createTables, tableExists, writtenTable, writtenTables } from './table';
 import { writeBatch } from './write-batch';
 import { writesFor, type Writes } from './writes';
@@ -59,6 +60,11 @@ export class PostgresReadModelStore implements ReadModelStore {
   async estimatedRows(generation: Generation): Promise<number | undefined> {
     const { rows } = await this.#pool.query<{ rows: number | null }>('SELECT pg_stat_get_live_tuples(to_regclass($1)) AS rows', [writtenTable(generation)]);
     return rows[0]?.rows ?? undefined;
+  }
+
+  async expire(generation: Generation, limit: number): Promise<number> {
+    const until = generation.publication?.until;
+    return until === undefined ? 0 : ((await this.#pool.query(expireStatement(generation, until, writtenTable(generation)), [limit])).rowCount ?? 0);
   }
 
   keptRows(generation: Generation): PostgresKeptRows {
@@ -131,6 +137,10 @@ class PostgresGenerationStore implements GenerationStore {
 
   parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]> {
     return this.#control.parkedSequences(this.#generation, partitions);
+  }
+
+  readmittable(partition: TopicPartition, records: number): Promise<readonly LateContribution[]> {
+    return this.#control.readmittable(this.#generation, partition, records);
   }
 
   parkedEvents(sequence: SequenceName, limit: number): Promise<readonly ParkedEvent[]> {

@@ -1,15 +1,22 @@
 import type { Sql } from '../../../platform/postgres/pool';
 import { identifier, qualified } from '../../../platform/postgres/quote';
 import type { ProjectionDefinition } from '../../definition';
-import { rowTables, type Generation } from '../../generations';
+import { isShownByView, rowTables, type Generation } from '../../generations';
 import { GROUPS } from '../../kept-groups';
 import { identityOf, type NamedColumn } from '../../read-model';
 import { missingTable, schemaDrift } from '../../schema-drift';
 import { postgresType } from './columns';
-import { mergingView } from './merging';
+import { mergingSelect } from './merging';
+import { publishedSelect } from './published';
 
-/** Where the rows are written that readers see: the generation's table, or the partials behind it. */
+/** Where the rows are written that readers see: the generation's table, or what lies behind it where that is a view. */
 export const writtenTable = (g: Generation): string => qualified(g.viewSchema, rowTables(g)[0]);
+
+/** All rows of a generation, partials merged, whether readers see them yet or not; for FROM. */
+export const allRows = (g: Generation): string => (g.storage === 'partials' ? `(${mergingSelect(writtenTable(g), g.columns)}) AS merged` : writtenTable(g));
+
+/** What readers see, where that is not the table itself. */
+const shownSelect = (g: Generation): string => (g.publication === undefined ? mergingSelect(writtenTable(g), g.columns) : publishedSelect(g, allRows(g)));
 
 /** A table of a generation that rows are written to. */
 export interface WrittenTable {
@@ -56,16 +63,16 @@ const createRows = ({ qualified: table, columns, primaryKey, isStamped }: Writte
   return `CREATE TABLE IF NOT EXISTS ${table} (${parts.join(', ')}) WITH (fillfactor = 80)`;
 };
 
-/** DDL of a generation's tables without their indexes, with partials also of the view that merges them, in a schema that exists. */
+/** DDL of a generation's tables without their indexes, with the view over them where there is one, in a schema that exists. */
 export const createTables = (generation: Generation, definition: ProjectionDefinition): readonly string[] => {
   const view = qualified(generation.viewSchema, generation.table);
   return [
     ...writtenTables(generation, definition).map(createRows),
-    ...(generation.storage === 'partials' ? [mergingView(view, writtenTable(generation), definition.model.columns)] : []),
+    ...(isShownByView(generation) ? [`CREATE OR REPLACE VIEW ${view} AS ${shownSelect(generation)}`] : []),
   ];
 };
 
-/** Whether there is something to read: the table, or the view over the partials, which is made together with them. */
+/** Whether there is something to read: the table, or the view over it, which is made together with it. */
 export const tableExists = async (sql: Sql, generation: Generation): Promise<boolean> => {
   const { rows } = await sql.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [qualified(generation.viewSchema, generation.table)]);
   return rows[0]?.found === true;
@@ -79,8 +86,8 @@ export const assertTables = async (sql: Sql, generation: Generation, definition:
   for (const table of tables) {
     await assertTable(sql, generation, table);
   }
-  if (generation.storage === 'partials' && !(await tableExists(sql, generation))) {
-    throw schemaDrift(generation, tables[0].name, `view ${generation.table}, which merges the partials, is missing`);
+  if (isShownByView(generation) && !(await tableExists(sql, generation))) {
+    throw schemaDrift(generation, tables[0].name, `view ${generation.table}, which shows the rows, is missing`);
   }
 };
 

@@ -42,7 +42,7 @@ export class ClickHouseProbe implements StoreProbe {
   }
 
   async #taken(to: Generation): Promise<readonly RefoldError[]> {
-    const names = [to.table, ...rowTables(to)];
+    const names = [to.table, ...rowTables(to), `${to.table}_stream_time`];
     const rows = await this.#clickhouse.rows('SELECT name FROM system.tables WHERE database = {database:String} AND name IN {names:Array(String)}', {
       database: to.viewSchema,
       names,

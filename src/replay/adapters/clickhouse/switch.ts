@@ -82,7 +82,11 @@ export class ClickHouseSwitch implements StoreSwitch {
 
   async switch(request: SwitchRequest): Promise<SwitchResult> {
     const { pairs, direction, allowed } = request;
-    return { status: 'switched', lockMs: await this.#control.exchange(request, () => showGenerations(this.#clickhouse, pairs, direction, allowed.breaking)) };
+    const show = async (): Promise<number> => {
+      await Promise.all(pairs.map(({ to }) => this.#copies.publish(to))); // nobody reads older than before
+      return showGenerations(this.#clickhouse, pairs, direction, allowed.breaking);
+    };
+    return { status: 'switched', lockMs: await this.#control.exchange(request, show) };
   }
 
   retire(lease: Lease, generation: Generation): Promise<void> {
@@ -102,6 +106,7 @@ export class ClickHouseSwitch implements StoreSwitch {
 
   async activateFirst(generation: Generation): Promise<FirstActivation> {
     const activation = await this.#control.activate(generation, async () => {
+      await this.#copies.publish(generation);
       await showGenerations(this.#clickhouse, [{ to: generation }], 'forward', false);
     });
     if (activation === 'superseded') {

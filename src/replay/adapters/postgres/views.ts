@@ -1,7 +1,7 @@
 import { RefoldError } from '../../../kernel/errors';
 import type { Sql } from '../../../platform/postgres/pool';
 import { qualified } from '../../../platform/postgres/quote';
-import { generationLabel, rowTables, type Generation } from '../../../projections/generations';
+import { generationLabel, isShownByView, rowTables, type Generation } from '../../../projections/generations';
 import type { GenerationPair, SwitchPermission, ViewChange } from '../../ports';
 import type { Direction } from '../../states';
 import { clientsOf, visible, type Reshaping, type ViewPlan } from '../../view-plan';
@@ -138,7 +138,7 @@ const viewReads = async (sql: Sql, g: Generation, table: string): Promise<boolea
 
 /**
  * A view with security_invoker asks its reader for rights on what it reads: whoever may read the old table may read the new
- * one. Where that is a view which merges partials, it reads them with its owner's rights, so nobody needs any on them.
+ * one. Where that is a view over a table, it reads it with its owner's rights, so nobody needs any on that.
  */
 export const copyGrants = async (sql: Sql, from: Generation, to: Generation): Promise<void> => {
   const columns = (await requireTable(sql, to)).columns.map(({ name }) => name);
@@ -148,14 +148,14 @@ export const copyGrants = async (sql: Sql, from: Generation, to: Generation): Pr
 };
 
 /**
- * Drops the tables (of partials: the view that merges them first), and the view that was left on them when the read model got
+ * Drops the tables (where what shows the rows is a view: that first), and the view that was left on them when the read model got
  * another name. Never CASCADE: dependents are named by the error.
  */
 export const dropTable = async (sql: Sql, g: Generation): Promise<void> => {
   if (await viewReads(sql, g, g.table)) {
     await sql.query(`DROP VIEW ${qualified(g.viewSchema, g.model)}`);
   }
-  if (g.storage === 'partials') {
+  if (isShownByView(g)) {
     await sql.query(`DROP VIEW IF EXISTS ${qualified(g.viewSchema, g.table)}`);
   }
   for (const table of rowTables(g)) {

@@ -74,6 +74,7 @@ class Troubled implements ReadModelStore {
       claim: (...args) => opened.claim(...args),
       parkedSequences: (...args) => opened.parkedSequences(...args),
       parkedEvents: (...args) => opened.parkedEvents(...args),
+      readmittable: () => Promise.resolve([]),
       decisions: (...args) => opened.decisions(...args),
       errataVersion: () => opened.errataVersion(),
       checkpoints: () => opened.checkpoints(),

@@ -117,10 +117,10 @@ it('a global window takes everything, however late', async () => {
   expect({ rows, late }).toEqual({ rows: [{ customer: 'ann', orders: 3n }], late: 0 });
 });
 
-it('bounds of what has none, and windows that cannot be folded yet, are refused with the reason', () => {
+it('bounds of what has none, and a storage that windows cannot have, are refused with the reason', () => {
   const faults = (window: Window): string => projectionFaults(projectionSource(into(window)), new Set([OrderPlaced])).join();
   expect(faults(globalWindow())).toMatch(/a global window has no bounds/);
-  expect(faults(session('30 minutes'))).toMatch(/session windows cannot be folded by this version/);
-  expect(faults(sliding('10 minutes'))).toMatch(/sliding windows cannot be folded by this version/);
+  expect(faults(session('30 minutes'))).toMatch(/cannot be had with a session window/);
+  expect(faults(sliding('10 minutes'))).toMatch(/cannot be had with a sliding window/);
   expect(faults(calendar('week', { timeZone: 'Europe/Berlin' }))).toBe('');
 });

@@ -1,7 +1,7 @@
 import { isRefoldError } from '../../../../src/kernel/errors';
 import { NOTHING_DECIDED, type FoldDecisions } from '../../../../src/projections/partition-decisions';
 import { foldBatches, touchedKeys } from '../../../../src/projections/engine/fold';
-import { partitionId } from '../../../../src/events/position';
+import { partitionId, type PartitionId } from '../../../../src/events/position';
 import type { StampedRow } from '../../../../src/projections/read-model-store';
 import { batchesOf } from '../../../support/groups/folding';
 import { saidDefinition } from '../../../support/groups/models';
@@ -27,7 +27,7 @@ describe('a group', () => {
   });
 
   it('may move where a barrier lies between both partitions, and says from where', () => {
-    const barrier = new Map([
+    const barrier = new Map<PartitionId, number>([
       ['orders/0', 4],
       ['orders/1', 5],
     ]);

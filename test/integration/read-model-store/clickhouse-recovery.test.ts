@@ -5,7 +5,8 @@ import { migrate } from '../../../src/platform/postgres/migrate';
 import { PostgresPool } from '../../../src/platform/postgres/pool';
 import { readModelRows } from '../../../src/projections/adapters/clickhouse/reader';
 import { ClickHouseReadModelStore } from '../../../src/projections/adapters/clickhouse/store';
-import { rowsTable } from '../../../src/projections/adapters/clickhouse/table';
+import { StoredRows } from '../../../src/projections/adapters/clickhouse/stored-rows';
+import { rowsTable, writtenTables } from '../../../src/projections/adapters/clickhouse/table';
 import { PostgresCatalog } from '../../../src/projections/adapters/postgres/catalog';
 import { PostgresCheckpointControl } from '../../../src/projections/adapters/postgres/checkpoint-control';
 import type { CheckpointControl } from '../../../src/projections/checkpoint-control';
@@ -215,24 +216,18 @@ describeWithClickHouse('recovery of ClickHouse generations', () => {
   it('writes a batch as one block, and the same batch only once', async () => {
     const definition = definitionOf(OrderSummary);
     const { generation } = await newApp(definition);
-    const table = qualified(clickhouse.database, rowsTable(generation));
-    const row = (i: number): readonly (string | number | boolean)[] => [
-      `k${String(i)}`,
-      'c',
-      'placed',
-      '1.00',
-      '2026-01-01 00:00:00.000',
-      'orders',
-      0,
-      String(i),
-      String(i),
-      false,
-    ];
-    const names = ['order_id', 'customer_id', 'status', 'amount', 'changed_at', '_topic', '_partition', '_offset', '_version', '_deleted'] as const;
-    const rows = [Buffer.from(Array.from({ length: 150_000 }, (_, i) => `${JSON.stringify(row(i))}\n`).join(''))];
-    await clickhouse.command(`SYSTEM STOP MERGES ${table}`);
-    await clickhouse.insert(table, [...names], rows, 'token');
-    await clickhouse.insert(table, [...names], rows, 'token');
+    const stored = new StoredRows(clickhouse, writtenTables(generation)[0]);
+    const block = stored.blockOf(
+      Array.from({ length: 150_000 }, (_, i) => ({
+        values: { order_id: `k${String(i)}`, customer_id: 'c', status: 'placed', amount: dec('1.00'), changed_at: day(1) },
+        stamp: { topic: 'orders', partition: 0, offset: i },
+        epoch: 1,
+        deleted: false,
+      })),
+    );
+    await clickhouse.command(`SYSTEM STOP MERGES ${qualified(clickhouse.database, rowsTable(generation))}`);
+    await stored.insert(block, 'token');
+    await stored.insert(block, 'token');
     const parts = `SELECT count(), sum(rows) FROM system.parts WHERE database = {database:String} AND table = {table:String} AND active`;
     expect(await clickhouse.rows(parts, { database: clickhouse.database, table: rowsTable(generation) })).toEqual([['1', '150000']]);
   });

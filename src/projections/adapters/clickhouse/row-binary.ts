@@ -30,15 +30,18 @@ export class RowBytes {
   }
 
   byte(value: number): void {
-    this.#bytes[this.#place(1)] = value;
+    const at = this.#place(1);
+    this.#bytes[at] = value;
   }
 
   int32(value: number): void {
-    this.#view.setInt32(this.#place(4), value, true);
+    const at = this.#place(4);
+    this.#view.setInt32(at, value, true);
   }
 
   uint32(value: number): void {
-    this.#view.setUint32(this.#place(4), value, true);
+    const at = this.#place(4);
+    this.#view.setUint32(at, value, true);
   }
 
   /** A whole number that is exact. */
@@ -49,11 +52,13 @@ export class RowBytes {
   }
 
   bigint64(value: bigint): void {
-    this.#view.setBigInt64(this.#place(8), value, true);
+    const at = this.#place(8);
+    this.#view.setBigInt64(at, value, true);
   }
 
   float64(value: number): void {
-    this.#view.setFloat64(this.#place(8), value, true);
+    const at = this.#place(8);
+    this.#view.setFloat64(at, value, true);
   }
 
   /** A length: seven bits a byte, the lowest first. */
@@ -89,6 +94,7 @@ export class RowBytes {
     return true;
   }
 
+  /** Before anything is asked of the piece: it may be another one afterwards. */
   #place(length: number): number {
     if (this.#at + length > this.#bytes.length) {
       this.#cut(Math.max(PIECE, length));

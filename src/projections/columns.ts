@@ -41,7 +41,7 @@ export interface ColumnDefinition {
   readonly indexed: boolean;
   /** Only of measures. */
   readonly law?: MeasureLaw;
-  /** Only of measures that are no {@link MeasureLaw}: in a definition with its functions, of a generation without. */
+  /** Only of measures that are more than a {@link MeasureLaw}: in a definition with its functions, of a generation without. With a law beside it stores can merge what it takes in. */
   readonly aggregate?: AggregateName;
   /** Only of window columns. */
   readonly bound?: 'start' | 'end';
@@ -76,6 +76,10 @@ export interface WindowColumn extends Column<Date, never, 'window'> {}
 export interface Measure<Out, In = Out, Need extends 'optional' | 'required' = 'optional'> extends Column<Out, In, 'measure'> {
   readonly need: Need;
 }
+/** A measure from which contributions can be taken back. */
+export interface RetractableMeasure<Out, In = Out> extends Measure<Out, In> {
+  readonly retractable: true;
+}
 
 class ColumnValue {
   constructor(readonly definition: ColumnDefinition) {}
@@ -87,6 +91,10 @@ class ColumnValue {
   get need(): 'optional' | 'required' {
     const { law, nullable } = this.definition;
     return (law === 'min' || law === 'max') && !nullable ? 'required' : 'optional';
+  }
+
+  get retractable(): boolean {
+    return this.definition.law === 'count' || this.definition.law === 'sum';
   }
 
   key(): ColumnValue {
@@ -136,9 +144,9 @@ export const windowEnd = (): WindowColumn =>
   new ColumnValue({ role: 'window', type: { kind: 'timestamp' }, nullable: false, indexed: false, bound: 'end' }) as unknown as WindowColumn;
 
 /** Number of things: adds what contributions bring; 0 where they bring nothing. */
-export const count = (): Measure<bigint, number | bigint> => measure('count', { kind: 'bigint' });
+export const count = (): RetractableMeasure<bigint, number | bigint> => measure('count', { kind: 'bigint' });
 
-type Sum<T> = T extends Decimal ? Measure<Decimal> : Measure<bigint, number | bigint>;
+type Sum<T> = T extends Decimal ? RetractableMeasure<Decimal> : RetractableMeasure<bigint, number | bigint>;
 type Comparable = Decimal | bigint | number | Date | string;
 
 /** Exact sum; 0 where contributions bring nothing. Integers are summed in 64 bits. */

@@ -6,7 +6,7 @@ import type { EventContext } from './event-context';
 import type { Failures } from './failure-rules';
 import type { MeasureStorage, StoreKind } from './generations';
 import type { HavingOf, PublicationOptions } from './publication';
-import type { Contribution, IsMergeable, Problem, ReadModel, Row } from './read-model';
+import type { Contribution, IsMergeable, IsRetractable, Problem, ReadModel, Row } from './read-model';
 import type { RefinementOptions } from './refinements';
 import type { Window } from './windows/window';
 
@@ -120,7 +120,7 @@ export interface ProjectionOptions extends PublicationOptions, RefinementOptions
    * Only of models with measures. merged: one row per group, which all workers add to; partials: one per group and source
    * partition, which the reader's view merges; groups: one per group and window, with what is kept of the group beside it,
    * where all events of a group lie in one partition. Default `'groups'` for session and sliding windows, for triggers and
-   * de-duplication, and for aggregates other than count, sum, min and max; else `'merged'`, in ClickHouse `'partials'`.
+   * de-duplication, and for aggregates that no store can add up; else `'merged'`, in ClickHouse `'partials'`.
    */
   readonly storage?: MeasureStorage;
   /** Counts more than what the application says. */
@@ -188,6 +188,11 @@ export function Projection<const O extends ProjectionOptions & { readonly window
         ? unknown
         : Problem<'storage is a choice of models with measures only'>
       : unknown) &
+    (O extends { readonly replaces: true }
+      ? IsRetractable<InstanceType<C>['into']> extends true
+        ? unknown
+        : Problem<'replaces takes back what was brought: every measure has to be one with undo'>
+      : unknown) &
     (O extends { readonly having: infer H } ? HavingVerdict<H, InstanceType<C>['into']> : unknown),
 ) => void {
   return (target) => {
@@ -215,6 +220,7 @@ const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, int
   ...publicationOptions(options),
   ...(options.trigger === undefined ? {} : { trigger: options.trigger }),
   ...(options.dedupe === undefined ? {} : { dedupe: options.dedupe }),
+  ...(options.replaces === undefined ? {} : { replaces: options.replaces }),
   unknownEvents: options.unknownEvents,
   tags: options.tags ?? [],
   failures: options.failures,
@@ -272,6 +278,7 @@ export function projection<M extends ReadModel>(
     readonly into: M;
     readonly window?: Window;
     readonly storage?: IsMergeable<M> extends true ? MeasureStorage : Problem<'storage is a choice of models with measures only'>;
+    readonly replaces?: IsRetractable<M> extends true ? true : Problem<'replaces takes back what was brought: every measure has to be one with undo'>;
     readonly having?: IsMergeable<M> extends true ? HavingOf<M> | readonly HavingOf<M>[] : Problem<'having is of models with measures only'>;
   },
 ): ProjectionValue<M> {

@@ -80,6 +80,12 @@ export type Contribution<M extends ReadModel> = ContributionOf<ColumnsOf<M>>;
 /** A model with a measure is mergeable: its handlers return contributions, not rows. */
 export type IsMergeable<M extends ReadModel> = [Names<ColumnsOf<M>, 'measure'>] extends [never] ? false : true;
 
+type FixedMeasures<C extends Columns> = {
+  [K in keyof C]: C[K] extends { readonly role: 'measure' } ? (C[K] extends { readonly retractable: true } ? never : K) : never;
+}[keyof C];
+/** Whether everything that contributions bring to a model can be taken back. */
+export type IsRetractable<M extends ReadModel> = IsMergeable<M> extends true ? ([FixedMeasures<ColumnsOf<M>>] extends [never] ? true : false) : false;
+
 /** What `contribution()` makes; the engine recognises it by its class. */
 export class ContributionValue {
   constructor(

@@ -1,5 +1,8 @@
 import { durationMs, type Duration } from '../kernel/duration';
 import { messageOf } from '../kernel/errors';
+import { isRetractable } from './aggregates/aggregate';
+import { aggregateOf } from './aggregates/of-column';
+import type { ReadModelDefinition } from './read-model';
 import type { Window } from './windows/window';
 
 /**
@@ -30,6 +33,11 @@ export interface Deduplication {
 export interface RefinementOptions {
   readonly trigger?: Trigger;
   readonly dedupe?: Deduplication;
+  /**
+   * Whether an event replaces what the events of its key before it have brought, to whatever group: what they brought is
+   * taken back from windows that are open still. Only for measures that can be undone, and without sessions and sliding windows.
+   */
+  readonly replaces?: true;
 }
 
 /** {@link Trigger} as the engine sees it; what was not said is left out. */
@@ -48,18 +56,20 @@ export interface DedupeDefinition {
 export interface Refinements {
   readonly trigger?: TriggerDefinition;
   readonly dedupe?: DedupeDefinition;
+  readonly replaces?: true;
 }
 
 interface RefinedSource extends RefinementOptions {
   readonly window: Window | undefined;
   readonly emit?: unknown;
-  readonly into: { readonly definition: { readonly mergeable: boolean } };
+  readonly into: { readonly definition: Pick<ReadModelDefinition, 'mergeable' | 'measures'> };
 }
 
 /** Names of the options that were used. */
-export const refinedBy = ({ trigger, dedupe }: RefinementOptions): readonly (keyof RefinementOptions)[] => [
+export const refinedBy = ({ trigger, dedupe, replaces }: RefinementOptions): readonly (keyof RefinementOptions)[] => [
   ...(trigger === undefined ? [] : ['trigger' as const]),
   ...(dedupe === undefined ? [] : ['dedupe' as const]),
+  ...(replaces === undefined ? [] : ['replaces' as const]),
 ];
 
 const durationFaults = (of: string, duration: Duration | undefined): readonly string[] => {
@@ -86,15 +96,31 @@ const triggerFaults = ({ trigger, window, emit }: RefinedSource): readonly strin
   ];
 };
 
+const replacingFaults = ({ replaces, trigger, dedupe, window, into }: RefinedSource): readonly string[] => {
+  if (replaces === undefined) {
+    return [];
+  }
+  const fixed = into.definition.measures.filter((column) => !isRetractable(aggregateOf(column)));
+  return [
+    ...fixed.map(
+      ({ name, law, aggregate }) => `replaces takes back what was brought, and column ${name} cannot: there is no undo of ${aggregate?.name ?? law!}`,
+    ),
+    ...(window?.kind === 'session' || window?.kind === 'sliding'
+      ? [`replaces cannot be had with ${window.kind} windows, whose bounds depend on what would be taken back`]
+      : []),
+    ...(trigger === undefined && dedupe === undefined ? [] : [`replaces cannot be had with ${trigger === undefined ? 'dedupe' : 'a trigger'}`]),
+  ];
+};
+
 export const refinementFaults = (source: RefinedSource): readonly string[] => {
   const [first] = refinedBy(source);
   return first !== undefined && !source.into.definition.mergeable
     ? [`${first} is of models with measures`]
-    : [...triggerFaults(source), ...durationFaults('within', source.dedupe?.within)];
+    : [...triggerFaults(source), ...durationFaults('within', source.dedupe?.within), ...replacingFaults(source)];
 };
 
 /** Call only for a source without faults. */
-export const refinementsOf = ({ trigger, dedupe }: RefinementOptions): Refinements => ({
+export const refinementsOf = ({ trigger, dedupe, replaces }: RefinementOptions): Refinements => ({
   ...(trigger === undefined
     ? {}
     : {
@@ -105,10 +131,12 @@ export const refinementsOf = ({ trigger, dedupe }: RefinementOptions): Refinemen
         },
       }),
   ...(dedupe === undefined ? {} : { dedupe: { withinMs: durationMs(dedupe.within), ...(dedupe.by === undefined ? {} : { by: dedupe.by }) } }),
+  ...(replaces === undefined ? {} : { replaces }),
 });
 
 /** As it is hashed, and kept with generations: functions are among what is compared by source. */
-export const describedRefinements = ({ trigger, dedupe }: Refinements): object => ({
+export const describedRefinements = ({ trigger, dedupe, replaces }: Refinements): object => ({
   ...(trigger === undefined ? {} : { trigger }),
   ...(dedupe === undefined ? {} : { dedupe: { withinMs: dedupe.withinMs, by: dedupe.by === undefined ? 'id' : 'function' } }),
+  ...(replaces === undefined ? {} : { replaces }),
 });

@@ -23,7 +23,10 @@ import {
   decimal,
   integer,
   json,
+  Projection,
+  projection,
   readModel,
+  sum,
   text,
   timestamp,
   type Contribution,
@@ -127,6 +130,21 @@ retracting(last(text()));
 retracting(topK(integer(), 3));
 // @ts-expect-error -- without undo
 retracting(longest);
+
+class Fact {}
+const undoable = readModel('undoable', { shop: text().key(), n: sum(integer()), mean: avg(integer()), signed });
+projection({ name: 'p', version: 1, into: undoable, replaces: true }).on(Fact, () => undefined);
+// @ts-expect-error -- not every measure of it can be undone
+projection({ name: 'p', version: 1, into: shop, replaces: true });
+// @ts-expect-error -- nor of this class
+@Projection({ name: 'p', version: 1, replaces: true })
+export class Replacing {
+  readonly into = shop;
+}
+@Projection({ name: 'p', version: 1, replaces: true })
+export class Undoing {
+  readonly into = undoable;
+}
 
 declare const group: Retractable<number, number, number>;
 export const undone: number = group.undo(5, 3);

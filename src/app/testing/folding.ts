@@ -4,7 +4,8 @@ import { partitionId, type PartitionId, type Position } from '../../events/posit
 import { RefoldError } from '../../kernel/errors';
 import type { ProjectionDefinition } from '../../projections/definition';
 import { decodeBatches } from '../../projections/engine/decoded';
-import { foldBatches, standingsAfter, touchedKeys, type FoldResult, type Standing } from '../../projections/engine/fold';
+import { foldBatches, standingsAfter, type FoldResult, type Standing } from '../../projections/engine/fold';
+import { loadTouched } from '../../projections/engine/load-touched';
 import { NOTHING_DECIDED } from '../../projections/partition-decisions';
 import type { BatchCommit, LateContribution } from '../../projections/read-model-store';
 import type { GivenEvents } from './given-events';
@@ -121,8 +122,8 @@ export class Folding {
       window: this.#definition.window,
     });
     const decoded = decodings.map((decoding) => decoding.decoded);
-    const loaded = await this.#build.opened.load(touchedKeys(this.#definition, decoded));
-    const result = foldBatches(this.#definition, this.#build.generation.storage, decoded, this.#standings, loaded);
+    const { rows } = await loadTouched(this.#definition, this.#build.opened, decoded);
+    const result = foldBatches(this.#definition, this.#build.generation.storage, decoded, this.#standings, rows);
     return { ...result, failures: [...decodings.flatMap(({ failure }) => failure ?? []), ...result.failures] };
   }
 

@@ -10,6 +10,7 @@ import { canonicalOf, keyText } from '../values';
 import { gapAfter } from '../windows/sessions';
 import { contributionsOf } from './contributions';
 import type { DecodedBatch, DecodedRecord } from './decoded';
+import { factsId } from './facts-id';
 import type { RecordPlace } from './fold-step';
 import { HandledEvent, handlerOf } from './handling';
 
@@ -132,7 +133,8 @@ export const touchedGroups = (
       for (const event of record.events) {
         const outcome = handle(definition, record, event, batch);
         handled.set(event, outcome);
-        for (const { id } of 'brought' in outcome ? outcome.brought : []) {
+        const groups = 'brought' in outcome ? outcome.brought.map(({ id }) => id) : [];
+        for (const id of definition.refinements.replaces === true ? [...groups, factsId(event.key)] : groups) {
           if (!ids.has(id) && isNeeded(id)) {
             ids.add(id);
           }

@@ -24,5 +24,7 @@ export interface Fold {
   needs(key: string): boolean;
   /** Takes in what was loaded of these keys. */
   learn(keys: readonly string[], rows: ReadonlyMap<string, StampedRow>): void;
+  /** Names of what else has to be loaded, which only what was learnt could say. */
+  links(): readonly string[];
   writes(): FoldWrites;
 }

@@ -79,6 +79,10 @@ export class Gathering {
     if (needed.length > 0) {
       this.#fold.learn(needed, await store.load(needed));
     }
+    const linked = this.#fold.links();
+    if (linked.length > 0) {
+      this.#fold.learn(linked, await store.load(linked));
+    }
     const loaded = ticks();
     const { advances, failures } = foldOn(this.#fold, decoded, this.#standings, (batch) => this.claim.parking.unparked(batch), this.claim.rulings.folding);
     this.#batches.push(...raw);
@@ -93,7 +97,7 @@ export class Gathering {
       this.#bytes += bytesOf(records);
     }
     this.#oldestAt = earlier(this.#oldestAt, oldestOf(advances, decoded));
-    this.#misses += needed.length;
+    this.#misses += needed.length + linked.length;
     this.#loadMs += loaded - began;
     this.#foldMs += ticks() - loaded;
     const ends = new Map(failures.map((failure) => [partitionId(failure), failure.offset]));

@@ -11,6 +11,8 @@ import { rowBytesOf } from '../row-bytes';
 import { closesAt } from '../windows/lateness';
 import { groupParts, takeBrought, type Brought, type GroupParts } from './brought';
 import type { DecodedRecord } from './decoded';
+import { Facts, type Fact } from './facts';
+import { factsId, isFactsId } from './facts-id';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
 import { errorAtEvent } from './handling';
 import { groupEntry, isKeptFrom, stateOf, touchedBy, type GroupEntry } from './kept-entry';
@@ -41,6 +43,8 @@ interface Draft {
 interface Drafts {
   readonly groups: Draft[];
   readonly late: LateContribution[];
+  /** By their names: what the events of keys have brought. */
+  readonly facts: Map<string, readonly Fact[]>;
   /** Contributions so far. */
   count: number;
 }
@@ -49,6 +53,8 @@ interface Drafts {
 export class GroupFold implements Fold {
   readonly #definition: ProjectionDefinition;
   readonly #parts: GroupParts;
+  /** Where events replace what those before have brought. */
+  readonly #facts: Facts | undefined;
   readonly #entries = new Map<string, GroupEntry>();
   readonly #late: LateContribution[] = [];
   #changes = 0;
@@ -62,12 +68,14 @@ export class GroupFold implements Fold {
   ) {
     this.#definition = definition;
     this.#parts = groupParts(definition);
+    this.#facts = definition.refinements.replaces === true ? new Facts(definition, this.#parts, find, decided) : undefined;
   }
 
   record(record: DecodedRecord, place: RecordPlace): Fate {
-    const drafts: Drafts = { groups: [], late: [], count: 0 };
+    const drafts: Drafts = { groups: [], late: [], facts: new Map(), count: 0 };
     for (const event of record.events) {
       try {
+        this.#takeBack(drafts, event, place);
         for (const brought of takeBrought(this.#definition, record, event, place)) {
           this.#contribute(drafts, brought, event, place);
           drafts.count += 1;
@@ -80,6 +88,7 @@ export class GroupFold implements Fold {
     changed.forEach((draft) => {
       this.#take(draft, place);
     });
+    this.#facts?.take(drafts.facts, place);
     this.#late.push(...drafts.late);
     return changed.length > 0 ? 'applied' : drafts.late.length > 0 ? 'late' : 'filtered';
   }
@@ -89,18 +98,24 @@ export class GroupFold implements Fold {
   }
 
   needs(id: string): boolean {
-    if (this.#entries.has(id)) {
+    if (this.#entries.has(id) || this.#facts?.has(id) === true) {
       return false;
     }
     const found = this.find(id);
     if (found !== undefined) {
-      this.#entries.set(id, groupEntry(this.#parts.measuring, found));
+      this.#learn(id, found);
     }
     return found === undefined;
   }
 
   learn(ids: readonly string[], rows: ReadonlyMap<string, StampedRow>): void {
-    ids.forEach((id) => this.#entries.set(id, groupEntry(this.#parts.measuring, rows.get(id))));
+    ids.forEach((id) => {
+      this.#learn(id, rows.get(id));
+    });
+  }
+
+  links(): readonly string[] {
+    return this.#facts?.links().filter((id) => this.needs(id)) ?? [];
   }
 
   /** @throws RefoldError `store.value-refused` where a row cannot hold what was brought to it */
@@ -114,7 +129,15 @@ export class GroupFold implements Fold {
       this.#definition,
       changed.map(([, entry]) => entry),
     );
-    return { upserts, deletes: [], merges: [], shown, late: this.#late };
+    return { upserts: [...upserts, ...(this.#facts?.upserts() ?? [])], deletes: [], merges: [], shown, late: this.#late };
+  }
+
+  #learn(id: string, found: StampedRow | null | undefined): void {
+    if (this.#facts !== undefined && isFactsId(id)) {
+      this.#facts.learn(id, found);
+    } else {
+      this.#entries.set(id, groupEntry(this.#parts.measuring, found));
+    }
   }
 
   #entry(id: string): GroupEntry {
@@ -127,7 +150,7 @@ export class GroupFold implements Fold {
     return entry;
   }
 
-  #draft(drafts: Drafts, { id, group }: Brought, place: RecordPlace): Draft {
+  #draft(drafts: Drafts, { id, group }: Pick<Brought, 'id' | 'group'>, place: RecordPlace): Draft {
     const entry = this.#entry(id);
     const known = drafts.groups.find((draft) => draft.entry === entry);
     if (known !== undefined) {
@@ -142,6 +165,21 @@ export class GroupFold implements Fold {
     return draft;
   }
 
+  /** What the events of the key before have brought. Changes nothing but drafts. */
+  #takeBack(drafts: Drafts, event: DecodedEvent, place: RecordPlace): void {
+    const facts = this.#facts === undefined ? [] : (drafts.facts.get(factsId(event.key)) ?? this.#facts.of(event, place));
+    for (const { id, group, time, negative } of facts) {
+      const draft = this.#draft(drafts, { id, group }, place);
+      const { kept, changes } = this.#parts.windowing.takeBack!(draft.kept, { time, negative }, Math.max(draft.kept.streamTime, place.streamTime));
+      draft.kept = kept;
+      draft.changes.push(...changes);
+      draft.isAdded ||= changes.length > 0;
+    }
+    if (this.#facts !== undefined) {
+      drafts.facts.set(factsId(event.key), []);
+    }
+  }
+
   /** One contribution. Changes nothing but drafts. */
   #contribute(drafts: Drafts, brought: Brought, event: DecodedEvent, place: RecordPlace): void {
     const { topic, partition, offset } = place;
@@ -154,6 +192,10 @@ export class GroupFold implements Fold {
       draft.isAdded = true;
       draft.kept = stepped.kept;
       draft.changes.push(...stepped.changes);
+      const facts = drafts.facts.get(factsId(event.key));
+      if (this.#facts !== undefined && facts !== undefined) {
+        drafts.facts.set(factsId(event.key), [...facts, this.#facts.made(brought, event.time)]);
+      }
     } else if (stepped.status === 'late') {
       drafts.late.push(this.#lateOf(brought, event, { ...place, streamTime }, stepped.windowStart, drafts.count));
     }

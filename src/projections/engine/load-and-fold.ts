@@ -3,7 +3,8 @@ import type { BatchCommit, CommitResult, GenerationStore } from '../read-model-s
 import { oldestOf, ticks, type CommitTime } from './batch-figures';
 import type { Claim } from './claim';
 import { decodeBatches, type DecodedBatch, type Decoding } from './decoded';
-import { foldBatches, touchedKeys } from './fold';
+import { foldBatches } from './fold';
+import { loadTouched } from './load-touched';
 import type { MeasuredFold, RunnerParts } from './runner-parts';
 
 /** What was decoded as it was read. */
@@ -39,8 +40,7 @@ export const loadAndFold = async (
   batches: readonly DecodedBatch[],
 ): Promise<MeasuredFold> => {
   const [startedAt, began] = [clock.now(), ticks()];
-  const keys = touchedKeys(definition, batches);
-  const rows = await store.load(keys);
+  const { rows, asked } = await loadTouched(definition, store, batches);
   const loaded = ticks();
   const folded = foldBatches(definition, generation.storage, batches, standings, rows, (batch) => parking.batch(batch, startedAt), rulings.folding);
   const figures = {
@@ -49,7 +49,7 @@ export const loadAndFold = async (
     loadMs: loaded - began,
     foldMs: ticks() - loaded,
     cacheHits: 0,
-    cacheMisses: keys.length,
+    cacheMisses: asked,
   };
   return { ...folded, batches: batches.map(asRead), figures };
 };

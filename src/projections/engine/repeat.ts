@@ -3,7 +3,8 @@ import type { LogBatch, LogRecord } from '../../events/event-log';
 import type { Checkpoint } from '../generations';
 import type { Advance, GenerationStore } from '../read-model-store';
 import { cutBatch, decodeBatches, type Rulings } from './decoded';
-import { foldBatches, touchedKeys } from './fold';
+import { foldBatches } from './fold';
+import { loadTouched } from './load-touched';
 import type { Parking } from './parking';
 import type { RunnerParts } from './runner-parts';
 
@@ -36,7 +37,7 @@ export const repeatBatch = async (
   const batch = await readRange(log, checkpoint, checkpoint.repeatTo);
   const decoded = (await decodeBatches([batch], decoder, rulings)).map((one) => one.decoded);
   const standings = new Map([[partitionId(checkpoint), checkpoint]]);
-  const loaded = await store.load(touchedKeys(definition, decoded));
-  const { commit } = foldBatches(definition, generation.storage, decoded, standings, loaded, (one) => parking.batch(one, 0), rulings.folding);
+  const { rows } = await loadTouched(definition, store, decoded);
+  const { commit } = foldBatches(definition, generation.storage, decoded, standings, rows, (one) => parking.batch(one, 0), rulings.folding);
   return (await store.commit(commit)).status === 'committed' ? commit.advances[0] : undefined;
 };

@@ -87,6 +87,10 @@ export class RowFold implements Fold {
     return fate;
   }
 
+  links(): readonly string[] {
+    return []; // rows name no others
+  }
+
   writes(): FoldWrites {
     const upserts: Upsert[] = [];
     const deletes: Deletion[] = [];

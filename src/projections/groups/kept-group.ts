@@ -20,6 +20,8 @@ export interface Part {
   readonly states: States;
   /** Only with a trigger. */
   readonly waiting?: Waiting;
+  /** Only where contributions are replaced: how many there are. */
+  readonly live?: number;
 }
 
 /** What is kept of one group between its events. Immutable. */
@@ -55,16 +57,23 @@ const partToJson = (measuring: Measuring, part: Part): Json => {
   if (known !== undefined) {
     return known;
   }
-  const { start, end, last, states, waiting } = part;
-  const json: Json = [start, end - start, last - start, measuring.toJson(states), ...(waiting === undefined ? [] : [waitingToJson(waiting)])];
+  const { start, end, last, states, waiting, live } = part;
+  const json: Json = [
+    start,
+    end - start,
+    last - start,
+    measuring.toJson(states),
+    ...(waiting === undefined ? [] : [waitingToJson(waiting)]),
+    ...(live === undefined ? [] : [live]),
+  ];
   WRITTEN.set(part, json);
   return json;
 };
 
 const partFromJson = (measuring: Measuring, json: Json): Part => {
-  const [start, size, length, states, waiting] = json as readonly [number, number, number, Json, Json | undefined];
+  const [start, size, length, states, more] = json as readonly [number, number, number, Json, Json | undefined];
   const part = { start, end: start + size, last: start + length, states: measuring.fromJson(states) };
-  return waiting === undefined ? part : { ...part, waiting: waitingFromJson(waiting) };
+  return more === undefined ? part : typeof more === 'number' ? { ...part, live: more } : { ...part, waiting: waitingFromJson(more) };
 };
 
 export const keptToJson = (measuring: Measuring, { streamTime, parts, barred, seen }: KeptGroup): Json => ({

@@ -39,4 +39,10 @@ export interface Windowing {
   step(kept: KeptGroup, adding: Adding, streamTime: number): Stepped;
   /** What was brought to these windows, as long as they are open. */
   statesOf(kept: KeptGroup, windows: readonly WindowBounds[]): readonly States[];
+  /** Takes back what was brought at an event time, from the windows that are open still. Only where contributions are replaced. */
+  takeBack?(
+    kept: KeptGroup,
+    taken: { readonly time: number; readonly negative: States },
+    streamTime: number,
+  ): Omit<Extract<Stepped, { status: 'added' }>, 'status'>;
 }

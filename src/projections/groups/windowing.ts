@@ -3,6 +3,7 @@ import type { Window } from '../windows/window';
 import type { Measuring } from './measuring';
 import { deduplicatedWindowing } from './deduplicated';
 import { panedWindowing } from './paned';
+import { replacingWindowing } from './replacing';
 import { sessionWindowing } from './sessions';
 import { singleWindowing } from './single';
 import { slidingWindowing } from './sliding';
@@ -30,8 +31,11 @@ const plainWindowing = (window: Window | undefined, measuring: Measuring, isPane
 };
 
 /** How a projection's windows are kept. */
-export const windowingOf = (window: Window | undefined, measuring: Measuring, { trigger, dedupe }: Refinements): Windowing => {
-  const plain = plainWindowing(window, measuring, trigger === undefined);
+export const windowingOf = (window: Window | undefined, measuring: Measuring, { trigger, dedupe, replaces }: Refinements): Windowing => {
+  const plain = plainWindowing(window, measuring, trigger === undefined && replaces !== true);
+  if (replaces === true) {
+    return replacingWindowing(plain, window, measuring);
+  }
   const triggered = trigger === undefined ? plain : triggeredWindowing(plain, trigger, window, measuring);
   return dedupe === undefined ? triggered : deduplicatedWindowing(triggered, dedupe);
 };

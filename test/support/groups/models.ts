@@ -73,7 +73,7 @@ const windowOf = (cut: Cut): Window | undefined => {
   }
 };
 
-export const saidDefinition = (cut: Cut, refined: RefinementOptions = {}): ProjectionDefinition => {
+export const saidDefinition = (cut: Cut, refined: Omit<RefinementOptions, 'replaces'> = {}): ProjectionDefinition => {
   const window = windowOf(cut);
   const options = { name: 'said', version: 1, ...(window === undefined ? {} : { window }), ...refined };
   const brought = ({ n, word }: Said) => ({ count: 1, total: n, mean: n, smallest: n, first: word, last: word, words: word });

@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { MemoryCatalog } from '../../../../src/projections/adapters/memory/control';
 import { MemoryReadModelStore } from '../../../../src/projections/adapters/memory/store';
 import type { Generation } from '../../../../src/projections/generations';
-import type { RefinementOptions } from '../../../../src/projections/refinements';
 import { Decimal } from '../../../../src/kernel/decimal';
 import { aggregate, projection, readModel, text, integer } from '../../../../src/index';
 import { buildGeneration, caughtUp, definitionOf, memoryBench, startRunner, totals, until } from '../../../support/harness';
@@ -95,7 +94,7 @@ describe('the engine', () => {
   });
 
   it('writes a window once per commit, though many events touch it', async () => {
-    const options: RefinementOptions = {};
+    const options = {};
     const { store, generation } = await folded(
       Array.from({ length: 50 }, (_, i) => fact(2, 'a', i)),
       saidDefinition({ kind: 'hopping', size: 1000, advance: 100, offset: 0, grace: 1e6 }, options),

@@ -8,7 +8,7 @@ const fact = (at: number, word = 'a', given: Partial<Fact> = {}): Fact => ({ key
 const day: Cut = { kind: 'hopping', size: 100, advance: 100, offset: 0, grace: 50 };
 
 /** What readers see after each fact: start and count of each window. */
-const seen = (cut: Cut, options: RefinementOptions, facts: readonly Fact[]): readonly (readonly (readonly [number, number])[])[] => {
+const seen = (cut: Cut, options: Omit<RefinementOptions, 'replaces'>, facts: readonly Fact[]): readonly (readonly (readonly [number, number])[])[] => {
   const kept = new Kept(saidDefinition(cut, options));
   return placed(facts, 1).map((one) => {
     kept.fold(batchesOf([one]));

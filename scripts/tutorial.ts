@@ -17,6 +17,8 @@ interface Stage {
   readonly connected: ConnectedApp;
   readonly folder: string;
   readonly url: string;
+  /** Events that have to be in the log. */
+  imported: number;
   worker: { readonly stop: AbortController; readonly ended: Promise<unknown> } | undefined;
 }
 
@@ -24,7 +26,10 @@ interface Stage {
 const wordsOf = (line: string): readonly string[] => [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
 
 /** What differs between machines. */
-const everywhere = (text: string): string => text.replaceAll(`${userInfo().username}@${hostname()}`, 'ann@laptop').replaceAll(hostname(), 'laptop');
+const everywhere = (text: string): string => {
+  const who = `${userInfo().username}@${hostname()}`;
+  return text.replaceAll(who, 'ann@dev'.padEnd(who.length)).replaceAll(/ +$/gm, ''); // columns stay in line
+};
 
 const run = async ({ folder, url }: Stage, argv: readonly string[], signal: AbortSignal): Promise<string> => {
   let written = '';
@@ -37,12 +42,13 @@ const run = async ({ folder, url }: Stage, argv: readonly string[], signal: Abor
   return `${everywhere(written).trimEnd()}${code === 0 ? '' : `\n(exit code ${String(code)})`}`;
 };
 
-const settled = async ({ connected }: Stage): Promise<void> => {
+const settled = async ({ connected, imported }: Stage): Promise<void> => {
   for (;;) {
     const states = await connected.generations();
     const live = states.filter(({ generation }) => generation.status === 'active');
     const heads = await connected.log.heads(['orders']);
     const isDone =
+      heads.reduce((sum, head) => sum + head.stable, 0) >= imported &&
       live.length === 2 &&
       live.every(
         ({ checkpoints }) =>
@@ -69,6 +75,7 @@ const perform = async (stage: Stage, line: string): Promise<string> => {
   if (line.includes('import-history.ts')) {
     const orders = readOrders(ORDERS_FILE);
     await importOrders(stage.connected, orders, () => undefined);
+    stage.imported = orders.length;
     return `${orders.length.toLocaleString('en-US')} of ${orders.length.toLocaleString('en-US')} orders imported`;
   }
   if (words[0] === 'psql') {
@@ -85,7 +92,7 @@ const perform = async (stage: Stage, line: string): Promise<string> => {
 const main = async (): Promise<void> => {
   const folder = mkdtempSync(path.join(tmpdir(), 'refold-tutorial-'));
   const connected = await connect(app, { configuration: { servicesFolder: path.join(folder, '.refold') }, environment: {} });
-  const stage: Stage = { connected, folder, url: connected.container.resolve(TOKENS.pool).url, worker: undefined };
+  const stage: Stage = { connected, folder, url: connected.container.resolve(TOKENS.pool).url, imported: 0, worker: undefined };
   try {
     const blocks = readFileSync(PAGE, 'utf8').split(/(^```console\n[\s\S]*?^```$)/m);
     for (const [i, block] of blocks.entries()) {

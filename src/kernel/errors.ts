@@ -238,7 +238,7 @@ export const ERROR_CODES = {
   ),
   'group.spread': entry(
     'Events of one group lie in several partitions, and what its windows or aggregates keep lies with one.',
-    'Group by the event key (or by what decides the partition, `partitionKey`), put the events on a topic with one partition, or use measures that a store can add up: count, sum, min and max in windows of time. Where the number of partitions was changed, see `docs/how-to/add-partitions.md`.',
+    'Group by the event key (or by what decides the partition, `partitionKey`), put the events on a topic with one partition, or use measures that a store can add up in windows of time: count, countIf, sum, min, max, every and some. Where the number of partitions was changed, see `docs/how-to/add-partitions.md`.',
   ),
   'partitions.not-accepted': entry(
     'A topic has got partitions, and rows are folded from it by key, which may have moved to them.',

@@ -41,7 +41,7 @@ export interface ColumnDefinition {
   readonly indexed: boolean;
   /** Only of measures. */
   readonly law?: MeasureLaw;
-  /** Only of measures that are no {@link MeasureLaw}: in a definition with its functions, of a generation without. */
+  /** Only of measures that are more than a {@link MeasureLaw}: in a definition with its functions, of a generation without. With a law beside it stores can merge what it takes in. */
   readonly aggregate?: AggregateName;
   /** Only of window columns. */
   readonly bound?: 'start' | 'end';

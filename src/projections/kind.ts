@@ -18,7 +18,7 @@ const reasonToKeep = (source: ProjectionSource): string | undefined => {
   if (window?.kind === 'session' || window?.kind === 'sliding') {
     return `a ${window.kind} window`;
   }
-  const made = into.definition.measures.find(({ aggregate }) => aggregate !== undefined);
+  const made = into.definition.measures.find(({ aggregate, law }) => aggregate !== undefined && law === undefined);
   return made === undefined ? undefined : `column ${made.name}, which is made by ${made.aggregate!.name}`;
 };
 

@@ -1,6 +1,7 @@
 import { Decimal } from '../kernel/decimal';
 import { greater, lesser } from './aggregates/choices';
 import { plus } from './aggregates/numbers';
+import { isAggregate } from './aggregates/of-column';
 import type { NamedColumn } from './read-model';
 import { canonicalValue } from './values';
 
@@ -33,8 +34,18 @@ export const measureOfNothing = (column: NamedColumn): unknown => {
   return column.type.kind === 'decimal' ? new Decimal(0n, column.type.scale) : 0n;
 };
 
-/** The value one contribution brings, in canonical form; `null` for none. @throws RefoldError `row.invalid` */
-export const broughtMeasure = (column: NamedColumn, value: unknown): unknown => {
+/**
+ * Makes the function that says what one contribution brings, in canonical form; `null` for nothing. It throws RefoldError
+ * `row.invalid`.
+ */
+export const bringing = (column: NamedColumn): ((value: unknown) => unknown) => {
+  if (isAggregate(column)) {
+    const take = column.aggregate.taking(column.name);
+    return (value) => take(value) ?? null;
+  }
   const optional = column.law === 'count' || column.law === 'sum' || column.nullable;
-  return optional && (value === undefined || value === null) ? null : canonicalValue(column, value);
+  return (value) => (optional && (value === undefined || value === null) ? null : canonicalValue(column, value));
 };
+
+/** The same, of one value. */
+export const broughtMeasure = (column: NamedColumn, value: unknown): unknown => bringing(column)(value);

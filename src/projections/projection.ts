@@ -120,7 +120,7 @@ export interface ProjectionOptions extends PublicationOptions, RefinementOptions
    * Only of models with measures. merged: one row per group, which all workers add to; partials: one per group and source
    * partition, which the reader's view merges; groups: one per group and window, with what is kept of the group beside it,
    * where all events of a group lie in one partition. Default `'groups'` for session and sliding windows, for triggers and
-   * de-duplication, and for aggregates other than count, sum, min and max; else `'merged'`, in ClickHouse `'partials'`.
+   * de-duplication, and for aggregates that no store can add up; else `'merged'`, in ClickHouse `'partials'`.
    */
   readonly storage?: MeasureStorage;
   /** Counts more than what the application says. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { Decimal } from '../../src/kernel/decimal';
+import { countIf, every, some } from '../../src/projections/aggregates/columns';
 import { bigint, count, decimal, integer, max, min, sum, text, timestamp } from '../../src/projections/columns';
 import type { ProjectionDefinition } from '../../src/projections/definition';
 import { NO_COUNTS, type Generation, type MeasureStorage } from '../../src/projections/generations';
@@ -10,6 +11,7 @@ import { tumbling } from '../../src/projections/windows/window';
 import { buildGeneration, caughtUp, definitionOf, memoryBench, startRunner, totals, until, type Bench } from '../support/harness';
 import { OrderPlaced, customerDaily } from '../support/shop';
 import type { StoreUnderTest } from './read-model-store.suite';
+import { plainTotals } from './support/plain-totals';
 
 export interface PartialsUnderTest extends StoreUnderTest {
   /** Rows as they are kept, not merged, by partition and key; values canonical. */
@@ -51,13 +53,17 @@ const totalsOf = (storage: MeasureStorage): ProjectionDefinition => {
     last: max(timestamp()),
     first_order: min(text()),
     last_order: max(text().nullable()),
+    cheap: countIf(),
+    all_even: every(),
+    any_cheap: some(),
   });
   return definitionOf(
     projection({ name: `totals-${storage}`, version: 1, into: model, storage }).on(OrderPlaced, (e) => {
       const cents = Number(e.amount.unscaled);
-      const some = cents % 3 === 0;
-      const always = { orders: cents % 2, revenue: e.amount, whole: e.amount.unscaled, largest: e.amount, last: e.placedAt, first_order: e.orderId };
-      return model.contribution({ customer_id: e.customerId }, some ? always : { ...always, digits: -cents, smallest: cents, last_order: e.orderId });
+      const isThird = cents % 3 === 0;
+      const flags = { cheap: cents < 100, ...(cents % 5 === 0 ? {} : { all_even: cents % 2 === 0, any_cheap: cents < 50 }) };
+      const always = { orders: cents % 2, revenue: e.amount, whole: e.amount.unscaled, largest: e.amount, last: e.placedAt, first_order: e.orderId, ...flags };
+      return model.contribution({ customer_id: e.customerId }, isThird ? always : { ...always, digits: -cents, smallest: cents, last_order: e.orderId });
     }),
   );
 };
@@ -213,36 +219,3 @@ export const partialsSuite = (
     );
   });
 };
-
-const least = <T>(values: readonly T[], smaller: (a: T, b: T) => boolean): T | null =>
-  values.reduce<T | null>((a, b) => (a === null || smaller(b, a) ? b : a), null);
-
-/** What a plain pass over the orders says, without the engine. */
-const plainTotals = (events: readonly OrderPlaced[]): unknown =>
-  [...new Set(events.map(({ customerId }) => customerId))].sort().map((customer) => {
-    const own = events.filter(({ customerId }) => customerId === customer);
-    const some = own.filter(({ amount }) => amount.unscaled % 3n !== 0n);
-    const total = (list: readonly OrderPlaced[]): bigint => list.reduce((sumOf, { amount }) => sumOf + amount.unscaled, 0n);
-    const bytes = (list: readonly OrderPlaced[]): readonly Buffer[] => list.map(({ orderId }) => Buffer.from(orderId));
-    return {
-      customer_id: customer,
-      orders: own.reduce((n, { amount }) => n + (amount.unscaled % 2n), 0n),
-      revenue: new Decimal(total(own), 2),
-      digits: -total(some),
-      whole: total(own),
-      largest: least(
-        own.map(({ amount }) => amount),
-        (a, b) => a.unscaled > b.unscaled,
-      ),
-      smallest: least(
-        some.map(({ amount }) => Number(amount.unscaled)),
-        (a, b) => a < b,
-      ),
-      last: least(
-        own.map(({ placedAt }) => placedAt),
-        (a, b) => a > b,
-      ),
-      first_order: least(bytes(own), (a, b) => a.compare(b) < 0)?.toString() ?? null,
-      last_order: least(bytes(some), (a, b) => a.compare(b) > 0)?.toString() ?? null,
-    };
-  });

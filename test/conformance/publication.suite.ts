@@ -33,6 +33,8 @@ export interface PublicationUnderTest {
   activate(generation: Generation): Promise<void>;
   /** Waits until readers see what the checkpoints say. */
   settled(generation: Generation): Promise<void>;
+  /** Whether partitions that are added begin with what has been heard by then. */
+  readonly growing: boolean;
   close(): Promise<void>;
 }
 
@@ -191,6 +193,28 @@ export const publicationSuite = (open: () => Promise<PublicationUnderTest>): voi
     });
     await under.store.publish?.(generation); // as workers do now and then
     await world.seen(['a 00:00 1 1']);
+    expect(await world.replayed()).toEqual(await world.rows());
+  });
+
+  it('a partition that is added takes away nothing that was shown, and changes nothing of it', async () => {
+    const { under, bench } = await begin(windowed({ emit: 'final' }), 1);
+    if (!under.growing) {
+      return;
+    }
+    expect(await world.fold({ at: 0 }, { at: 65 * MINUTE })).toEqual(['a 00:00 1 1']);
+    (bench.log as MemoryEventLog).grow('ticks', 2);
+    await appendTicks(bench, [
+      { at: 1, partition: 1 },
+      { at: 61 * MINUTE, partition: 1 },
+    ]);
+    const allThere = async (): Promise<boolean> => (await under.catalog.checkpoints(world.generation.id)).length === 2;
+    const noneGone = async (): Promise<boolean> => {
+      expect(lines(await world.rows())).toEqual(['a 00:00 1 1']);
+      return allThere();
+    };
+    await until(noneGone, 'the partition is followed');
+    expect(await world.fold({ at: 3 * HOUR })).toEqual(['a 00:00 1 1']);
+    expect(await world.fold({ at: 3 * HOUR, partition: 1 })).toEqual(['a 00:00 1 1', 'a 01:00 2 2']);
     expect(await world.replayed()).toEqual(await world.rows());
   });
 

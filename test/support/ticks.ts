@@ -43,7 +43,7 @@ export interface Tick {
 }
 
 /** Appends ticks to the partitions given. */
-export const appendTicks = async ({ log, serde }: Bench, ticks: readonly Tick[]): Promise<void> => {
+export const appendTicks = async ({ log, serde }: Pick<Bench, 'log' | 'serde'>, ticks: readonly Tick[]): Promise<void> => {
   await log.append(
     ticks.map(({ group = 'a', amount = 1, at, partition = 0, key = `k${String(partition)}`, appendedAt = at }) => ({
       ...serde.encode(new Ticked(key, group, amount, new Date(at))),

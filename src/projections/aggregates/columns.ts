@@ -1,5 +1,5 @@
 import type { Decimal } from '../../kernel/decimal';
-import type { ArrayColumn, ColumnDefinition, ColumnType, Measure, NullableColumn, ValueColumn } from '../columns';
+import type { ArrayColumn, ColumnDefinition, ColumnType, Measure, MeasureLaw, NullableColumn, ValueColumn } from '../columns';
 import type { Aggregate } from './aggregate';
 import { isRetractable } from './aggregate';
 import { allTrue, anyTrue } from './choices';
@@ -35,17 +35,25 @@ interface Of {
   readonly definition: ColumnDefinition;
 }
 
-const measure = <C>(aggregate: Aggregate, type: ColumnType, given: { readonly nullable?: boolean; readonly required?: boolean } = {}): C => {
-  const definition = { role: 'measure', type, nullable: given.nullable ?? false, indexed: false, aggregate };
+interface Given {
+  readonly nullable?: boolean;
+  readonly required?: boolean;
+  /** By which its values are merged, where that is one that stores know. */
+  readonly law?: MeasureLaw;
+}
+
+const measure = <C>(aggregate: Aggregate, type: ColumnType, given: Given = {}): C => {
+  const law = given.law === undefined ? {} : { law: given.law };
+  const definition = { role: 'measure', type, nullable: given.nullable ?? false, indexed: false, ...law, aggregate };
   return { definition, role: 'measure', need: given.required === true ? 'required' : 'optional', retractable: isRetractable(aggregate) } as C;
 };
 
 /** Number of contributions that brought true. */
-export const countIf = (): AggregateColumn<bigint, boolean | null, 'optional', true> => measure(countingTrue(), { kind: 'bigint' });
+export const countIf = (): AggregateColumn<bigint, boolean | null, 'optional', true> => measure(countingTrue(), { kind: 'bigint' }, { law: 'count' });
 /** Whether all contributions brought true; null where none brought anything. */
-export const every = (): AggregateColumn<boolean | null, boolean | null> => measure(allTrue(), { kind: 'boolean' }, { nullable: true });
+export const every = (): AggregateColumn<boolean | null, boolean | null> => measure(allTrue(), { kind: 'boolean' }, { nullable: true, law: 'min' });
 /** Whether one contribution brought true; null where none brought anything. */
-export const some = (): AggregateColumn<boolean | null, boolean | null> => measure(anyTrue(), { kind: 'boolean' }, { nullable: true });
+export const some = (): AggregateColumn<boolean | null, boolean | null> => measure(anyTrue(), { kind: 'boolean' }, { nullable: true, law: 'max' });
 
 /** Digits of integers. */
 const DIGITS: Readonly<Record<string, number>> = { integer: 10, bigint: 19 };

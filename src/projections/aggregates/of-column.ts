@@ -6,7 +6,7 @@ import { refuse, scalarOf, type Nulls } from './elements';
 import { counting, summing } from './numbers';
 
 /** With its functions, as definitions have it; what generations keep is its name. */
-const isAggregate = (column: ColumnDefinition): column is AggregateDefinition => column.aggregate !== undefined && 'merge' in column.aggregate;
+export const isAggregate = (column: ColumnDefinition): column is AggregateDefinition => column.aggregate !== undefined && 'merge' in column.aggregate;
 
 /**
  * The aggregate of a measure of a definition, whichever way it is declared.

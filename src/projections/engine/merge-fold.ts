@@ -2,7 +2,7 @@ import type { DecodedEvent } from '../../events/event-serde';
 import { partitionId } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
 import type { Storage } from '../generations';
-import { broughtMeasure, measureOfNothing, mergeMeasure } from '../measures';
+import { bringing, measureOfNothing, mergeMeasure } from '../measures';
 import { ContributionValue } from '../read-model';
 import type { LateContribution, Merge, Stamp } from '../read-model-store';
 import { NOTHING_DECIDED, readmittedId, type FoldDecisions } from '../partition-decisions';
@@ -83,7 +83,7 @@ const partsOf = ({ model: { keys, measures }, window }: ProjectionDefinition) =>
   assign: window === undefined ? (): Windows => NO_WINDOW : assignerOf(window),
   keys: keys.map((column) => ({ name: column.name, canonical: canonicalOf(column) })),
   groupOf: shapeOf(Object.fromEntries(keys.map((column) => [column.name, canonicalOf(column)]))),
-  measuresOf: shapeOf(Object.fromEntries(measures.map((column) => [column.name, (value: unknown) => broughtMeasure(column, value)]))),
+  measuresOf: shapeOf(Object.fromEntries(measures.map((column) => [column.name, bringing(column)]))),
 });
 
 const PARTS = new WeakMap<ProjectionDefinition, ReturnType<typeof partsOf>>();

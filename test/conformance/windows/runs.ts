@@ -47,9 +47,12 @@ export const openIn =
     return fed;
   };
 
-/** The tables at the end of all projections of a case. */
-export const tablesIn = async (known: Known, store: TestStore): Promise<readonly (readonly object[])[]> => {
+/** What readers saw of all projections of a case: every change, and the tables at the end. */
+export const seenIn = async (
+  known: Known,
+  store: TestStore,
+): Promise<readonly { readonly changes: readonly object[]; readonly table: readonly object[] }[]> => {
   const opened: Fed[] = [];
   await scenarioOf(known).play(openIn(store, opened));
-  return Promise.all(opened.map((fed) => fed.table()));
+  return Promise.all(opened.map(async (fed) => ({ changes: fed.changes, table: await fed.table() })));
 };

@@ -1,7 +1,7 @@
 import { clickHouseTestStore, memoryTestStore, postgresTestStore, type TestStore } from '../../../src/testing';
 import { clickhouseUrl, describeWithClickHouse, describeWithPostgres, freshDatabase, type TestDatabase } from '../../support/services';
 import { describeWithCases } from './cases';
-import { runCases, tablesIn } from './runs';
+import { runCases, seenIn } from './runs';
 
 const onStore = (open: (postgresUrl: string) => Promise<TestStore>): void => {
   let database: TestDatabase;
@@ -15,8 +15,8 @@ const onStore = (open: (postgresUrl: string) => Promise<TestStore>): void => {
     await database.drop();
   });
 
-  it.each(runCases())('%s: the table is that of memory', async (_, known) => {
-    expect(await tablesIn(known, store)).toEqual(await tablesIn(known, memoryTestStore()));
+  it.each(runCases())('%s: readers see what they see in memory', async (_, known) => {
+    expect(await seenIn(known, store)).toEqual(await seenIn(known, memoryTestStore()));
   });
 };
 

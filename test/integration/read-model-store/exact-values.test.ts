@@ -84,7 +84,7 @@ const instants = (first: string, last: string): fc.Arbitrary<Date> =>
     fc.date({ min: new Date(first), max: new Date(last), noInvalidDate: true }),
   );
 const doubles = fc.oneof(
-  extremes(5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, -1.7976931348623157e308, 0, -0, 0.1, 0.1 + 0.2, 1e21, 1e-7, 2 ** 53 + 2, 9007199254740993),
+  extremes(5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, -1.7976931348623157e308, 0, -0, 0.1, 0.1 + 0.2, 1e21, 1e-7, 2 ** 53 + 2),
   fc.double({ noNaN: true, noDefaultInfinity: true }),
 );
 const rowOf = (at: fc.Arbitrary<Date>) =>

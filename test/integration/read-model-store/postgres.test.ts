@@ -130,7 +130,7 @@ describeWithPostgres('read models in Postgres', () => {
     await expect(store.open(generation, definition)).rejects.toMatchObject({ code: 'store.schema-drift', facts });
     await pool.query(`ALTER TABLE ${partials} ALTER COLUMN revenue SET NOT NULL`);
     await pool.query(`DROP VIEW ${qualified('public', generation.table)}`);
-    await expect(store.open(generation, definition)).rejects.toThrow('view by_customer__v1_r1, which merges the partials, is missing');
+    await expect(store.open(generation, definition)).rejects.toThrow('view by_customer__v1_r1, which shows the rows, is missing');
     await pool.query(`DROP TABLE ${partials}`);
     await expect(store.open(generation, definition)).rejects.toMatchObject({ code: 'generation.not-provisioned' });
   });

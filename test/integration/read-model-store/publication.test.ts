@@ -41,6 +41,7 @@ describe('what readers see, in memory', () => {
       lateCount: ({ id }) => Promise.resolve(store.late(id).length),
       activate: ({ id }) => Promise.resolve(catalog.setStatus(id, 'active')),
       settled: () => Promise.resolve(),
+      growing: false,
       close: () => Promise.resolve(),
     });
   });
@@ -77,6 +78,7 @@ describeWithPostgres('what readers see, in Postgres', () => {
     return Promise.resolve({
       ...controlled(pool, `shop-${String(apps)}`),
       store: new PostgresReadModelStore({ pool, viewSchema }),
+      growing: true,
       settled: () => Promise.resolve(),
       rows: ({ table }, { model }) => readView(pool, viewSchema, { ...model, name: table }),
       close: () => Promise.resolve(),
@@ -120,6 +122,7 @@ describeWithClickHouse('what readers see, in ClickHouse', () => {
     return Promise.resolve({
       ...controlled(pool, `shop-${String(apps)}`),
       store: new ClickHouseReadModelStore({ clickhouse, control: new PostgresCheckpointControl(pool) }),
+      growing: true,
       settled,
       rows: ({ table }, { model }) => readModelRows(clickhouse, { ...model, name: table }),
       close: dropTables,

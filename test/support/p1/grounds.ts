@@ -21,7 +21,7 @@ export const inMemory = (): Promise<OpenGround> =>
   Promise.resolve({
     ground: {
       name: 'memory',
-      storages: ['merged', 'partials'],
+      storages: ['merged', 'partials', 'groups'],
       open: () => {
         const catalog = new MemoryCatalog({ app: 'p1' });
         const store = new MemoryReadModelStore({ catalog });
@@ -48,7 +48,7 @@ export const inPostgres = async (): Promise<OpenGround> => {
   return {
     ground: {
       name: 'postgres',
-      storages: ['merged', 'partials'],
+      storages: ['merged', 'partials', 'groups'],
       open: (run) => ({
         catalog: new PostgresCatalog({ pool, app: `p1-${String(run)}` }),
         store: () => new PostgresReadModelStore({ pool }),
@@ -72,7 +72,7 @@ export const inClickHouse = async (): Promise<OpenGround> => {
   return {
     ground: {
       name: 'clickhouse',
-      storages: ['partials'],
+      storages: ['partials', 'groups'],
       open: (run) => ({
         catalog: new PostgresCatalog({ pool, app: `p1-${String(run)}` }),
         store: (mortal) =>

@@ -56,17 +56,21 @@ const shapeOf = (random: Random): Shape => {
   ]);
 };
 
+/** Groups whose events all come from one partition. */
+const ofItsKey = (fact: Fact): Fact => (fact.kind === 'put' ? { ...fact, groups: fact.groups.map((group) => `${fact.key} ${group}`) } : fact);
+
 /** @param storages those that a store has for groups */
 export const scenarioOf = (seed: number, storages: readonly MeasureStorage[]): Scenario => {
   const random = randomFrom(seed);
   const shape = shapeOf(random);
   const storage = one(random, storages);
+  const [partitions, facts] = [1 + below(random, 5), factsOf(random, below(random, 160))];
   return {
     seed,
     shape,
     storage: shape.kind === 'rows' ? undefined : storage,
-    partitions: 1 + below(random, 5),
-    facts: factsOf(random, below(random, 160)),
+    partitions,
+    facts: storage === 'groups' ? facts.map(ofItsKey) : facts,
     workers: 1 + below(random, 4),
     batch: one(random, [1, 2, 5, 17, 1_000]),
     cacheBytes: one(random, [0, 500, 1_000_000]),

@@ -86,6 +86,53 @@ describe('feedProjection', () => {
     expect((await feed.feed(sale(1, 'n', 5))).map(({ row }) => row?.n)).toEqual([2n]);
   });
 
+  it('rows that leave having are gone, and come again; what never met it says nothing (R37)', async () => {
+    const few = projection({
+      name: 'few',
+      version: 1,
+      into: sold,
+      window: tumbling(10),
+      having: [
+        { column: 'amount', is: '>=', value: 5 },
+        { column: 'n', is: '<', value: 3 },
+      ],
+    }).on(Sales, ({ value }) => sold.contribution({ region: value!.region!, product: 'p' }, { n: 1, amount: value!.amount ?? 0 }));
+    const feed = await feedProjection(few);
+    await feed.feed(sale(1, 'n', 2), sale(1, 's', 1), sale(2, 'n', 3), sale(3, 'n', 9), sale(4, 's', 1), sale(5, 'n', 9));
+    expect(feed.changes.map(({ key, row, offset }) => [key['region'], row === null ? null : Number(row.amount), offset])).toEqual([
+      ['n', 5, 2],
+      ['n', null, 3],
+    ]);
+    expect(await feed.table()).toEqual([]);
+  });
+
+  it('sessions that meet having are deleted as Kafka does only where they were seen', async () => {
+    const busy = projection({ name: 'busy', version: 1, into: sold, window: session(5), having: { column: 'n', is: '>=', value: 2 } }).on(Sales, () =>
+      sold.contribution({ region: 'n', product: 'p' }, { n: 1 }),
+    );
+    const feed = await feedProjection(busy, { form: 'kafka' });
+    await feed.feed(sale(20, 'n', 1), sale(22, 'n', 1), sale(25, 'n', 1));
+    expect(feed.changes.map(({ windowEnd: end, row }) => [end, row === null ? null : Number(row.n)])).toEqual([
+      [22, 2],
+      [22, null],
+      [25, 3],
+    ]);
+  });
+
+  it('a large jump of time shows all finals at once, by the start of their windows', async () => {
+    const over = projection({ name: 'over', version: 1, into: sold, window: hopping(10, { advance: 5, grace: 0 }), emit: 'final' }).on(Sales, ({ value }) =>
+      sold.contribution({ region: value!.region!, product: 'p' }, { n: 1 }),
+    );
+    const feed = await feedProjection(over);
+    await feed.feed(sale(7, 'z', 1), sale(8, 'a', 1), sale(1000, 'z', 1));
+    expect(feed.changes.map(({ key, windowStart: start, offset }) => [key['region'], start, offset])).toEqual([
+      ['a', 0, 2],
+      ['z', 0, 2],
+      ['a', 5, 2],
+      ['z', 5, 2],
+    ]);
+  });
+
   it('overlapping windows change by their start', async () => {
     const over = projection({ name: 'over', version: 1, into: sold, window: hopping(10, { advance: 5 }) }).on(Sales, () =>
       sold.contribution({ region: 'n', product: 'p' }, { n: 1 }),
@@ -230,4 +277,26 @@ it('two topics of JSON rows: a record says which', async () => {
   await feed.feed({ ...sale(1, 'n', 1), topic: 'sales' }, { ...sale(3, 'n', 1), topic: 'returns' });
   expect((await feed.table()).map(jsonOf)).toEqual([{ region: 'n', sales: 1, returns: 1, last: 3 }]);
   await expect(feed.feed(sale(1, 'n', 1))).rejects.toMatchObject({ code: 'event.invalid' });
+});
+
+it('a table as source: a row of a key replaces the one before, and a tombstone takes it back', async () => {
+  const perRegion = readModel('per_region', { region: text().key(), n: count(), amount: sum(integer()) });
+  const feed = await feedProjection(
+    projection({ name: 'per-region', version: 1, into: perRegion, replaces: true }).on(Sales, ({ value }) =>
+      value === null || value.region === null ? undefined : perRegion.contribution({ region: value.region }, { n: 1, amount: value.amount ?? 0 }),
+    ),
+  );
+  await feed.feed(
+    { ...sale(1, 'n', 5), key: 'a' },
+    { ...sale(2, 'n', 3), key: 'b' },
+    { ...sale(3, 's', 5), key: 'a' },
+    { key: 'b', value: null, timestamp: 4 },
+  );
+  expect(feed.changes.map(({ key, row, offset }) => [offset, key['region'], row && Number(row.n), row && Number(row.amount)])).toEqual([
+    [0, 'n', 1, 5],
+    [1, 'n', 2, 8],
+    [2, 'n', 1, 3],
+    [2, 's', 1, 5],
+    [3, 'n', null, null], // a group of nothing is none
+  ]);
 });

@@ -3,12 +3,11 @@ import { comparePartitions, partitionId, type Position, type TopicPartition } fr
 import type { ProjectionDefinition } from '../../definition';
 import { addCounts, generationLabel, type Checkpoint, type Generation, type StoppedBy } from '../../generations';
 import { foldedModel } from '../../kept-groups';
-import { mergeMeasure } from '../../measures';
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import { decidedStreamTime, foldDecisions, readmittedId } from '../../partition-decisions';
 import type { Publication } from '../../publication';
 import { isPast, leastStreamTime, shownAt } from '../../published';
-import { identityOf, type NamedColumn } from '../../read-model';
+import type { NamedColumn } from '../../read-model';
 import type {
   Advance,
   BatchCommit,
@@ -25,8 +24,7 @@ import type {
 import { keyText } from '../../values';
 import type { MemoryCatalog } from './control';
 import { MemoryParking } from './parking';
-
-type Row = Readonly<Record<string, unknown>>;
+import { mergeRows, rowId, type Row } from './rows';
 
 /** Rows of one generation by the text of what identifies them. */
 interface Table {
@@ -125,19 +123,6 @@ export class MemoryReadModelStore implements ReadModelStore {
     return this.#tables.get(generationId)?.late ?? [];
   }
 }
-
-const rowId = (columns: readonly NamedColumn[], row: Row): string =>
-  identityOf(columns)
-    .map(({ name }) => keyText(row[name]))
-    .join('\0');
-
-const mergeRows = (columns: readonly NamedColumn[], before: Row | undefined, brought: Row): Row => {
-  if (before === undefined) {
-    return brought;
-  }
-  const merged = (column: NamedColumn): unknown => mergeMeasure(column, before[column.name], brought[column.name]);
-  return Object.freeze(Object.fromEntries(columns.map((column) => [column.name, column.role === 'measure' ? merged(column) : brought[column.name]])));
-};
 
 /** Of merged rows, which come from anywhere. */
 const NOWHERE: Stamp = { topic: '', partition: -1, offset: -1 };

@@ -6,7 +6,8 @@ import { generationLabel, type Checkpoint, type Generation, type StoppedBy } fro
 import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import type { Advance, CommitResult, Decision, LateContribution } from '../../read-model-store';
 import { repeated } from '../../repeated';
-import { beginCheckpoints, claimCheckpoints, finishIntents, moveCheckpoints, readCheckpoints, recordIntents, whatLanded, type Landing } from './checkpoints';
+import { beginAdded } from './added-partitions';
+import { claimCheckpoints, finishIntents, moveCheckpoints, readCheckpoints, recordIntents, whatLanded, type Landing } from './checkpoints';
 import { insertLate, readReadmittable, removeLate } from './late';
 import { insertParked, readEvents, readSequences, recordRedriven } from './parking';
 import { shownJson } from './shown';
@@ -45,7 +46,7 @@ export class PostgresCheckpointControl implements CheckpointControl {
 
   async begin(generation: Generation, positions: readonly Position[]): Promise<void> {
     if (positions.length > 0) {
-      await this.#pool.transaction((sql) => beginCheckpoints(sql, [generation.id], positions));
+      await this.#pool.transaction((sql) => beginAdded(sql, generation, positions));
     }
   }
 

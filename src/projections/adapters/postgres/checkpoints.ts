@@ -22,11 +22,15 @@ export const readCheckpoints = async (sql: Sql, generationId: number): Promise<r
   return rows.map(fromRow<Checkpoint>);
 };
 
-/** Checkpoints for partitions that have none, in generations that are followed. */
+/** What was decided of the stream time of a partition at a position: of generation `g` and position `p`. */
+const DECIDED = `(SELECT max((d.facts->>'streamTime')::bigint) FROM refold.decisions d
+  WHERE d.app = g.app AND d.kind = 'idle-advance' AND d.topic = p.topic AND d.partition = p.partition AND d.record_offset <= p.next_offset)`;
+
+/** Checkpoints for partitions that have none, in generations that are followed, with the stream times that were decided. */
 export const beginCheckpoints = async (sql: Sql, generationIds: readonly number[], positions: readonly Position[]): Promise<void> => {
   await sql.query(
-    `INSERT INTO refold.checkpoints (generation_id, topic, partition, next_offset)
-     SELECT g.generation_id, p.* FROM refold.generations g, unnest($2::text[], $3::int[], $4::bigint[]) AS p
+    `INSERT INTO refold.checkpoints (generation_id, topic, partition, next_offset, stream_time)
+     SELECT g.generation_id, p.*, ${DECIDED} FROM refold.generations g, unnest($2::text[], $3::int[], $4::bigint[]) AS p(topic, partition, next_offset)
      WHERE g.generation_id = ANY($1) AND g.status <> 'retired' ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING`,
     [generationIds, positions.map(({ topic }) => topic), positions.map(({ partition }) => partition), positions.map(({ offset }) => offset)],
   );

@@ -1,4 +1,5 @@
 import { identifier } from '../../../platform/postgres/quote';
+import type { ColumnType } from '../../columns';
 import type { NamedColumn } from '../../read-model';
 import { castType } from './columns';
 
@@ -6,21 +7,27 @@ interface Law {
   /** How the stored measure of row `t` takes up another. */
   readonly add: (column: string) => string;
   /** How the measures of several rows are one. */
-  readonly merge: (column: string) => string;
+  readonly merge: (column: string, type: ColumnType) => string;
 }
+
+/** Postgres compares booleans, but has neither the least nor the greatest of many. */
+const ofMany =
+  (law: string, ofBooleans: string): Law['merge'] =>
+  (column, { kind }) =>
+    `${kind === 'boolean' ? ofBooleans : law}(${column})`;
 
 /** Each law in SQL: `LEAST`, `GREATEST` and all aggregates skip null, as the laws do. */
 export const LAWS: Readonly<Record<NonNullable<NamedColumn['law']>, Law>> = {
   count: { add: (column) => `t.${column} + excluded.${column}`, merge: (column) => `sum(${column})` },
   sum: { add: (column) => `t.${column} + excluded.${column}`, merge: (column) => `sum(${column})` },
-  min: { add: (column) => `LEAST(t.${column}, excluded.${column})`, merge: (column) => `min(${column})` },
-  max: { add: (column) => `GREATEST(t.${column}, excluded.${column})`, merge: (column) => `max(${column})` },
+  min: { add: (column) => `LEAST(t.${column}, excluded.${column})`, merge: ofMany('min', 'bool_and') },
+  max: { add: (column) => `GREATEST(t.${column}, excluded.${column})`, merge: ofMany('max', 'bool_or') },
 };
 
 const mergedColumn = ({ name, type, law }: NamedColumn): string => {
   const quoted = identifier(name);
   // A sum is wider than what it sums and forgets the precision: readers are to find the type of a merged row.
-  return law === undefined ? quoted : `${LAWS[law].merge(quoted)}::${castType(type)} AS ${quoted}`;
+  return law === undefined ? quoted : `${LAWS[law].merge(quoted, type)}::${castType(type)} AS ${quoted}`;
 };
 
 /**

@@ -14,6 +14,7 @@ import {
   type PartitionDecisions,
   type StreamTimeFrom,
 } from '../../partition-decisions';
+import { decideStreamTimes } from './added-partitions';
 import { beginCheckpoints } from './checkpoints';
 
 type Locked = Following['generation'] & Pick<Checkpoint, 'topic' | 'partition' | 'next'> & { readonly in_doubt: boolean };
@@ -54,11 +55,9 @@ export class PostgresPartitionDecisions implements PartitionDecisions {
       const ids = moved.map(({ id }) => id);
       const last = barrier.at(-1)!; // a later growth has another one
       await sql.query(record, [this.#app, 'partition-barrier', topic, last.partition, last.offset, JSON.stringify(barrierFacts(barrier)), by, reason]);
-      await beginCheckpoints(
-        sql,
-        ids,
-        added.map((partition) => barrier.find((position) => position.partition === partition.partition)!),
-      );
+      const begin = added.map((partition) => barrier.find((position) => position.partition === partition.partition)!);
+      await decideStreamTimes(sql, this.#app, begin);
+      await beginCheckpoints(sql, ids, begin);
       // Decisions are read when a partition is claimed: whoever has one now claims it anew, and so learns of this one.
       await sql.query(
         `UPDATE refold.checkpoints c SET epoch = epoch + 1, updated_at = now(),

@@ -14,7 +14,7 @@ import type { PartitionDecisions } from '../../src/projections/partition-decisio
 import { projection, type ProjectionOptions } from '../../src/projections/projection';
 import { readModel } from '../../src/projections/read-model';
 import type { ReadModelStore } from '../../src/projections/read-model-store';
-import { tumbling, type WindowOptions } from '../../src/projections/windows/window';
+import { session, tumbling, type WindowOptions } from '../../src/projections/windows/window';
 import { buildGeneration, caughtUp, definitionOf, startRunner, totals, until, type Bench, type RunningRunner } from '../support/harness';
 import { HOUR, MINUTE, Ticked, appendTicks, type Tick } from '../support/ticks';
 
@@ -58,6 +58,14 @@ const windowed = (
     }),
   );
 };
+
+/** Ten minutes without a tick end one; kept beside what readers see. */
+const visits = (options: Pick<ProjectionOptions, 'emit' | 'retention'> = {}): ProjectionDefinition =>
+  definitionOf(
+    projection({ name: 'visits', version: 1, into: hourly, window: session('10 minutes', { grace: '5 minutes' }), ...options }).on(Ticked, (e) =>
+      hourly.contribution({ grp: e.group }, { ticks: 1, total: BigInt(e.amount) }),
+    ),
+  );
 
 const byKey = (options: Pick<ProjectionOptions, 'ttl'> = {}): ProjectionDefinition =>
   definitionOf(
@@ -215,6 +223,27 @@ export const publicationSuite = (open: () => Promise<PublicationUnderTest>): voi
     await until(noneGone, 'the partition is followed');
     expect(await world.fold({ at: 3 * HOUR })).toEqual(['a 00:00 1 1']);
     expect(await world.fold({ at: 3 * HOUR, partition: 1 })).toEqual(['a 00:00 1 1', 'a 01:00 2 2']);
+    expect(await world.replayed()).toEqual(await world.rows());
+  });
+
+  it('a session is shown once, when nothing can join it any more', async () => {
+    await begin(visits({ emit: 'final' }), 1);
+    expect(await world.fold({ at: 0 }, { at: 15 * MINUTE })).toEqual([]);
+    expect(await world.fold({ at: 8 * MINUTE })).toEqual([]); // joins both: the end is at 25 minutes
+    expect(await world.fold({ at: 30 * MINUTE, group: 'b' })).toEqual([]); // the last moment at which one could join
+    expect(await world.fold({ at: 30 * MINUTE + 1, group: 'b' })).toEqual(['a 00:00 3 3']);
+    expect(await world.fold({ at: 25 * MINUTE }, { at: 2 * HOUR, group: 'c' })).toEqual(['a 00:00 3 3', 'a 00:25 1 1', 'b 00:30 2 2']);
+    expect(await world.replayed()).toEqual(await world.rows());
+  });
+
+  it('sessions are kept from their end, however long they last', async () => {
+    const { under, generation } = await begin(visits({ retention: '20 minutes' }), 1);
+    const minutes = Array.from({ length: 9 }, (_, i): Tick => ({ at: i * 10 * MINUTE }));
+    expect(await world.fold(...minutes)).toEqual(['a 00:00 9 9']);
+    expect(await world.fold({ at: 110 * MINUTE - 1, group: 'b' })).toEqual(['a 00:00 9 9', 'b 01:49 1 1']);
+    expect(await world.fold({ at: 110 * MINUTE, group: 'b' })).toEqual(['b 01:49 2 2']);
+    expect(await under.store.expire!(generation, 10)).toBeGreaterThan(0);
+    expect(await world.fold({ at: 111 * MINUTE, group: 'b' })).toEqual(['b 01:49 3 3']);
     expect(await world.replayed()).toEqual(await world.rows());
   });
 

@@ -92,6 +92,9 @@ const textOf = (value: unknown): string => {
   if (value instanceof Date || value instanceof Decimal) {
     return value instanceof Date ? value.toISOString() : value.toString();
   }
+  if (Array.isArray(value)) {
+    return `[${value.map(textOf).join(', ')}]`; // of exact numbers, which JSON does not know
+  }
   return typeof value === 'string' || (typeof value === 'object' && value !== null) ? JSON.stringify(value) : String(value);
 };
 

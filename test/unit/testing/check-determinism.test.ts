@@ -1,5 +1,6 @@
 import { Decimal } from '../../../src/kernel/decimal';
-import { integer, json, text, timestamp } from '../../../src/projections/columns';
+import { histogram, topK } from '../../../src/projections/aggregates/columns';
+import { decimal, integer, json, text, timestamp } from '../../../src/projections/columns';
 import { On, Projection, projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
 import { checkDeterminism } from '../../../src/testing';
@@ -107,6 +108,20 @@ describe('checkDeterminism', () => {
     await expect(checkDeterminism(logging, events)).rejects.toMatchObject({ code: 'handler.impure', message: expect.stringContaining('Date.now()') });
     const changing = folding((e) => ({ n: e.placedAt.setTime(0) }));
     await expect(checkDeterminism(changing, events)).rejects.toMatchObject({ code: 'handler.impure', message: expect.stringContaining('placedAt') });
+  });
+
+  it('compares lists of exact numbers', async () => {
+    const sizes = readModel('sizes', { all: text().key(), sizes: histogram(decimal(12, 2), [Decimal.parse('1')]), top: topK(decimal(12, 2), 3) });
+    const measured = projection({ name: 'sizes', version: 1, into: sizes }).on(OrderPlaced, (e) =>
+      sizes.contribution({ all: 'all' }, { sizes: e.amount, top: e.amount }),
+    );
+    expect(await checkDeterminism(measured, events, { partitions: 1 })).toMatchObject({ rows: 1 });
+    let calls = 0;
+    const drifting = projection({ name: 'sizes', version: 1, into: sizes }).on(OrderPlaced, (e) => {
+      calls += 1;
+      return sizes.contribution({ all: 'all' }, { sizes: e.amount, top: new Decimal(BigInt(calls), 2) });
+    });
+    await expect(checkDeterminism(drifting, events, { partitions: 1 })).rejects.toMatchObject({ facts: { column: 'top' } });
   });
 
   it('fails where foldEvents fails', async () => {

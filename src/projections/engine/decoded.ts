@@ -74,11 +74,11 @@ export const decodeRecord = (record: LogRecord, decoder: EventDecoder, aside: De
     failed = error as RefoldError;
   }
   const { offset, timestamp, headers } = record;
-  const place = { offset, timestamp, id: headers[CE.id] ?? '', raw: record };
-  if (isAhead) {
-    return { ...place, time: undefined, events, aside, failed: failed ?? (events.length > 0 ? tooFarAhead(time, record) : undefined) };
+  if (isAhead && events.length > 0) {
+    failed ??= tooFarAhead(time, record);
   }
-  return { ...place, time, events, aside, failed };
+  // one literal: made by spreading it would cost more than decoding
+  return { offset, timestamp, id: headers[CE.id] ?? '', time: isAhead ? undefined : time, events, aside, failed, raw: record };
 };
 
 const asideOf = ({ decisions, errata }: Rulings, { topic, partition }: TopicPartition): ((offset: number) => DecodedRecord['aside']) => {

@@ -15,6 +15,7 @@ import type { Generation } from '../../../src/projections/generations';
 import { foldEvents } from '../../../src/testing';
 import { Death, faulty, type Fault } from '../../support/clickhouse-faults';
 import { buildGeneration, caughtUp, definitionOf, memoryBench, startRunner, totals, until, type Bench } from '../../support/harness';
+import { blockOf } from '../../support/clickhouse-block';
 import { describeWithClickHouse, freshClickHouse, freshDatabase, type TestClickHouse, type TestDatabase } from '../../support/services';
 import { CustomerDaily, OrderErased, OrderPlaced, OrderShipped, OrderSummary } from '../../support/shop';
 
@@ -217,7 +218,8 @@ describeWithClickHouse('recovery of ClickHouse generations', () => {
     const definition = definitionOf(OrderSummary);
     const { generation } = await newApp(definition);
     const stored = new StoredRows(clickhouse, writtenTables(generation)[0]);
-    const block = stored.blockOf(
+    const block = blockOf(
+      stored,
       Array.from({ length: 150_000 }, (_, i) => ({
         values: { order_id: `k${String(i)}`, customer_id: 'c', status: 'placed', amount: dec('1.00'), changed_at: day(1) },
         stamp: { topic: 'orders', partition: 0, offset: i },

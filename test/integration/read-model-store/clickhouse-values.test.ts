@@ -9,6 +9,7 @@ import type { Generation } from '../../../src/projections/generations';
 import { readModel, type ReadModelDefinition } from '../../../src/projections/read-model';
 import { diffCopies } from '../../../src/replay/adapters/clickhouse/compare';
 import { showGenerations } from '../../../src/replay/adapters/clickhouse/views';
+import { blockOf } from '../../support/clickhouse-block';
 import { describeWithClickHouse, freshClickHouse, type TestClickHouse } from '../../support/services';
 
 describeWithClickHouse('values and names in ClickHouse', () => {
@@ -36,7 +37,7 @@ describeWithClickHouse('values and names in ClickHouse', () => {
     }
     const stored = new StoredRows(clickhouse, writtenTables(generation)[0]);
     const versioned = rows.map((values, partition) => ({ values, stamp: { topic: 't', partition, offset: 0 }, epoch: 1, deleted: false }));
-    await stored.insert(stored.blockOf(versioned), 'token');
+    await stored.insert(blockOf(stored, versioned), 'token');
     return generation;
   };
   const rowsOf = (generation: Generation): Promise<readonly object[]> => readModelRows(clickhouse, { name: generation.table, columns: generation.columns });
@@ -64,7 +65,7 @@ describeWithClickHouse('values and names in ClickHouse', () => {
         expect(await read()).toBe(100);
         expect(await stored.read([['007']])).toHaveLength(1);
         const gone = { values: { k: '007' }, stamp: { topic: 't', partition: 7, offset: 1 }, epoch: 2, deleted: true };
-        await stored.insert(stored.blockOf([gone]), 'deletion');
+        await stored.insert(blockOf(stored, [gone]), 'deletion');
         expect((await stored.read([['007']])).map(({ deleted }) => deleted)).toEqual([true]);
       } finally {
         await restricted.close();

@@ -8,7 +8,7 @@ type Values = Readonly<Record<string, unknown>>;
 /** Whether more will be added soon, most likely: of windows in the past one hears no more. */
 const isCurrent = ({ window }: Merge, streamTime: number): boolean => window === undefined || window.end + (window.end - window.start) > streamTime;
 
-/** Makes rows of what batches bring, one after the other: none of them lives longer than its line takes to be written. */
+/** Makes rows of what batches bring, one after the other: none of them lives longer than it takes to be written. */
 export class BatchRows {
   readonly #columns: readonly NamedColumn[];
   readonly #key: NamedColumn;
@@ -30,34 +30,36 @@ export class BatchRows {
   /**
    * @param epochs under which each partition is written
    * @param sums what is stored of the groups that are added to, by what identifies them
+   * @param take is given each row
    * @throws RefoldError `store.value-refused` if a measure outgrows its type
    */
-  *of(
+  of(
     { upserts, deletes, merges, advances }: BatchCommit,
     epochs: ReadonlyMap<PartitionId, number>,
     sums: ReadonlyMap<string, Values>,
-  ): Generator<VersionedRow> {
+    take: (row: VersionedRow) => void,
+  ): void {
     const epoch = epochOf(epochs);
     const gone = deletes.map(({ key, stamp }) => ({ identity: { [this.#key.name]: keyValue(this.#key, key) }, stamp }));
-    yield* this.changed({ upserts, deletes: gone }, epochs);
+    this.changed({ upserts, deletes: gone }, epochs, take);
     const latest = Math.max(...advances.map(({ streamTime }) => streamTime ?? -Infinity));
     for (const merge of merges) {
       const stamp = merge.stamp!;
       const before = merge.isStored ? sums.get(merge.id) : undefined;
       const brought = this.#brought(merge);
       const values = before === undefined ? brought : this.#addTo(before, brought);
-      yield { values, stamp, epoch: epoch(stamp), deleted: false, addedTo: merge.isStored || isCurrent(merge, latest) ? merge.id : undefined };
+      take({ values, stamp, epoch: epoch(stamp), deleted: false, addedTo: merge.isStored || isCurrent(merge, latest) ? merge.id : undefined });
     }
   }
 
   /** Rows that are put in the place of others, or are there no more. */
-  *changed({ upserts, deletes }: ShownChange, epochs: ReadonlyMap<PartitionId, number>): Generator<VersionedRow> {
+  changed({ upserts, deletes }: ShownChange, epochs: ReadonlyMap<PartitionId, number>, take: (row: VersionedRow) => void): void {
     const epoch = epochOf(epochs);
     for (const { row, stamp } of upserts) {
-      yield { values: row, stamp, epoch: epoch(stamp), deleted: false };
+      take({ values: row, stamp, epoch: epoch(stamp), deleted: false, addedTo: undefined });
     }
     for (const { identity, stamp } of deletes) {
-      yield { values: identity, stamp, epoch: epoch(stamp), deleted: true };
+      take({ values: identity, stamp, epoch: epoch(stamp), deleted: true, addedTo: undefined });
     }
   }
 }
@@ -73,28 +75,37 @@ const epochOf = (epochs: ReadonlyMap<PartitionId, number>): ((stamp: Stamp) => n
   };
 };
 
+interface WrittenPartition {
+  newest: VersionedRow;
+  readonly addedTo: Map<string, Values>;
+}
+
 /** What has to be known of the rows of a batch when they are written. */
 export class Written {
-  readonly #partitions = new Map<PartitionId, { newest: VersionedRow; readonly addedTo: Map<string, Values> }>();
+  readonly #partitions = new Map<PartitionId, WrittenPartition>();
+  #last: { readonly stamp: Stamp; readonly of: WrittenPartition } | undefined;
 
-  *noting(rows: Iterable<VersionedRow>): Generator<VersionedRow> {
-    let last: { readonly stamp: Stamp; readonly of: { newest: VersionedRow; readonly addedTo: Map<string, Values> } } | undefined;
-    for (const row of rows) {
-      const { stamp } = row;
-      if (last?.stamp.partition !== stamp.partition || last.stamp.topic !== stamp.topic) {
-        const id = partitionId(stamp);
-        const of = this.#partitions.get(id) ?? { newest: row, addedTo: new Map<string, Values>() };
-        this.#partitions.set(id, of);
-        last = { stamp, of };
-      }
-      if (stamp.offset > last.of.newest.stamp.offset) {
-        last.of.newest = row;
-      }
-      if (row.addedTo !== undefined) {
-        last.of.addedTo.set(row.addedTo, row.values);
-      }
-      yield row;
+  note(row: VersionedRow): void {
+    const of = this.#of(row);
+    if (row.stamp.offset > of.newest.stamp.offset) {
+      of.newest = row;
     }
+    if (row.addedTo !== undefined) {
+      of.addedTo.set(row.addedTo, row.values);
+    }
+  }
+
+  /** Neighbours mostly come from one partition. */
+  #of(row: VersionedRow): WrittenPartition {
+    const { stamp } = row;
+    if (this.#last?.stamp.partition === stamp.partition && this.#last.stamp.topic === stamp.topic) {
+      return this.#last.of;
+    }
+    const id = partitionId(stamp);
+    const of = this.#partitions.get(id) ?? { newest: row, addedTo: new Map<string, Values>() };
+    this.#partitions.set(id, of);
+    this.#last = { stamp, of };
+    return of;
   }
 
   get isEmpty(): boolean {

@@ -93,8 +93,15 @@ export class GenerationRows {
     const { stored, batches } = this.#folded;
     const shown = this.#shown;
     return {
-      folded: renderedBy(stored, [batches.of(batch, epochs, sums), replaced]),
-      shown: shown && renderedBy(shown.stored, batch.shown === undefined ? [] : [shown.batches.changed(batch.shown, epochs)]),
+      folded: renderedBy(stored, (take) => {
+        batches.of(batch, epochs, sums, take);
+        replaced.forEach(take);
+      }),
+      shown:
+        shown &&
+        renderedBy(shown.stored, (take) => {
+          shown.batches.changed(batch.shown ?? { upserts: [], deletes: [] }, epochs, take);
+        }),
     };
   }
 
@@ -131,13 +138,12 @@ export class GenerationRows {
 
 const insertInto = ({ stored }: Part, block: Block, token: string): Promise<void> => repeated(() => stored.insert(block, token));
 
-const renderedBy = (stored: StoredRows, given: readonly Iterable<VersionedRow>[]): Rendered => {
+const renderedBy = (stored: StoredRows, give: (take: (row: VersionedRow) => void) => void): Rendered => {
   const written = new Written();
-  return { block: stored.blockOf(written.noting(joined(given))), written };
+  const rows = stored.rows();
+  give((row) => {
+    written.note(row);
+    rows.put(row);
+  });
+  return { block: rows.block(), written };
 };
-
-function* joined(given: readonly Iterable<VersionedRow>[]): Generator<VersionedRow> {
-  for (const rows of given) {
-    yield* rows;
-  }
-}

@@ -7,6 +7,7 @@ import type { RowCondition } from '../../publication';
 import { conditionValue } from '../../published';
 import type { NamedColumn } from '../../read-model';
 import { ordered, parameterText, plainType } from './columns';
+import { RowBytes } from './row-binary';
 
 /** Whether stream time decides what readers see. */
 export const isByStreamTime = ({ publication }: Generation): boolean => publication?.from !== undefined || publication?.until !== undefined;
@@ -45,8 +46,11 @@ export const publishedSelect = (generation: Generation, all: string): string => 
 /** Lets readers see what the generation has heard by now; again it changes nothing. */
 export const publishStreamTime = async (clickhouse: ClickHouse, generation: Generation, streamTime: number): Promise<void> => {
   const table = qualified(generation.viewSchema, streamTimeTable(generation));
-  const row = Buffer.from(`[1,"${String(streamTime)}"]\n`);
-  await repeated(() => clickhouse.insert(table, ['_one', '_version'], [row], `stream-time:${String(generation.id)}:${String(streamTime)}`));
+  const row = new RowBytes();
+  row.byte(1);
+  row.int64(streamTime);
+  const block = row.pieces();
+  await repeated(() => clickhouse.insert(table, ['_one', '_version'], block, `stream-time:${String(generation.id)}:${String(streamTime)}`));
 };
 
 /** Deletes rows whose column says this time or an earlier one; answers how many versions of rows there were. */

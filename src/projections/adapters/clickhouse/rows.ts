@@ -58,7 +58,8 @@ export const mergedValues = (columns: readonly NamedColumn[]): ((merge: Merge) =
   const parts = columns.map((column) => {
     const { name, role, bound } = column;
     if (role === 'window') {
-      return bound === 'start' ? ({ window }: Merge) => new Date(window!.start) : ({ window }: Merge) => new Date(window!.end);
+      const date = datesOnce();
+      return bound === 'start' ? ({ window }: Merge) => date(window!.start) : ({ window }: Merge) => date(window!.end);
     }
     if (role === 'key') {
       return reading<Merge>('group', name);
@@ -69,6 +70,25 @@ export const mergedValues = (columns: readonly NamedColumn[]): ((merge: Merge) =
   });
   const names = columns.map(({ name }) => name);
   return builtFrom(names, parts);
+};
+
+/** Bounds that are remembered: a batch has few different ones, and many of each. */
+const MOST_DATES = 10_000;
+
+const datesOnce = (): ((time: number) => Date) => {
+  const made = new Map<number, Date>();
+  return (time) => {
+    const known = made.get(time);
+    if (known !== undefined) {
+      return known;
+    }
+    if (made.size >= MOST_DATES) {
+      made.clear();
+    }
+    const date = new Date(time);
+    made.set(time, date);
+    return date;
+  };
 };
 
 /** Makes the function that adds what a batch brought to the row stored. It throws as {@link mergedValues} does. */

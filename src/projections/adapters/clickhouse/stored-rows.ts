@@ -45,6 +45,33 @@ const chunksOf = (keys: readonly (readonly string[])[]): readonly (readonly (rea
   return chunks;
 };
 
+/** Rows that become one block. */
+export class BlockRows {
+  readonly #bytes = new RowBytes();
+  #count = 0;
+
+  constructor(
+    private readonly table: string,
+    private readonly write: ReturnType<typeof rowWriter>,
+  ) {}
+
+  /** @throws RefoldError `store.value-refused` for a value that its column cannot hold, and where all together are too much */
+  put(row: VersionedRow): void {
+    this.write(this.#bytes, row);
+    this.#count += 1;
+    if (this.#bytes.size > LARGEST_BLOCK) {
+      throw new RefoldError('store.value-refused', `the rows of one batch are too large for one insert into clickhouse`, {
+        facts: { table: this.table, rows: this.#count, limit: LARGEST_BLOCK },
+      });
+    }
+  }
+
+  /** All of them; nothing may be put in afterwards. */
+  block(): Block {
+    return this.#bytes.pieces();
+  }
+}
+
 /** Reads and writes the rows of one table. */
 export class StoredRows {
   readonly #clickhouse: ClickHouse;
@@ -63,23 +90,9 @@ export class StoredRows {
     this.#write = rowWriter(columns);
   }
 
-  /**
-   * Rows as they are sent.
-   * @throws RefoldError `store.value-refused` for a value that its column cannot hold, and where all together are too much
-   */
-  blockOf(rows: Iterable<VersionedRow>): Block {
-    const bytes = new RowBytes();
-    let count = 0;
-    for (const row of rows) {
-      this.#write(bytes, row);
-      count += 1;
-      if (bytes.size > LARGEST_BLOCK) {
-        throw new RefoldError('store.value-refused', `the rows of one batch are too large for one insert into clickhouse`, {
-          facts: { table: this.#table, rows: count, limit: LARGEST_BLOCK },
-        });
-      }
-    }
-    return bytes.pieces();
+  /** Takes rows that are sent together. */
+  rows(): BlockRows {
+    return new BlockRows(this.#table, this.#write);
   }
 
   /** Inserts all rows as one block. */

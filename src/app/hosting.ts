@@ -43,7 +43,7 @@ export const workerOf = (
   const coordinator = container.resolve(TOKENS.coordinator);
   const logger = container.resolve(TOKENS.logger);
   const corrections = new PostgresCorrections({ pool: container.resolve(TOKENS.pool), app: app.name });
-  const retiredGroups = new RetiredGroups(app.name, container.resolve(TOKENS.catalog), container.resolve(TOKENS.log));
+  const retiredGroups = new RetiredGroups(app.name, container.resolve(TOKENS.catalog), container.resolve(TOKENS.log), container.resolve(TOKENS.clock));
   return new Worker({
     ready: async () => {
       await assertMigrated(container.resolve(TOKENS.pool));

@@ -53,8 +53,15 @@ describeWithPostgres('a retired generation', () => {
     const { group, topics } = (await formerGeneration(former))!;
     const names = async (): Promise<readonly string[]> => (await world.shop.log.topicAdmin.groups(group, topics)).map((one) => one.group);
     expect(await names()).toContain(group);
+    await world.pool.query(
+      `INSERT INTO refold.log_members (app, group_name, member_id, topics, session_timeout_ms, heartbeat_at) VALUES ('shop', $1, 'dead', $2, 1000, now() - interval '1 hour')`,
+      [group, topics],
+    );
     await world.coordinator().retire(id);
     await until(async () => !(await names()).includes(group), 'the group is forgotten');
+    const left = async (table: string): Promise<number> =>
+      (await world.pool.query<{ n: number }>(`SELECT count(*)::int AS n FROM refold.${table} WHERE group_name = $1`, [group])).rows[0]!.n;
+    await until(async () => (await left('log_members')) + (await left('log_claims')) === 0, 'nothing is left of a member that died');
   });
 
   it('is not followed any more and keeps its table for the delay, by the clock of the database', async () => {

@@ -1,6 +1,7 @@
-import type { Sql } from '../../../platform/postgres/pool';
+import type { PostgresPool, Sql } from '../../../platform/postgres/pool';
 import type { Position } from '../../position';
 import type { GroupState } from '../../topic';
+import { BURY, LOCK_GROUP } from './membership';
 
 /** The groups whose names begin with `prefix`: who lives by the database's clock, and what they committed for the topics. */
 export const readGroups = async (sql: Sql, app: string, prefix: string, topics: readonly string[]): Promise<readonly GroupState[]> => {
@@ -24,11 +25,12 @@ export const readGroups = async (sql: Sql, app: string, prefix: string, topics: 
   }));
 };
 
-/** Forgets what the group committed, where nobody is in it by the database's clock. */
-export const forgetGroup = async (sql: Sql, app: string, group: string): Promise<void> => {
-  await sql.query(
-    `DELETE FROM refold.log_group_offsets WHERE app = $1 AND group_name = $2 AND NOT EXISTS (
-       SELECT 1 FROM refold.log_members m WHERE m.app = $1 AND m.group_name = $2 AND m.heartbeat_at >= clock_timestamp() - m.session_timeout_ms * interval '1 millisecond')`,
-    [app, group],
-  );
-};
+/** Forgets members that died, by the database's clock, with what they claimed, and what the group committed if nobody is in it. */
+export const forgetGroup = (pool: PostgresPool, app: string, group: string): Promise<void> =>
+  pool.transaction(async (sql) => {
+    await sql.query(LOCK_GROUP, [app, group]);
+    await sql.query(BURY, [app, group]);
+    const isEmpty = `app = $1 AND group_name = $2 AND NOT EXISTS (SELECT 1 FROM refold.log_members WHERE app = $1 AND group_name = $2)`;
+    await sql.query(`DELETE FROM refold.log_claims WHERE ${isEmpty}`, [app, group]);
+    await sql.query(`DELETE FROM refold.log_group_offsets WHERE ${isEmpty}`, [app, group]);
+  });

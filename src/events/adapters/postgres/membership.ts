@@ -23,9 +23,13 @@ INSERT INTO refold.log_members (app, group_name, member_id, topics, session_time
 ON CONFLICT (app, group_name, member_id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at
 RETURNING xmax = 0 AS joined`;
 
-const BURY = `
+/** Forgets the members of a group that died, by the database's clock. */
+export const BURY = `
 DELETE FROM refold.log_members WHERE app = $1 AND group_name = $2
    AND heartbeat_at < clock_timestamp() - session_timeout_ms * interval '1 millisecond'`;
+
+/** What members of a group do, they do one after the other. */
+export const LOCK_GROUP = `SELECT pg_advisory_xact_lock(hashtextextended($1 || chr(10) || $2, 0))`;
 
 /** Payload of the notification that tells the members of a group to look at their claims. */
 export const groupPayload = (group: string): string => `group ${group}`;
@@ -59,7 +63,7 @@ export class Membership {
   async leave(): Promise<void> {
     const { pool, app, group } = this.options;
     await pool.transaction(async (sql) => {
-      await sql.query(`SELECT pg_advisory_xact_lock(hashtextextended($1 || chr(10) || $2, 0))`, [app, group]);
+      await sql.query(LOCK_GROUP, [app, group]);
       await sql.query(`DELETE FROM refold.log_claims WHERE app = $1 AND group_name = $2 AND owner = $3`, [app, group, this.id]);
       await sql.query(`DELETE FROM refold.log_members WHERE app = $1 AND group_name = $2 AND member_id = $3`, [app, group, this.id]);
       await this.#tell(sql);

@@ -211,6 +211,8 @@ describeWithPostgres('faults between a worker and Postgres', () => {
 
   describe('two workers that write the same rows at once', () => {
     const ROUNDS = 15;
+    /** A deadlock costs the server's `deadlock_timeout`, a second. */
+    const GATED_ROUNDS = 4;
     const KEYS = Array.from({ length: 400 }, (_, i) => `c${String(i)}`);
 
     /** What folding one event per key makes of them, met in one order or the other. */
@@ -227,26 +229,49 @@ describeWithPostgres('faults between a worker and Postgres', () => {
       return fold.writes().merges;
     };
 
+    /**
+     * Two workers, a partition each, fold every key once a round and write it. With a `gate`, a
+     * third transaction holds that key's row in every round but the first until both workers wait
+     * for a lock, so that they are sure to meet.
+     */
     const race = async (
       storage: Exclude<Storage, 'rows'>,
       using: PostgresPool,
       reorder: (merges: BatchCommit['merges'], partition: number) => BatchCommit['merges'],
+      gate?: string,
     ) => {
       const definition = tallyOf(storage);
       const { generation } = await build(definition, 2);
       const counting = countingConflicts(using);
-      const work = async (partition: number): Promise<void> => {
-        const store: GenerationStore = await new PostgresReadModelStore({ pool: counting.pool }).open(generation, definition);
-        const [{ epoch }] = (await store.claim([{ topic: 'orders', partition }], `w${String(partition)}`)) as unknown as [{ epoch: number }];
-        for (let round = 0; round < ROUNDS; round += 1) {
-          const merges = reorder(mergesOf(definition, storage, partition, round), partition);
-          const advances = [advanceOf(partition, round, round + 1, epoch)];
-          expect(await store.commit({ advances, upserts: [], deletes: [], merges, late: [], parked: [] })).toEqual({ status: 'committed' });
+      const workers = await Promise.all(
+        [0, 1].map(async (partition) => {
+          const store: GenerationStore = await new PostgresReadModelStore({ pool: counting.pool }).open(generation, definition);
+          const [{ epoch }] = (await store.claim([{ topic: 'orders', partition }], `w${String(partition)}`)) as unknown as [{ epoch: number }];
+          return async (round: number): Promise<void> => {
+            const merges = reorder(mergesOf(definition, storage, partition, round), partition);
+            const advances = [advanceOf(partition, round, round + 1, epoch)];
+            expect(await store.commit({ advances, upserts: [], deletes: [], merges, late: [], parked: [] })).toEqual({ status: 'committed' });
+          };
+        }),
+      );
+      const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'INSERT INTO%'`;
+      const rounds = gate === undefined ? ROUNDS : GATED_ROUNDS;
+      for (let round = 0; round < rounds; round += 1) {
+        const both = (): Promise<unknown> => Promise.all(workers.map((work) => work(round)));
+        if (gate === undefined || round === 0) {
+          await both();
+          continue;
         }
-      };
-      await Promise.all([work(0), work(1)]);
+        const { done } = await pool.transaction(async (sql) => {
+          await sql.query(`SELECT 1 FROM ${qualified('public', generation.table)} WHERE customer_id = $1 FOR UPDATE`, [gate]);
+          const writing = both();
+          await until(async () => (await pool.query(waiting)).rows.length === 2, 'both workers wait');
+          return { done: writing };
+        });
+        await done;
+      }
       const rows = (await rowsOf(definition, generation)) as readonly { readonly orders: bigint }[];
-      expect(new Set(rows.map(({ orders }) => orders))).toEqual(new Set([BigInt(2 * ROUNDS)]));
+      expect(new Set(rows.map(({ orders }) => orders))).toEqual(new Set([BigInt(2 * rounds)]));
       expect(rows).toHaveLength(KEYS.length);
       return counting.conflicts;
     };
@@ -255,9 +280,10 @@ describeWithPostgres('faults between a worker and Postgres', () => {
       expect(await race(storage, pool, (merges) => merges)).toEqual([]);
     });
 
-    it('written in opposite orders they would: the deadlocks are provoked, done again, and every event counts once', async () => {
-      const conflicts = await race('merged', pool, (merges, partition) => (partition === 0 ? merges : [...merges].reverse()));
-      expect(conflicts.length).toBeGreaterThan(0);
+    it('written in opposite orders they do: every deadlock is done again, and every event counts once', async () => {
+      const opposite = (merges: BatchCommit['merges'], partition: number): BatchCommit['merges'] => (partition === 0 ? merges : [...merges].reverse());
+      const conflicts = await race('merged', pool, opposite, KEYS[KEYS.length / 2]);
+      expect(conflicts.length).toBeGreaterThanOrEqual(GATED_ROUNDS - 1);
       expect(new Set(conflicts)).toEqual(new Set(['40P01']));
     });
 
@@ -265,8 +291,8 @@ describeWithPostgres('faults between a worker and Postgres', () => {
       const strict = new URL(database.url);
       strict.searchParams.set('options', '-c default_transaction_isolation=repeatable\\ read');
       const serialising = new PostgresPool({ url: strict.toString() });
-      const conflicts = await race('merged', serialising, (merges) => merges);
-      expect(conflicts.length).toBeGreaterThan(0);
+      const conflicts = await race('merged', serialising, (merges) => merges, KEYS[0]);
+      expect(conflicts.length).toBeGreaterThanOrEqual(GATED_ROUNDS - 1);
       expect(new Set(conflicts)).toEqual(new Set(['40001']));
       await serialising.close();
     });

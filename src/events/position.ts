@@ -19,5 +19,8 @@ export const partitionId = ({ topic, partition }: TopicPartition): PartitionId =
 /** The next offset per partition. */
 export type PositionVector = ReadonlyMap<PartitionId, number>;
 
+/** Whether two things lie in one partition. */
+export const samePartition = (a: TopicPartition, b: TopicPartition): boolean => a.partition === b.partition && a.topic === b.topic;
+
 /** By topic, then by partition: the order in which locks are taken everywhere. */
 export const comparePartitions = (a: TopicPartition, b: TopicPartition): number => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition);

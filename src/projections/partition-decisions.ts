@@ -1,6 +1,6 @@
 import { RefoldError } from '../kernel/errors';
 import type { PartitionHead } from '../events/event-log';
-import { comparePartitions, partitionId, type PartitionId, type Position, type TopicPartition } from '../events/position';
+import { comparePartitions, partitionId, samePartition, type PartitionId, type Position, type TopicPartition } from '../events/position';
 import { generationLabel, type Checkpoint, type Generation } from './generations';
 import type { Decision, Stamp } from './read-model-store';
 
@@ -59,6 +59,10 @@ export const decidedStreamTime = (times: readonly StreamTimeFrom[], at: number):
 /** Whether a key may have moved from where its row was changed last to another partition: a barrier lies between the two. */
 export const mayHaveMoved = ({ barriers }: Pick<FoldDecisions, 'barriers'>, from: Stamp, to: Position): boolean =>
   barriers.some((barrier) => from.offset < (barrier.get(partitionId(from)) ?? -1) && to.offset >= (barrier.get(partitionId(to)) ?? Infinity));
+
+/** Where a row was changed before, if that is another partition than it is changed in now. */
+export const movedFrom = (stored: Stamp | undefined, to: TopicPartition): Stamp | undefined =>
+  stored === undefined || samePartition(stored, to) ? undefined : stored;
 
 /** The barriers that not all partitions have reached yet. */
 export const barriersAhead = (barriers: readonly Barrier[], checkpoints: readonly Checkpoint[]): readonly Barrier[] => {

@@ -1,12 +1,12 @@
 import { RefoldError } from '../../kernel/errors';
 import type { DecodedEvent } from '../../events/event-serde';
-import { partitionId, type TopicPartition } from '../../events/position';
+import { partitionId, samePartition, type TopicPartition } from '../../events/position';
 import { elementsOf } from '../aggregates/elements';
 import type { Json } from '../aggregates/state-json';
 import type { ScalarType } from '../columns';
 import type { ProjectionDefinition } from '../definition';
 import type { Measuring, States } from '../groups/measuring';
-import { mayHaveMoved, type FoldDecisions } from '../partition-decisions';
+import { mayHaveMoved, movedFrom, type FoldDecisions } from '../partition-decisions';
 import type { Stamp, StampedRow, Upsert } from '../read-model-store';
 import type { Brought, GroupParts } from './brought';
 import { factsId } from './facts-id';
@@ -85,7 +85,7 @@ export class Facts {
   /** @throws RefoldError `key.moved` */
   of({ key }: DecodedEvent, place: TopicPartition & RecordPlace): readonly Fact[] {
     const entry = this.#entry(factsId(key));
-    const isHere = entry.offset < 0 || (entry.partition === place.partition && entry.topic === place.topic);
+    const isHere = entry.offset < 0 || samePartition(entry, place);
     if (!isHere && !mayHaveMoved(this.decided, entry, place)) {
       throw new RefoldError('key.moved', `what key ${key} has brought came from ${partitionId(entry)}`);
     }
@@ -105,8 +105,8 @@ export class Facts {
     return changed
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([id, { facts, topic, partition, offset, stored }]) => {
-        const movedFrom = stored !== undefined && (stored.partition !== partition || stored.topic !== topic) ? stored : undefined;
-        return { row: { _group: id, _state: this.#writing.toJson(facts) }, stamp: { topic, partition, offset }, isStored: stored !== undefined, movedFrom };
+        const stamp = { topic, partition, offset };
+        return { row: { _group: id, _state: this.#writing.toJson(facts) }, stamp, isStored: stored !== undefined, movedFrom: movedFrom(stored, stamp) };
       });
   }
 

@@ -1,11 +1,11 @@
 import { RefoldError } from '../../kernel/errors';
 import type { DecodedEvent } from '../../events/event-serde';
-import { partitionId } from '../../events/position';
+import { partitionId, samePartition } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
 import type { KeptGroup } from '../groups/kept-group';
 import type { WindowChange } from '../groups/stepping';
 import { GROUPS } from '../kept-groups';
-import { mayHaveMoved, type FoldDecisions } from '../partition-decisions';
+import { mayHaveMoved, movedFrom, type FoldDecisions } from '../partition-decisions';
 import type { LateContribution, StampedRow, Upsert } from '../read-model-store';
 import { rowBytesOf } from '../row-bytes';
 import { closesAt } from '../windows/lateness';
@@ -15,7 +15,7 @@ import { Facts, type Fact } from './facts';
 import { factsId, isFactsId } from './facts-id';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
 import { errorAtEvent } from './handling';
-import { groupEntry, isKeptFrom, stateOf, touchedBy, type GroupEntry } from './kept-entry';
+import { groupEntry, stateOf, touchedBy, type GroupEntry } from './kept-entry';
 import type { FindRow } from './row-fold';
 import { shownChange } from './shown-rows';
 
@@ -156,7 +156,7 @@ export class GroupFold implements Fold {
     if (known !== undefined) {
       return known;
     }
-    if (entry.offset >= 0 && !isKeptFrom(entry, place) && !mayHaveMoved(this.decided, entry, place)) {
+    if (entry.offset >= 0 && !samePartition(entry, place) && !mayHaveMoved(this.decided, entry, place)) {
       throw new RefoldError('group.spread', `the group ${id} has events from ${partitionId(entry)} and from ${partitionId(place)}`, { facts: { group: id } });
     }
     this.#settle(entry, Math.max(entry.kept.streamTime, place.streamTime));
@@ -215,8 +215,8 @@ export class GroupFold implements Fold {
       entry.touched.set(change.start, touchedBy(before, change, { topic, partition, offset }));
       entry.closesAt = Math.min(entry.closesAt, window === undefined ? Infinity : closesAt(window, change));
     }
-    const movedFrom = entry.stored !== undefined && !isKeptFrom(entry.stored, { topic, partition }) ? entry.stored : undefined;
-    Object.assign(entry, { group, kept, topic, partition, offset, movedFrom, isChanged: true });
+    const moved = movedFrom(entry.stored, { topic, partition });
+    Object.assign(entry, { group, kept, topic, partition, offset, movedFrom: moved, isChanged: true });
     this.#changes += 1;
     if (this.#changes % WEIGHED === 1) {
       const weight = bytesOf({ _group: '', _state: stateOf(this.#parts.measuring, kept) });

@@ -1,5 +1,4 @@
 import type { Json } from '../aggregates/state-json';
-import type { TopicPartition } from '../../events/position';
 import { keptFromJson, keptToJson, NOTHING_KEPT, type KeptGroup } from '../groups/kept-group';
 import type { Measuring, States } from '../groups/measuring';
 import type { WindowChange } from '../groups/stepping';
@@ -56,8 +55,6 @@ export const groupEntry = (measuring: Measuring, found: StampedRow | null | unde
     ? { ...rest, ...found.stamp, kept: keptOf(measuring, found.row['_state'] as object), stored: found.stamp }
     : { ...rest, topic: '', partition: -1, offset: -1, kept: NOTHING_KEPT, stored: undefined };
 };
-
-export const isKeptFrom = ({ topic, partition }: TopicPartition, place: TopicPartition): boolean => partition === place.partition && topic === place.topic;
 
 /** What a change makes of what is to become of a row. */
 export const touchedBy = (before: Touched | undefined, { start, end, isNew, isGone, states }: WindowChange, stamp: Stamp): Touched => ({

@@ -1,17 +1,12 @@
 import { RefoldError } from '../../kernel/errors';
-import { backoffMs } from '../../kernel/retry';
 import type { TopicPartition } from '../../events/position';
 import { generationLabel, NO_COUNTS, type Checkpoint } from '../generations';
 import { contributionOf, notMergeable } from '../late';
 import type { BatchCommit, LateContribution } from '../read-model-store';
+import { ATTEMPTS, CHUNK, advanceAt, giveWay } from './at-position';
 import { rulingsOf, settle } from './claim';
 import { MergeFold } from './merge-fold';
 import type { RedriveParts } from './redrive';
-
-/** Most records in one transaction. */
-const CHUNK = 500;
-/** A live worker claims its partition back as soon as it is fenced, so somebody has to give way now and then. */
-const ATTEMPTS = 20;
 
 /** What has been decided to count after all, added to the windows of its time as if these were open. */
 const commitOf = ({ definition, generation }: RedriveParts, checkpoint: Checkpoint, readmitted: readonly LateContribution[]): BatchCommit => {
@@ -20,10 +15,9 @@ const commitOf = ({ definition, generation }: RedriveParts, checkpoint: Checkpoi
     const { topic, partition, offset, streamTime, eventTime } = late;
     fold.readmit(contributionOf(definition.model, late), eventTime, { topic, partition, offset, streamTime });
   }
-  const { topic, partition, next, epoch, streamTime } = checkpoint;
   const records = new Set(readmitted.map(({ offset }) => offset)).size;
   const counters = { ...NO_COUNTS, late: -records, applied: records };
-  return { ...fold.writes(), advances: [{ topic, partition, from: next, next, epoch, streamTime, counters, fingerprint: undefined }], parked: [], readmitted };
+  return { ...fold.writes(), advances: [advanceAt(checkpoint, counters)], parked: [], readmitted };
 };
 
 type Step = { readonly status: 'again' } | { readonly status: 'done'; readonly contributions: number };
@@ -65,7 +59,7 @@ export const readmit = async (parts: RedriveParts, partition: TopicPartition): P
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const done = await step(parts, partition);
     if (done.status === 'again') {
-      await parts.clock.sleep(backoffMs(attempt, 20, 1_000, Math.random));
+      await giveWay(parts.clock, attempt);
       continue;
     }
     if (done.contributions === 0) {

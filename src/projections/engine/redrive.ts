@@ -1,10 +1,10 @@
 import { RefoldError, isRefoldError } from '../../kernel/errors';
-import { backoffMs } from '../../kernel/retry';
 import { partitionId, type TopicPartition } from '../../events/position';
 import { generationLabel, NO_COUNTS, type Checkpoint, type Counters } from '../generations';
 import type { ParkedEvent, ParkedSequence, ParkingCause, SequenceName } from '../parking';
 import type { BatchCommit, CommitResult, GenerationStore } from '../read-model-store';
 import type { FoldDecisions } from '../partition-decisions';
+import { ATTEMPTS, CHUNK, advanceAt, giveWay } from './at-position';
 import { rulingsOf, settle } from './claim';
 import { decodeRecord, type DecodedRecord } from './decoded';
 import { foundIn } from './row-fold';
@@ -26,11 +26,6 @@ export interface RedriveResult {
   /** Why the first of them failed again. */
   readonly cause: ParkingCause | undefined;
 }
-
-/** Most events in one transaction. */
-const CHUNK = 500;
-/** A live worker claims its partition back as soon as it is fenced, so somebody has to give way now and then. */
-const ATTEMPTS = 20;
 
 interface Tried {
   readonly commit: BatchCommit;
@@ -60,17 +55,6 @@ const decodeAll = async (
   }
   return { records, cause: undefined };
 };
-
-const advanceAt = ({ topic, partition, next, epoch, streamTime }: Checkpoint, counters: Counters) => ({
-  topic,
-  partition,
-  from: next,
-  next,
-  epoch,
-  streamTime,
-  counters,
-  fingerprint: undefined,
-});
 
 /** Folds the first events of a sequence as they would have been folded when they were read. */
 const tryEvents = async (
@@ -192,7 +176,7 @@ export const redrive = async (parts: RedriveParts, name: SequenceName): Promise<
     const done = await step(parts, name);
     if (done.status === 'again') {
       seen = true; // whoever was in the way may be another redrive
-      await parts.clock.sleep(backoffMs(attempt, 20, 1_000, Math.random));
+      await giveWay(parts.clock, attempt);
       continue;
     }
     if (done.status === 'nothing' && !seen) {

@@ -1,12 +1,12 @@
 import { RefoldError } from '../../kernel/errors';
 import type { DecodedEvent } from '../../events/event-serde';
 import type { ProjectionDefinition } from '../definition';
-import type { TopicPartition } from '../../events/position';
+import { samePartition } from '../../events/position';
 import type { Deletion, Stamp, StampedRow, Upsert } from '../read-model-store';
 import { typeLabel } from '../columns';
 import type { Due } from '../publication';
 import { isPast } from '../published';
-import { mayHaveMoved, type FoldDecisions } from '../partition-decisions';
+import { mayHaveMoved, movedFrom, type FoldDecisions } from '../partition-decisions';
 import { canonicalRows, isKeyOf, keyText } from '../values';
 import type { DecodedRecord } from './decoded';
 import { rowBytesOf } from '../row-bytes';
@@ -43,8 +43,6 @@ const entryOf = (found: StampedRow | null | undefined): Entry =>
   found
     ? { row: found.row, topic: found.stamp.topic, partition: found.stamp.partition, offset: found.stamp.offset, stored: found.stamp, isChanged: false }
     : { row: undefined, topic: '', partition: -1, offset: -1, stored: undefined, isChanged: false };
-
-const isOf = (entry: Entry, { topic, partition }: TopicPartition): boolean => entry.partition === partition && entry.topic === topic;
 
 /** Folds events into the row of their key: any fold is allowed, because a key lives in one partition. */
 export class RowFold implements Fold {
@@ -98,7 +96,7 @@ export class RowFold implements Fold {
       const { row, topic, partition, offset, stored, isChanged } = entry;
       const stamp = { topic, partition, offset };
       if (isChanged && row !== undefined) {
-        upserts.push({ row, stamp, isStored: stored !== undefined, movedFrom: stored && !isOf(entry, stored) ? stored : undefined });
+        upserts.push({ row, stamp, isStored: stored !== undefined, movedFrom: movedFrom(stored, stamp) });
       } else if (isChanged && stored !== undefined) {
         deletes.push({ key, stamp });
       }
@@ -143,7 +141,7 @@ export class RowFold implements Fold {
     const entry = this.#entry(event.key);
     if (entry.offset < 0) {
       this.#requireKey(event.key);
-    } else if (!isOf(entry, place) && !mayHaveMoved(this.decided, entry, place)) {
+    } else if (!samePartition(entry, place) && !mayHaveMoved(this.decided, entry, place)) {
       throw new RefoldError('key.moved', `the row of key ${event.key} was built from ${entry.topic}/${String(entry.partition)}`);
     }
     const found = entry.row !== undefined && isPast(entry.row, this.#until, place.streamTime) ? undefined : entry.row; // it may be deleted at any time

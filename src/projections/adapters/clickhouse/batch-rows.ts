@@ -1,4 +1,4 @@
-import { partitionId, type PartitionId, type TopicPartition } from '../../../events/position';
+import { partitionId, samePartition, type PartitionId, type TopicPartition } from '../../../events/position';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type { BatchCommit, Merge, ShownChange, Stamp } from '../../read-model-store';
 import { addTo, identityTexts, keyValue, mergedValues, type VersionedRow } from './rows';
@@ -68,7 +68,7 @@ export class BatchRows {
 const epochOf = (epochs: ReadonlyMap<PartitionId, number>): ((stamp: Stamp) => number) => {
   let last: { readonly stamp: Stamp; readonly epoch: number } | undefined;
   return (stamp) => {
-    if (last?.stamp.partition !== stamp.partition || last.stamp.topic !== stamp.topic) {
+    if (last === undefined || !samePartition(last.stamp, stamp)) {
       last = { stamp, epoch: epochs.get(partitionId(stamp))! };
     }
     return last.epoch;
@@ -98,7 +98,7 @@ export class Written {
   /** Neighbours mostly come from one partition. */
   #of(row: VersionedRow): WrittenPartition {
     const { stamp } = row;
-    if (this.#last?.stamp.partition === stamp.partition && this.#last.stamp.topic === stamp.topic) {
+    if (this.#last !== undefined && samePartition(this.#last.stamp, stamp)) {
       return this.#last.of;
     }
     const id = partitionId(stamp);

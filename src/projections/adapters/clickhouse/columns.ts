@@ -11,8 +11,6 @@ interface ClickHouseType {
   readonly sql: string;
   readonly write: (value: unknown) => Cell;
   readonly read: (cell: Cell) => unknown;
-  /** The cell as JSON; default: whatever it is. */
-  readonly json?: (value: unknown) => string;
   /** Text that `CAST` turns into the type, as it would the cell; default: the cell as text. */
   readonly text?: (value: unknown) => string;
   /** Expression to read the column with; default: the column itself. */
@@ -34,18 +32,15 @@ export const writeInstant = (value: unknown): number => {
 
 const instantText = (value: unknown): string => new Date(writeInstant(value)).toISOString().replace('T', ' ').replace('Z', '');
 
-const quotedDigits = (value: unknown): string => `"${String(value)}"`;
-
 const TYPES: Readonly<Record<Exclude<ScalarType['kind'], 'decimal'>, ClickHouseType>> = {
   text: { sql: 'String', write: String, read: (cell) => cell },
-  integer: { sql: 'Int32', write: (value) => value as number, json: String, read: (cell) => cell },
-  bigint: { sql: 'Int64', write: String, json: quotedDigits, read: (cell) => BigInt(cell as string) },
-  double: { sql: 'Float64', write: (value) => value as number, json: String, read: Number },
+  integer: { sql: 'Int32', write: (value) => value as number, read: (cell) => cell },
+  bigint: { sql: 'Int64', write: String, read: (cell) => BigInt(cell as string) },
+  double: { sql: 'Float64', write: (value) => value as number, read: Number },
   boolean: { sql: 'Bool', write: (value) => value as boolean, read: (cell) => cell },
   timestamp: {
     sql: `DateTime64(3, 'UTC')`,
     write: writeInstant,
-    json: (value) => String(writeInstant(value)),
     text: instantText,
     read: (cell) => new Date(Number(cell)),
     select: (quoted) => `toUnixTimestamp64Milli(${quoted})`,
@@ -58,7 +53,7 @@ const TYPES: Readonly<Record<Exclude<ScalarType['kind'], 'decimal'>, ClickHouseT
 const decimalType = (precision: number, scale: number): ClickHouseType => ({
   sql: `Decimal(${String(precision)}, ${String(scale)})`,
   write: String,
-  json: quotedDigits,
+
   read: (cell) => Decimal.parse(cell as string).withScale(scale),
   select: (quoted) => `toString(${quoted})`,
 });
@@ -91,11 +86,8 @@ export const plainType = ({ type }: NamedColumn): string => typeOf(type).sql;
 /** The type of the column. */
 export const columnType = (column: NamedColumn): string => (column.nullable ? `Nullable(${plainType(column)})` : plainType(column));
 
-/** Makes the function that writes the values of a column as JSON. It throws `store.value-refused` for one that the type cannot hold. */
-export const cellWriter = ({ type }: NamedColumn): ((value: unknown) => string) => {
-  const { write, json = (value: unknown) => JSON.stringify(write(value)) } = typeOf(type);
-  return (value) => (value === null || value === undefined ? 'null' : json(value));
-};
+/** A value as JSON, as it comes in an answer. @throws RefoldError `store.value-refused` for one that the type cannot hold */
+export const cellJson = ({ type }: NamedColumn, value: unknown): string => JSON.stringify(typeOf(type).write(value));
 
 export const readCell = (column: NamedColumn, cell: Cell): unknown => (cell === null ? null : typeOf(column.type).read(cell));
 

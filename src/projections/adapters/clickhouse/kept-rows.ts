@@ -6,7 +6,7 @@ import type { Generation } from '../../generations';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type { Advance, KeptRow, KeptRows, Replacement, RowIdentity, RowSelection, Stamp } from '../../read-model-store';
 import { partitionId } from '../../../events/position';
-import { cellWriter, ordered, parameterText, plainType } from './columns';
+import { cellJson, ordered, parameterText, plainType } from './columns';
 import { identityTexts, type VersionedRow } from './rows';
 import { StoredRows } from './stored-rows';
 import { everyRow, rowsTable, writtenTables } from './table';
@@ -14,7 +14,7 @@ import { everyRow, rowsTable, writtenTables } from './table';
 const cast = (column: NamedColumn, parameter: string): string => `CAST({${parameter}:String}, ${literal(plainType(column))})`;
 
 const textOf = (column: NamedColumn, value: unknown): string | null =>
-  value === null || value === undefined ? null : column.type.kind === 'array' ? cellWriter(column)(value) : parameterText(column, value);
+  value === null || value === undefined ? null : column.type.kind === 'array' ? cellJson(column, value) : parameterText(column, value);
 
 const bound = (columns: readonly NamedColumn[], which: 'start' | 'end'): string => identifier(columns.find((column) => column.bound === which)!.name);
 

@@ -56,7 +56,7 @@ const suite = (brokers: () => Promise<readonly string[]>, stores: readonly Store
     const generations = await connection.generations();
     const active = generations.filter(({ generation }) => generation.status === 'active');
     return (
-      active.length === 2 * stores.length &&
+      active.length === 3 * stores.length &&
       active.every(({ checkpoints }) => totals(checkpoints)['applied']! + totals(checkpoints)['filtered']! === facts.length)
     );
   };
@@ -77,7 +77,7 @@ const suite = (brokers: () => Promise<readonly string[]>, stores: readonly Store
 
   it(`kill -9 at ${String(KILLS)} seeded points of the history: the same rows`, async () => {
     const random = randomFrom(SEED);
-    // some 320 batches of all generations together: the points lie all over the history
+    // some 480 batches of all generations together: the points lie all over the history
     for (let kill = 0; kill < KILLS; kill += 1) {
       const worker = spawnWorker({ ...order, killAfterCommits: 1 + Math.floor(random() * 24), killDelayMs: Math.floor(random() * 12) });
       expect(await ending(worker)).toBe('SIGKILL');

@@ -173,7 +173,7 @@ const everythingIsFolded = async (connection: ConnectedApp, topic: string): Prom
     const heads = new Map((await connection.log.heads([topic])).map(({ partition, stable }) => [partition, stable]));
     const generations = await connection.generations();
     return (
-      generations.length === 2 * STORES.length &&
+      generations.length === 3 * STORES.length &&
       generations.every(
         ({ generation, checkpoints }) => generation.status === 'active' && checkpoints.every(({ partition, next }) => next >= heads.get(partition)!),
       )
@@ -194,6 +194,7 @@ const expectExact = async (connection: ConnectedApp, topic: string, given: reado
     const shown = await shownRows(connection, store);
     expect({ store, accounts: checksum(shown.accounts) }).toEqual({ store, accounts: checksum(expected.accounts) });
     expect({ store, daily: checksum(shown.daily) }).toEqual({ store, daily: checksum(expected.daily) });
+    expect({ store, visits: checksum(shown.visits) }).toEqual({ store, visits: checksum(expected.visits) });
   }
   for (const { checkpoints } of await connection.generations()) {
     for (const { partition, next, counters } of checkpoints) {

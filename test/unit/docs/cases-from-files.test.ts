@@ -121,6 +121,24 @@ const CASES: readonly (readonly [name: string, given: object, changes: readonly 
     undefined,
   ],
   [
+    'no window, having of an average',
+    {
+      groupBy: ['k'],
+      types: { k: 'text', v: 'integer' },
+      measures: { a: { fn: 'avg', of: 'v' } },
+      having: { column: 'a', is: '>', value: 1.5 },
+      inputs: [record('a', { v: 3 }, 0), record('a', { v: null }, 1), record('a', { v: 0 }, 2), record('a', { v: 9 }, 3)],
+    },
+    [
+      [{ k: 'a' }, null, null, { a: '3.0000' }],
+      [{ k: 'a' }, null, null, { a: '3.0000' }],
+      [{ k: 'a' }, null, null, null],
+      [{ k: 'a' }, null, null, { a: '4.0000' }],
+    ],
+    0,
+    undefined,
+  ],
+  [
     'no window, an overflow behind a result',
     {
       groupBy: ['k'],

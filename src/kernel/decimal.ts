@@ -20,15 +20,17 @@ export class Decimal {
     this.scale = scale;
   }
 
-  /** Reads `'-12.50'`. @throws RefoldError `decimal.invalid` */
+  /** Reads `'-12.50'`, and what `String` makes of a number: `'1e+21'`, `'1.5e-7'`. @throws RefoldError `decimal.invalid` */
   static parse(text: string): Decimal {
-    const match = /^([+-]?)(\d+)(?:\.(\d+))?$/.exec(text);
+    const match = /^([+-]?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,3}))?$/.exec(text);
     if (match === null) {
       throw new RefoldError('decimal.invalid', `not a decimal: ${JSON.stringify(text)}`);
     }
-    const [, sign = '', whole = '', fraction = ''] = match;
-    const digits = BigInt(whole + fraction);
-    return new Decimal(sign === '-' ? -digits : digits, fraction.length);
+    const [, sign = '', whole = '', fraction = '', exponent = '0'] = match;
+    const magnitude = BigInt(whole + fraction);
+    const scale = fraction.length - Number(exponent);
+    const unscaled = sign === '-' ? -magnitude : magnitude;
+    return scale < 0 ? new Decimal(unscaled * pow10(-scale), 0) : new Decimal(unscaled, scale);
   }
 
   /** The same value with exactly `scale` decimals. @throws RefoldError `decimal.invalid` if digits would be lost. */

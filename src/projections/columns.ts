@@ -158,9 +158,9 @@ export const windowName = (): WindowNameColumn =>
   new ColumnValue({ role: 'key', type: { kind: 'text' }, nullable: false, indexed: false, names: 'window' }) as unknown as WindowNameColumn;
 
 /** Number of things: adds what contributions bring; 0 where they bring nothing. */
-export const count = (): RetractableMeasure<bigint, number | bigint> => measure('count', { kind: 'bigint' });
+export const count = (): RetractableMeasure<bigint, number | bigint | null> => measure('count', { kind: 'bigint' });
 
-type Sum<T> = T extends Decimal ? RetractableMeasure<Decimal> : RetractableMeasure<bigint, number | bigint>;
+type Sum<T> = T extends Decimal ? RetractableMeasure<Decimal, Decimal | null> : RetractableMeasure<bigint, number | bigint | null>;
 type Comparable = Decimal | bigint | number | Date | string;
 
 /** Exact sum; 0 where contributions bring nothing. Integers are summed in 64 bits. */

@@ -1,9 +1,10 @@
 import { Decimal } from '../kernel/decimal';
+import { RefoldError, isRefoldError } from '../kernel/errors';
 import { greater, lesser } from './aggregates/choices';
 import { plus } from './aggregates/numbers';
 import { isAggregate } from './aggregates/of-column';
 import type { NamedColumn } from './read-model';
-import { canonicalValue } from './values';
+import { canonicalOf, canonicalValue } from './values';
 
 /**
  * The laws of the measures. Each is commutative and associative, and `null` (nothing brought) is its identity, so
@@ -49,3 +50,15 @@ export const bringing = (column: NamedColumn): ((value: unknown) => unknown) => 
 
 /** The same, of one value. */
 export const broughtMeasure = (column: NamedColumn, value: unknown): unknown => bringing(column)(value);
+
+/** Makes the function that says what a row holds of a merged measure. It throws RefoldError `store.value-refused` where it outgrows its type. */
+export const fitting = (column: NamedColumn): ((sum: unknown) => unknown) => {
+  const canonical = canonicalOf(column);
+  return (sum) => {
+    try {
+      return sum === null ? null : canonical(sum);
+    } catch (error) {
+      throw isRefoldError(error, 'row.invalid') ? new RefoldError('store.value-refused', error.summary, { facts: error.facts, cause: error }) : error;
+    }
+  };
+};

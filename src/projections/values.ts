@@ -95,6 +95,10 @@ const shown = (value: unknown): string => {
   return (text ?? String(value)).slice(0, 60);
 };
 
+const kindOf = (value: unknown): string => (typeof value === 'object' && value !== null ? (value.constructor?.name ?? 'object') : typeof value);
+
+const BITS: Partial<Record<ColumnType['kind'], string>> = { integer: ' (32 bits)', bigint: ' (64 bits)' };
+
 /**
  * The value in the one form in which a fold may see it, whether it comes from memory or from the store.
  * @throws RefoldError `row.invalid` with the column
@@ -123,7 +127,7 @@ export const canonicalOf = (column: NamedColumn): ((value: unknown) => unknown) 
     }
     const said = converted(value);
     if (said === undefined) {
-      throw invalid(`column ${name} cannot hold ${shown(value)} (${typeof value}); it is ${typeLabel(type)}`);
+      throw invalid(`column ${name} cannot hold ${shown(value)} (${kindOf(value)}); it is ${typeLabel(type)}${BITS[type.kind] ?? ''}`);
     }
     return said;
   };

@@ -45,7 +45,7 @@ is<Equal<Row<typeof customerHourly>['revenue'], Decimal>>();
 is<Equal<Row<typeof customerHourly>['largest'], Decimal>>();
 is<Equal<Row<typeof customerHourly>['first_note'], string | null>>();
 is<Equal<Contribution<typeof customerHourly>['group'], { readonly customer_id: string }>>();
-is<Equal<Contribution<typeof customerHourly>['measures']['orders'], number | bigint | undefined>>();
+is<Equal<Contribution<typeof customerHourly>['measures']['orders'], number | bigint | null | undefined>>();
 is<Equal<Contribution<typeof customerHourly>['measures']['largest'], Decimal>>();
 is<Equal<Outcome<typeof orderSummary>, Row<typeof orderSummary> | undefined>>();
 is<Equal<Row<typeof everyColumn>, { readonly k: bigint; readonly i: number; readonly b: boolean; readonly j: { a: 1 }; readonly n: Date | null }>>();

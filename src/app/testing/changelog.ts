@@ -1,7 +1,7 @@
 import type { ProjectionDefinition } from '../../projections/definition';
 import { windowNameColumn, type ReadModelDefinition } from '../../projections/read-model';
 import type { BatchCommit } from '../../projections/read-model-store';
-import { compareText, keyText } from '../../projections/values';
+import { compareValues, keyText } from '../../projections/values';
 import { windowsIn } from '../../projections/windows/several';
 import type { Window } from '../../projections/windows/window';
 
@@ -58,10 +58,9 @@ const boundIn = ({ columns }: ReadModelDefinition, bound: 'start' | 'end', row: 
 const endIn = (form: ChangelogForm, window: Window | undefined, end: number | null): number | null =>
   form === 'kafka' && end !== null && window?.kind === 'session' && window.gapMs !== null ? end - window.gapMs : end;
 
+/** By the start of windows, then by the columns of the key. */
 const byPlace = (a: RowChange, b: RowChange): number =>
-  (a.windowStart ?? 0) - (b.windowStart ?? 0) || compareText(JSON.stringify(a.key, texts), JSON.stringify(b.key, texts));
-
-const texts = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString() : value);
+  Object.keys(a.key).reduce((order, name) => order || compareValues(a.key[name], b.key[name]), (a.windowStart ?? 0) - (b.windowStart ?? 0));
 
 /**
  * What became of the rows that a commit wrote, and of those that time alone showed or hid: deletions first, then rows; each by

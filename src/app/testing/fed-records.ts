@@ -9,8 +9,8 @@ import { isJsonRows, jsonRowOf } from './json-rows';
 export interface FedRecord {
   /** An event, or of a topic of `jsonRows` any JSON; null: a tombstone. */
   readonly value: unknown;
-  /** Of the record; events bring their own. Null or left out: a row without a key. */
-  readonly key?: string | null;
+  /** Of the record: text, or of a topic of `jsonRows` any JSON; events bring their own. Null or left out: a row without a key. */
+  readonly key?: unknown;
   /** Event time, milliseconds since the epoch. Events may bring their own; others need it. */
   readonly timestamp?: number;
   /** Of the record in its partition: not below the next one. @defaultValue the next */
@@ -42,7 +42,10 @@ const rowClasses = (classes: readonly EventClass[], topic: string | undefined): 
 const isEvent = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && typeof value.constructor === 'function' && findEventType(value.constructor as EventClass) !== undefined;
 
-const requiredTime = ({ timestamp }: FedRecord): number => timestamp ?? refuse('a record that is no event with a time of its own needs a timestamp');
+const requiredTime = ({ timestamp }: FedRecord): number =>
+  Number.isSafeInteger(timestamp)
+    ? timestamp!
+    : refuse('a record that is no event with a time of its own needs a timestamp: whole milliseconds since the epoch');
 
 /** A record that is read and of no interest to anybody. */
 export const passingRecord = (topic: string, partition: number, time: number): TimedRecord => ({
@@ -74,6 +77,9 @@ export const timedRecord = (serde: EventSerde, classes: readonly EventClass[], g
   }
   if (value !== null) {
     return refuse('the projection handles no jsonRows(...) of this topic: give an event of a class that it handles, or null');
+  }
+  if (key !== null && typeof key !== 'string') {
+    return refuse('the key of a record that is no JSON row is text');
   }
   const of = topic ?? findEventType(classes[0]!)!.topic;
   return { record: { topic: of, partition, key: Buffer.from(key ?? 'time'), value: null, headers, timestamp: appendedAt ?? time }, time };

@@ -104,7 +104,7 @@ export class FedProjection<R> {
     return this.#folding.restart(this.#definition());
   }
 
-  /** The rows as readers see them, by key and start of their windows. */
+  /** The rows as readers see them, by the start of their windows and by key. */
   async table(): Promise<readonly R[]> {
     const changes = changesBetween(this.#folding.definition, 'plain', new Set(), new Map(), await this.#rows());
     return changes.map(({ row }) => row as R);

@@ -1,9 +1,10 @@
 import { defineEventType, type EventClass } from '../../events/event-type';
+import { canonicalJson } from '../../projections/values';
 
 /** A record whose value is JSON, as handlers are given it. */
-export interface JsonRow<V> {
+export interface JsonRow<V, K = string> {
   /** Of the record; null where it has none. */
-  readonly key: string | null;
+  readonly key: K | null;
   /** Parsed anew each time it is asked for; null: a tombstone. */
   readonly value: V | null;
   readonly headers: Readonly<Record<string, string>>;
@@ -13,7 +14,7 @@ export interface JsonRow<V> {
 
 /** What a JSON row is made of. */
 export interface JsonFields {
-  readonly key: string | null;
+  readonly key: unknown;
   readonly value: unknown;
   readonly headers: Readonly<Record<string, string>>;
   readonly timestamp: number;
@@ -23,30 +24,38 @@ export interface JsonFields {
 const textOf = (value: unknown): string | null =>
   value === null || value === undefined ? null : JSON.stringify(value, (_, one: unknown) => (typeof one === 'bigint' ? one.toString() : one));
 
-/** As it is written: the value as text, which can hold anything. */
-class WrittenRow implements JsonRow<unknown> {
+const parsed = (text: string | null): unknown => (text === null ? null : (JSON.parse(text) as unknown));
+
+/** As it is written: key and value as text, which can hold anything. */
+class WrittenRow implements JsonRow<unknown, unknown> {
+  readonly keyJson: string | null;
   readonly json: string | null;
   readonly timestamp: Date;
 
   constructor(
-    readonly key: string | null,
+    key: unknown,
     value: unknown,
     readonly headers: Readonly<Record<string, string>>,
     timestamp: number,
   ) {
+    this.keyJson = textOf(key);
     this.json = textOf(value);
     this.timestamp = new Date(timestamp);
   }
 
+  get key(): unknown {
+    return parsed(this.keyJson);
+  }
+
   get value(): unknown {
-    return this.json === null ? null : (JSON.parse(this.json) as unknown);
+    return parsed(this.json);
   }
 }
 
 const SCHEMA = {
   type: 'record',
   fields: [
-    { name: 'key', type: ['null', 'string'] },
+    { name: 'keyJson', type: ['null', 'string'] },
     { name: 'json', type: ['null', 'string'] },
     { name: 'headers', type: { type: 'map', values: 'string' } },
     { name: 'timestamp', type: { type: 'long', logicalType: 'timestamp-millis' } },
@@ -56,17 +65,19 @@ const SCHEMA = {
 /** A record without a key lies in the log with this one: order is by key, so every record has one there. */
 const NO_KEY = '(none)';
 
+/** Text is its own key; other JSON is one key in whatever order its parts are written. */
+const recordKey = ({ key }: WrittenRow): string => (typeof key === 'string' ? key : key === null ? NO_KEY : JSON.stringify(canonicalJson(key)));
+
 /**
- * An event type whose values are any JSON, for tests that have records and no event classes. Exact integers that JavaScript
- * numbers cannot hold are written as text.
+ * An event type whose values, and keys if wanted, are any JSON, for tests that have records and no event classes. Exact integers
+ * that JavaScript numbers cannot hold are written as text.
  * @throws RefoldError `definition.invalid` where there are two of one topic in a projection
  */
-export const jsonRows = <V = unknown>(topic: string): EventClass<JsonRow<V>> => {
+export const jsonRows = <V = unknown, K = string>(topic: string): EventClass<JsonRow<V, K>> => {
   class Rows extends WrittenRow {}
   const name = `json_rows.${topic.replace(/[^A-Za-z0-9]/g, '_')}`;
-  const key = ({ key: given }: WrittenRow): string => given ?? NO_KEY;
-  defineEventType(Rows, { name, version: 1, topic, schema: SCHEMA, key, time: ({ timestamp }: WrittenRow) => timestamp });
-  return Rows as EventClass<JsonRow<V>>;
+  defineEventType(Rows, { name, version: 1, topic, schema: SCHEMA, key: recordKey, time: ({ timestamp }: WrittenRow) => timestamp });
+  return Rows as EventClass<JsonRow<V, K>>;
 };
 
 /** Makes a row of such a type; `undefined`: the class is another event type. */

@@ -6,7 +6,7 @@ import { allTrue, anyTrue } from './choices';
 import { checkedLimit, elementsOf, refuse, scalarOf } from './elements';
 import { countingBetween } from './histograms';
 import { averaging, countingTrue, summedType } from './numbers';
-import { chosenBy, collectingList, firstOrLast, type By, type End } from './ordered';
+import { chosenBy, collectingList, collectingSetInOrder, firstOrLast, type By, type End } from './ordered';
 import { ownAggregate, type OwnAggregate } from './own';
 import { percentilesOf, percentilesWithin } from './percentile';
 import { collectingSet, countingDistinct, largestValues } from './sets';
@@ -167,9 +167,17 @@ interface Listing extends InOrder {
 export const collectList: Collecting<Listing> = (of: Of, { limit, keep = 'first', order = 'time' }: Listing) =>
   collected<never>(of, collectingList(scalarOf('collectList', of.definition), nullsOf(of), checkedLimit('collectList', limit), keep, order));
 
-/** Different values, sorted, null last; the smallest `limit` of them. */
-export const collectSet: Collecting<{ readonly limit: number }> = (of: Of, { limit }: { readonly limit: number }) =>
-  collected<never>(of, collectingSet(scalarOf('collectSet', of.definition), nullsOf(of), checkedLimit('collectSet', limit)));
+interface Selecting {
+  readonly limit: number;
+  /** Values by where they came first, and the first `limit` of them: by event time, or (`log`) by position. @defaultValue sorted */
+  readonly order?: By;
+}
+
+/** Different values, sorted, null last, and the smallest `limit` of them; or by where they came first. */
+export const collectSet: Collecting<Selecting> = (of: Of, { limit, order }: Selecting) => {
+  const [type, nulls, most] = [scalarOf('collectSet', of.definition), nullsOf(of), checkedLimit('collectSet', limit)];
+  return order === undefined ? collected<never>(of, collectingSet(type, nulls, most)) : collected<never>(of, collectingSetInOrder(type, nulls, most, order));
+};
 
 /** Number of different values, exact up to `limit`, where it stays: `limit` means so many or more. */
 export const countDistinct = <T>(of: ValueColumn<T>, { limit }: { readonly limit: number }): AggregateColumn<bigint, T | null> =>

@@ -16,7 +16,7 @@ const BIGINT: ScalarType = { kind: 'bigint' };
 /** Type of the sum of such values: integers are summed in 64 bits. @throws RefoldError `definition.invalid` for what is no number */
 export const summedType = (aggregate: string, type: ScalarType): ScalarType => {
   if (type.kind !== 'decimal' && type.kind !== 'integer' && type.kind !== 'bigint') {
-    return refuse(aggregate, `there is none of ${type.kind}`);
+    return refuse(aggregate, `there is none of ${type.kind}${type.kind === 'double' ? ', whose sums depend on the order of adding: use decimal(...)' : ''}`);
   }
   return type.kind === 'integer' ? BIGINT : type;
 };

@@ -71,6 +71,29 @@ export const collectingList = (type: ScalarType, nulls: Nulls, limit: number, ke
     return keep === 'first' ? values : values.reverse();
   });
 
+/** Different values by where they came first; the first `limit` of them. */
+export const collectingSetInOrder = (type: ScalarType, nulls: Nulls, limit: number, by: By): Aggregate<Kept<Placed>, unknown, readonly unknown[]> => {
+  const [elements, placed] = [elementsOf(type), placedOf(type)];
+  const united = (a: Kept<Placed>, b: Kept<Placed>): Kept<Placed> => {
+    const firsts = new Map<string, Placed>();
+    for (const one of [...a, ...b].sort(placed.compare)) {
+      const text = JSON.stringify(elements.toJson(one.value));
+      firsts.set(text, firsts.get(text) ?? one);
+    }
+    return [...firsts.values()].slice(0, limit);
+  };
+  return {
+    name: 'collectSet',
+    options: { nulls, limit, order: by },
+    stateIsValue: false,
+    ...keptEntries({ compare: placed.compare, limit, distinct: false }, placed),
+    merge: united,
+    taking: takingValues(type, nulls),
+    add: (state, value, order) => united(state, [{ value, order: orderBy(by, order) }]),
+    read: (kept) => kept.map(({ value }) => value),
+  };
+};
+
 /** A value with what it is chosen by. */
 export interface Ranked extends Placed {
   readonly by: unknown;

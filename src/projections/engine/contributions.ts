@@ -8,6 +8,7 @@ export const contributionsOf = (returned: unknown): readonly ContributionValue[]
     if (one instanceof ContributionValue) {
       return one;
     }
-    throw new RefoldError('row.invalid', 'the handler returned something else than contributions: use <readModel>.contribution(group, measures)');
+    const what = one === null ? 'null' : 'something else than contributions';
+    throw new RefoldError('row.invalid', `the handler returned ${what}: return <readModel>.contribution(group, measures), or undefined for none`);
   });
 };

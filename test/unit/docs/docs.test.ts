@@ -90,6 +90,7 @@ it('the code of README, tutorial and the page on testing compiles', () => {
   expect(readme).toHaveLength(1);
   const [testing] = codeIn('docs/how-to/test-projections.md');
   const windows = codeIn('docs/how-to/test-windows.md');
+  const cases = codeIn('docs/how-to/run-cases-from-files.md');
   const commands = codeIn('docs/how-to/give-commands.md');
   const foreign = codeIn('docs/how-to/read-foreign-topics.md');
   const replays = codeIn('docs/reference/replays.md');
@@ -101,6 +102,7 @@ it('the code of README, tutorial and the page on testing compiles', () => {
       new Map([...tutorialFiles(1), ['folding.ts', testing!]]),
       new Map([['commands.ts', commands.join('\n')]]),
       new Map([['windows.ts', windows[0]!]]),
+      new Map([['cases.ts', cases[0]!]]),
       new Map([['foreign.ts', foreign[0]!]]),
       new Map([['replays.ts', replays[0]!]]),
     ];

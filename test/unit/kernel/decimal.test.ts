@@ -20,12 +20,23 @@ test.each([
   ['+1.5', 15n, 1],
   ['-0.05', -5n, 2],
   ['007', 7n, 0],
+  ['1e+21', 10n ** 21n, 0],
+  ['-1.5e-7', -15n, 8],
+  ['1.25E1', 125n, 1],
 ])('%s', (text, unscaled, scale) => {
   expect(Decimal.parse(text)).toEqual(new Decimal(unscaled, scale));
 });
 
-test.each(['', '.5', '1.', '1e3', ' 1', '1,5', 'NaN', '--1', '0x1', '١'])('%p is not a decimal', (text) => {
+test.each(['', '.5', '1.', '1e', '1e1000', ' 1', '1,5', 'NaN', '--1', '0x1', '١'])('%p is not a decimal', (text) => {
   expect(() => Decimal.parse(text)).toThrow(expect.objectContaining({ code: 'decimal.invalid' }) as RefoldError);
+});
+
+test('reads every finite number as JavaScript writes it', () => {
+  fc.assert(
+    fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => {
+      expect(Number(Decimal.parse(String(value)).toString())).toBe(value + 0);
+    }),
+  );
 });
 
 test('sums and differences are exact, in the larger scale', () => {

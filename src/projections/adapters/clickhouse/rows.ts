@@ -1,11 +1,9 @@
-import { RefoldError, isRefoldError } from '../../../kernel/errors';
 import { groupBy } from '../../../kernel/groups';
 import { partitionId, type PartitionId, type TopicPartition } from '../../../events/position';
-import { mergeMeasure } from '../../measures';
+import { fitting, mergeMeasure } from '../../measures';
 import { identityOf, type NamedColumn } from '../../read-model';
 import type { Merge, Stamp } from '../../read-model-store';
 import { builtFrom, reading } from '../../shape';
-import { canonicalOf } from '../../values';
 import { parameterText } from './columns';
 
 type Values = Readonly<Record<string, unknown>>;
@@ -100,17 +98,6 @@ export const addTo = (columns: readonly NamedColumn[]): ((stored: Values, brough
       sums[column.name] = fit(mergeMeasure(column, stored[column.name], brought[column.name]));
     }
     return sums;
-  };
-};
-
-const fitting = (column: NamedColumn): ((sum: unknown) => unknown) => {
-  const canonical = canonicalOf(column);
-  return (sum) => {
-    try {
-      return sum === null ? null : canonical(sum);
-    } catch (error) {
-      throw isRefoldError(error, 'row.invalid') ? new RefoldError('store.value-refused', error.summary, { facts: error.facts, cause: error }) : error;
-    }
   };
 };
 

@@ -24,7 +24,7 @@ import type {
 import { keyText } from '../../values';
 import type { MemoryCatalog } from './control';
 import { MemoryParking } from './parking';
-import { mergeRows, rowId, type Row } from './rows';
+import { broughtRow, fittingRow, mergeRows, rowId, type Row } from './rows';
 
 /** Rows of one generation by the text of what identifies them. */
 interface Table {
@@ -136,6 +136,7 @@ class MemoryGenerationStore implements GenerationStore {
   readonly #definition: ProjectionDefinition;
   readonly #table: Table;
   readonly #decisions: readonly Decision[];
+  readonly #fit: (merged: Row) => Row;
 
   constructor(catalog: MemoryCatalog, generation: Generation, definition: ProjectionDefinition, table: Table, decisions: readonly Decision[]) {
     this.#catalog = catalog;
@@ -143,6 +144,7 @@ class MemoryGenerationStore implements GenerationStore {
     this.#definition = definition;
     this.#table = table;
     this.#decisions = decisions;
+    this.#fit = fittingRow(definition.model.measures);
   }
 
   claim(partitions: readonly TopicPartition[], owner: string | undefined): Promise<readonly Checkpoint[]> {
@@ -183,25 +185,25 @@ class MemoryGenerationStore implements GenerationStore {
     return Promise.resolve(new Map(this.#table.shown === undefined ? found : found.map(([key, row]) => [key, readAgain(row)])));
   }
 
-  commit(batch: BatchCommit): Promise<CommitResult> {
+  /** @throws RefoldError `store.value-refused`, before anything is written */
+  async commit(batch: BatchCommit): Promise<CommitResult> {
     const refusal = this.#judge(batch.advances);
     if (refusal !== undefined) {
-      return Promise.resolve(refusal);
+      return refusal;
     }
+    const merged = this.#merged(batch.merges);
     batch.advances.forEach((advance) => {
       this.#move(advance);
     });
     const key = foldedModel(this.#definition).keys[0]!.name;
     batch.deletes.forEach(({ key: text }) => this.#table.rows.delete(text));
     batch.upserts.forEach((row) => this.#table.rows.set(keyText(row.row[key]), row));
-    batch.merges.forEach((merge) => {
-      this.#merge(merge);
-    });
+    merged.forEach((row, id) => this.#table.rows.set(id, row));
     this.#show(batch.shown);
     const gone = new Set(batch.readmitted?.map(readmittedId));
     this.#table.late.splice(0, this.#table.late.length, ...this.#table.late.filter((one) => !gone.has(readmittedId(one))), ...batch.late);
     this.#table.parking.change(batch);
-    return Promise.resolve({ status: 'committed' });
+    return { status: 'committed' };
   }
 
   parkedSequences(partitions: readonly TopicPartition[]): Promise<readonly ParkedSequence[]> {
@@ -273,18 +275,16 @@ class MemoryGenerationStore implements GenerationStore {
     upserts.forEach((row) => this.#table.shown?.set(rowId(columns, row.row), row));
   }
 
-  #merge({ group, window, measures, stamp }: Merge): void {
+  /** What becomes of the rows that a batch adds to, by their ids. */
+  #merged(merges: readonly Merge[]): ReadonlyMap<string, StampedRow> {
     const { columns } = this.#definition.model;
-    const brought = Object.fromEntries(
-      columns.map((column) => {
-        if (column.role === 'window') {
-          return [column.name, new Date(column.bound === 'start' ? window!.start : window!.end)];
-        }
-        return [column.name, column.role === 'key' ? group[column.name] : measures[column.name]];
-      }),
-    );
-    const id = rowId(columns, brought) + (stamp === undefined ? '' : `\0${partitionId(stamp)}`);
-    const row = mergeRows(columns, this.#table.rows.get(id)?.row, Object.freeze(brought));
-    this.#table.rows.set(id, { row, stamp: stamp ?? NOWHERE });
+    const merged = new Map<string, StampedRow>();
+    for (const merge of merges) {
+      const brought = broughtRow(columns, merge);
+      const id = rowId(columns, brought) + (merge.stamp === undefined ? '' : `\0${partitionId(merge.stamp)}`);
+      const before = merged.get(id) ?? this.#table.rows.get(id);
+      merged.set(id, { row: this.#fit(mergeRows(columns, before?.row, brought)), stamp: merge.stamp ?? NOWHERE });
+    }
+    return merged;
   }
 }

@@ -154,6 +154,12 @@ const VALUES: readonly Kind[] = [
       .slice(0, 3)
       .map((one) => canonicalJson(JSON.parse(one))),
   ),
+  kind('collectSet by time', collectSet(bigint().nullable(), { limit: 3, order: 'time' }), longs, (v: readonly (bigint | null)[]) =>
+    distinct(v.map((one) => one?.toString() ?? null)).slice(0, 3),
+  ),
+  kind('collectSet of JSON by time', collectSet(json(), { limit: 3, order: 'time' }), things, (v: readonly unknown[]) =>
+    [...new Set(present(v).map(jsonText))].slice(0, 3).map((one) => canonicalJson(JSON.parse(one))),
+  ),
   kind('collectSet of booleans', collectSet(boolean(), { limit: 3 }), flags, (v: readonly (boolean | null)[]) => distinct(present(v)).sort()),
   kind('topK', topK(decimal(12, 2), 3), decimals, (v: readonly (Decimal | null)[]) => byValue(present(v)).reverse().slice(0, 3)),
 ];

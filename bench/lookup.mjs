@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { performance } from 'node:perf_hooks';
 import { connect, count, defineApp, defineEventType, integer, max, projection, readModel, sum, text, tumbling, windowEnd, windowStart } from 'refold';
 
 const require = createRequire(import.meta.url);

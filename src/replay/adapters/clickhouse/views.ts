@@ -61,6 +61,15 @@ const requireColumns = async (clickhouse: ClickHouse, g: Generation): Promise<re
   return columns;
 };
 
+/** What the view of a generation selects. Readers' views say it themselves: with a view over a view each look-up would be analysed once more. */
+const selectOf = async (clickhouse: ClickHouse, { viewSchema, table }: Generation): Promise<string> => {
+  const [found] = await clickhouse.rows('SELECT as_select FROM system.tables WHERE database = {database:String} AND name = {name:String}', {
+    database: viewSchema,
+    name: table,
+  });
+  return String(found![0]);
+};
+
 /** What a view is to show, and what it shows if there is one. */
 export interface Showing {
   readonly to: Generation;
@@ -124,7 +133,7 @@ const showing = async (clickhouse: ClickHouse, one: Showing, direction: Directio
   }
   const { select, changes } = await reshaped(clickhouse, one, existing?.columns ?? [], direction, breaking);
   return {
-    statement: `CREATE OR REPLACE VIEW ${qualified(to.viewSchema, to.model)}${onCluster(clickhouse.topology)} AS SELECT ${select.join(', ')} FROM ${qualified(to.viewSchema, to.table)}
+    statement: `CREATE OR REPLACE VIEW ${qualified(to.viewSchema, to.model)}${onCluster(clickhouse.topology)} AS SELECT ${select.join(', ')} FROM (${await selectOf(clickhouse, to)})
      COMMENT ${literal(commentOf(to))}`,
     change: changes.length === 0 ? undefined : { view: `${to.viewSchema}.${to.model}`, store: 'clickhouse', columns: changes, lost: [], mentionedBy: [] },
   };

@@ -93,7 +93,7 @@ export {
   type ProjectionValue,
 } from './projections/projection';
 export type { Emit, Having, HavingOf, PublicationOptions, TimeToLive } from './projections/publication';
-export type { Deduplication, RefinementOptions, Trigger } from './projections/refinements';
+export type { Deduplication, RefinementOptions, Replacing, Trigger } from './projections/refinements';
 export type { Failures, ParkingRules } from './projections/failure-rules';
 export type { Condition, RowQuery } from './projections/row-query';
 export type { QueryOptions } from './app/reading';

@@ -7,7 +7,7 @@ import type { Failures } from './failure-rules';
 import type { MeasureStorage, StoreKind } from './generations';
 import type { HavingOf, PublicationOptions } from './publication';
 import type { Contribution, IsMergeable, IsRetractable, Problem, ReadModel, Row } from './read-model';
-import type { RefinementOptions } from './refinements';
+import type { RefinementOptions, Replacing } from './refinements';
 import type { ProjectionWindow } from './windows/several';
 
 /** What a handler of M may return; undefined deletes the row (row-fold) or adds nothing (mergeable). */
@@ -188,7 +188,7 @@ export function Projection<const O extends ProjectionOptions & { readonly window
         ? unknown
         : Problem<'storage is a choice of models with measures only'>
       : unknown) &
-    (O extends { readonly replaces: true }
+    (O extends { readonly replaces: true | Replacing }
       ? IsRetractable<InstanceType<C>['into']> extends true
         ? unknown
         : Problem<'replaces takes back what was brought: every measure has to be one with undo'>
@@ -282,7 +282,9 @@ export function projection<M extends ReadModel>(
     readonly into: M;
     readonly window?: ProjectionWindow;
     readonly storage?: IsMergeable<M> extends true ? MeasureStorage : Problem<'storage is a choice of models with measures only'>;
-    readonly replaces?: IsRetractable<M> extends true ? true : Problem<'replaces takes back what was brought: every measure has to be one with undo'>;
+    readonly replaces?: IsRetractable<M> extends true
+      ? true | Replacing
+      : Problem<'replaces takes back what was brought: every measure has to be one with undo'>;
     readonly having?: IsMergeable<M> extends true ? HavingOf<M> | readonly HavingOf<M>[] : Problem<'having is of models with measures only'>;
   },
 ): ProjectionValue<M> {

@@ -29,6 +29,12 @@ export interface Deduplication {
   readonly by?: (event: never) => string;
 }
 
+/** How events replace what those before have brought. */
+export interface Replacing {
+  /** What becomes of a row from which everything was taken back; kept, it counts 0. @defaultValue 'delete' */
+  readonly emptied?: 'delete' | 'keep';
+}
+
 /** What is refined of models with measures; each needs what is kept of groups beside their rows. */
 export interface RefinementOptions {
   readonly trigger?: Trigger;
@@ -37,7 +43,7 @@ export interface RefinementOptions {
    * Whether an event replaces what the events of its key before it have brought, to whatever group: what they brought is
    * taken back from windows that are open still. Only for measures that can be undone, and without sessions and sliding windows.
    */
-  readonly replaces?: true;
+  readonly replaces?: true | Replacing;
 }
 
 /** {@link Trigger} as the engine sees it; what was not said is left out. */
@@ -57,6 +63,8 @@ export interface Refinements {
   readonly trigger?: TriggerDefinition;
   readonly dedupe?: DedupeDefinition;
   readonly replaces?: true;
+  /** Rows stay from which everything was taken back. */
+  readonly keepsEmptied?: true;
 }
 
 interface RefinedSource extends RefinementOptions {
@@ -132,12 +140,14 @@ export const refinementsOf = ({ trigger, dedupe, replaces }: RefinementOptions):
         },
       }),
   ...(dedupe === undefined ? {} : { dedupe: { withinMs: durationMs(dedupe.within), ...(dedupe.by === undefined ? {} : { by: dedupe.by }) } }),
-  ...(replaces === undefined ? {} : { replaces }),
+  ...(replaces === undefined ? {} : { replaces: true }),
+  ...(typeof replaces === 'object' && replaces.emptied === 'keep' ? { keepsEmptied: true } : {}),
 });
 
 /** As it is hashed, and kept with generations: functions are among what is compared by source. */
-export const describedRefinements = ({ trigger, dedupe, replaces }: Refinements): object => ({
+export const describedRefinements = ({ trigger, dedupe, replaces, keepsEmptied }: Refinements): object => ({
   ...(trigger === undefined ? {} : { trigger }),
   ...(dedupe === undefined ? {} : { dedupe: { withinMs: dedupe.withinMs, by: dedupe.by === undefined ? 'id' : 'function' } }),
   ...(replaces === undefined ? {} : { replaces }),
+  ...(keepsEmptied === undefined ? {} : { keepsEmptied }),
 });

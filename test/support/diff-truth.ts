@@ -67,6 +67,7 @@ const linesOf = (rows: readonly Pick<DifferingRow, 'kind' | 'key' | 'changes'>[]
     .sort();
 
 const passed = (member: MemberVerdict): number => Object.values(member.positions).reduce((sum, next) => sum + next, 0);
+const movedTo = (checkpoints: readonly { readonly next: number }[]): number => checkpoints.reduce((sum, { next }) => sum + next, 0);
 
 /** Corrupts one of two equal generations at random places, while live traffic moves both, and demands exactly that as the answer. */
 export const diffTruth = ({ store, rows, seeds, timeoutMs }: TruthSettings): void => {
@@ -109,17 +110,23 @@ export const diffTruth = ({ store, rows, seeds, timeoutMs }: TruthSettings): voi
         await tables.corrupt(corruption);
         const before = await coordinator.diff(id);
         const live = traffic(connection);
-        await until(
-          async () => (await connection.generations()).every(({ checkpoints }) => checkpoints.some(({ next }) => next > passed(before.members[0]!))),
-          'both move',
-        );
-        const began = Date.now();
-        await coordinator.verify(id);
-        const took = Date.now() - began;
-        await live.stop();
+        let took: number;
+        try {
+          await until(
+            async () => (await connection.generations()).every(({ checkpoints }) => movedTo(checkpoints) > passed(before.members[0]!)),
+            'both move',
+            timeoutMs,
+          );
+          const began = Date.now();
+          await coordinator.verify(id);
+          took = Date.now() - began;
+        } finally {
+          await live.stop();
+        }
         const { members, verification } = await coordinator.diff(id);
         const [member] = members;
         const found = await coordinator.differingRows(verification!);
+        await tables.mend(corruption);
         expect(linesOf(found)).toEqual(linesOf(corruption.expected));
         expect(member).toMatchObject({
           onlyBefore: corruption.expected.filter(({ kind }) => kind === 'before').length,
@@ -128,7 +135,6 @@ export const diffTruth = ({ store, rows, seeds, timeoutMs }: TruthSettings): voi
         });
         expect(passed(member!)).toBeGreaterThan(passed(before.members[0]!)); // it was not a standing target
         process.stderr.write(`diff truth, ${store}, ${String(rows)} rows, seed ${String(seed)}: ${String(found.length)} differences in ${String(took)} ms\n`);
-        await tables.mend(corruption);
       },
       timeoutMs,
     );

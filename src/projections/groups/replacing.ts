@@ -4,8 +4,11 @@ import type { Measuring } from './measuring';
 import { partFrom, withPart } from './parts';
 import type { WindowChange, Windowing } from './stepping';
 
-/** Windows from which contributions can be taken back, as long as they are open: each knows how many it has, and is gone with the last one. */
-export const replacingWindowing = (windowing: Windowing, window: Window | undefined, measuring: Measuring): Windowing => ({
+/**
+ * Windows from which contributions can be taken back, as long as they are open: each knows how many it has, and is gone with
+ * the last one, unless emptied ones are kept.
+ */
+export const replacingWindowing = (windowing: Windowing, window: Window | undefined, measuring: Measuring, keepsEmptied: boolean): Windowing => ({
   ...windowing,
   step: (kept, adding, streamTime) => {
     const stepped = windowing.step(kept, adding, streamTime);
@@ -24,8 +27,9 @@ export const replacingWindowing = (windowing: Windowing, window: Window | undefi
     let { parts } = kept;
     const changes = holding.map((part): WindowChange => {
       const live = (part.live ?? 0) - 1;
-      parts = live === 0 ? parts.filter((one) => one !== part) : withPart(parts, { ...part, states: measuring.merge(part.states, negative), live });
-      return { start: part.start, end: part.end, isNew: false, isGone: live === 0 };
+      const isGone = live === 0 && !keepsEmptied;
+      parts = isGone ? parts.filter((one) => one !== part) : withPart(parts, { ...part, states: measuring.merge(part.states, negative), live });
+      return { start: part.start, end: part.end, isNew: false, isGone };
     });
     return { kept: { ...kept, parts }, changes };
   },

@@ -31,10 +31,10 @@ const plainWindowing = (window: Window | undefined, measuring: Measuring, isPane
 };
 
 /** How a projection's windows are kept. */
-export const windowingOf = (window: Window | undefined, measuring: Measuring, { trigger, dedupe, replaces }: Refinements): Windowing => {
+export const windowingOf = (window: Window | undefined, measuring: Measuring, { trigger, dedupe, replaces, keepsEmptied }: Refinements): Windowing => {
   const plain = plainWindowing(window, measuring, trigger === undefined && replaces !== true);
   if (replaces === true) {
-    return replacingWindowing(plain, window, measuring);
+    return replacingWindowing(plain, window, measuring, keepsEmptied === true);
   }
   const triggered = trigger === undefined ? plain : triggeredWindowing(plain, trigger, window, measuring);
   return dedupe === undefined ? triggered : deduplicatedWindowing(triggered, dedupe);

@@ -35,13 +35,13 @@ interface Time {
   readonly advance: number;
   readonly grace: number;
 }
-const definitionFor = (time: Time | undefined): ProjectionDefinition =>
+const definitionFor = (time: Time | undefined, emptied: 'delete' | 'keep'): ProjectionDefinition =>
   definitionOf(
     time === undefined
-      ? projection({ name: 'facts', version: 1, into: tables, replaces: true }).on(Said, (e) =>
+      ? projection({ name: 'facts', version: 1, into: tables, replaces: emptied === 'keep' ? { emptied } : true }).on(Said, (e) =>
           e.n === 0 ? undefined : tables.contribution({ word: e.word }, brought(e)),
         )
-      : projection({ name: 'facts', version: 1, into: windowed, window: hopping(time.size, time), replaces: true }).on(Said, (e) =>
+      : projection({ name: 'facts', version: 1, into: windowed, window: hopping(time.size, time), replaces: { emptied } }).on(Said, (e) =>
           e.n === 0 ? undefined : windowed.contribution({ word: e.word }, brought(e)),
         ),
   );
@@ -51,7 +51,7 @@ interface PlainRow {
   readonly start: number;
   readonly facts: number;
   readonly total: number;
-  readonly mean: number;
+  readonly mean: number | undefined;
   readonly even: number;
   readonly sizes: readonly number[];
 }
@@ -62,13 +62,17 @@ const plain = (row: Readonly<Record<string, unknown>>): PlainRow => ({
   start: (row['start'] as Date | undefined)?.getTime() ?? 0,
   facts: Number(row['facts']),
   total: Number(row['total']),
-  mean: Number((row['mean'] as Decimal).unscaled),
+  mean: row['mean'] === null ? undefined : Number((row['mean'] as Decimal).unscaled),
   even: Number(row['even']),
   sizes: (row['sizes'] as readonly bigint[]).map(Number),
 });
 
 /** Facts by key, and the windows that hold them, from scratch: what is replaced is removed from windows that are open. */
-const expected = (time: Time | undefined, facts: readonly Fact[]): { readonly rows: readonly PlainRow[]; readonly late: number } => {
+const expected = (
+  time: Time | undefined,
+  facts: readonly Fact[],
+  emptied: 'delete' | 'keep',
+): { readonly rows: readonly PlainRow[]; readonly late: number } => {
   const windows = new Map<string, Fact[]>();
   const latest = new Map<string, Fact>();
   let [streamTime, late] = [-Infinity, 0];
@@ -103,7 +107,7 @@ const expected = (time: Time | undefined, facts: readonly Fact[]): { readonly ro
     }
   }
   const rows = [...windows]
-    .filter(([, held]) => held.length > 0)
+    .filter(([, held]) => held.length > 0 || emptied === 'keep')
     .map(([name, held]): PlainRow => {
       const [word, start] = JSON.parse(name) as [string, number];
       const total = held.reduce((all, { n }) => all + n, 0);
@@ -114,7 +118,7 @@ const expected = (time: Time | undefined, facts: readonly Fact[]): { readonly ro
         start,
         facts: held.length,
         total,
-        mean: Math.sign(total) * Math.round(scaled) + 0,
+        mean: held.length === 0 ? undefined : Math.sign(total) * Math.round(scaled) + 0,
         even: held.filter(({ n }) => n % 2 === 0).length,
         sizes,
       };
@@ -138,30 +142,34 @@ const someTime = fc.option(
 );
 
 describe('events that replace what those of their key before have brought', () => {
-  it('leave what the last ones bring, however batches are cut', async () => {
-    await fc.assert(
-      fc.asyncProperty(someTime, someFacts, fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 }), async (some, facts, sizes) => {
-        const time = some && { size: some.advance * some.share, advance: some.advance, grace: some.grace };
-        const definition = definitionFor(time);
-        const catalog = new MemoryCatalog({ app: 'replacing' });
-        const store = new MemoryReadModelStore({ catalog });
-        const bench = await memoryBench(1, saidEvents);
-        const generation = await buildGeneration(catalog, store, bench.log, definition);
-        const share = Math.ceil(facts.length / sizes.length);
-        for (const [i, size] of sizes.entries()) {
-          await bench.append(facts.slice(i * share, (i + 1) * share).map(saidOf));
-          const running = startRunner(bench, store, generation, definition, { replayBatch: size, liveBatch: size, rowCacheBytes: size % 2 === 0 ? 0 : 1e8 });
-          await until(() => caughtUp(catalog, bench.log, generation), 'all is folded');
-          await running.stop();
-        }
-        const { rows, late } = expected(time, facts);
-        expect(inOrder(store.rows(generation.id).map(plain))).toEqual(rows);
-        expect(store.late(generation.id).length).toBe(late);
-        expect(totals(await catalog.checkpoints(generation.id))['read']).toBe(facts.length);
-      }),
-      { numRuns: 60 },
-    );
-  }, 120_000);
+  it.each(['delete', 'keep'] as const)(
+    'leave what the last ones bring, however batches are cut; what is emptied: %s',
+    async (emptied) => {
+      await fc.assert(
+        fc.asyncProperty(someTime, someFacts, fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 }), async (some, facts, sizes) => {
+          const time = some && { size: some.advance * some.share, advance: some.advance, grace: some.grace };
+          const definition = definitionFor(time, emptied);
+          const catalog = new MemoryCatalog({ app: 'replacing' });
+          const store = new MemoryReadModelStore({ catalog });
+          const bench = await memoryBench(1, saidEvents);
+          const generation = await buildGeneration(catalog, store, bench.log, definition);
+          const share = Math.ceil(facts.length / sizes.length);
+          for (const [i, size] of sizes.entries()) {
+            await bench.append(facts.slice(i * share, (i + 1) * share).map(saidOf));
+            const running = startRunner(bench, store, generation, definition, { replayBatch: size, liveBatch: size, rowCacheBytes: size % 2 === 0 ? 0 : 1e8 });
+            await until(() => caughtUp(catalog, bench.log, generation), 'all is folded');
+            await running.stop();
+          }
+          const { rows, late } = expected(time, facts, emptied);
+          expect(inOrder(store.rows(generation.id).map(plain))).toEqual(rows);
+          expect(store.late(generation.id).length).toBe(late);
+          expect(totals(await catalog.checkpoints(generation.id))['read']).toBe(facts.length);
+        }),
+        { numRuns: 60 },
+      );
+    },
+    120_000,
+  );
 
   it('are refused where what was brought cannot be taken back, with the columns', () => {
     const highest = readModel('highest', { word: text().key(), high: max(decimal(9, 2)) });

@@ -47,6 +47,7 @@ export {
   timestamp,
   uuid,
   windowEnd,
+  windowName,
   windowStart,
   type ArrayColumn,
   type Column,
@@ -56,6 +57,7 @@ export {
   type NullableColumn,
   type ValueColumn,
   type WindowColumn,
+  type WindowNameColumn,
 } from './projections/columns';
 export {
   aggregate,
@@ -119,6 +121,7 @@ export {
   type Window,
   type WindowOptions,
 } from './projections/windows/window';
+export { several, type BoundedWindow, type ProjectionWindow, type SeveralWindows } from './projections/windows/several';
 export type { Checkpoint, Counters, Generation, GenerationStatus, StoreKind, StoppedBy } from './projections/generations';
 export { Aggregate, CommandHandler, Evolve, decider, type AnyAggregate, type CommandOptions, type DeciderValue } from './commands/aggregate';
 export { Command, type Decision, type ResultOf, type StandardSchema } from './commands/command';

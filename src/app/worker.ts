@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { RefoldError, errorFacts, isRefoldError, messageOf } from '../kernel/errors';
 import { backoffMs } from '../kernel/retry';
@@ -66,6 +67,7 @@ export class Worker {
     let aside: Promise<unknown> | undefined;
     try {
       const { signal } = this.#abort;
+      setMaxListeners(0, signal); // all that it does beside waits for its end
       const { announceMs, retainEveryMs, headsEveryMs } = this.#parts.options;
       aside = Promise.all([
         repeatedly(this.#parts, announceMs, signal, 'the worker could not announce itself; trying again', () => this.#announce()),

@@ -45,6 +45,8 @@ export interface ColumnDefinition {
   readonly aggregate?: AggregateName;
   /** Only of window columns. */
   readonly bound?: 'start' | 'end';
+  /** Only of the key column that says which of several windows a row is of. */
+  readonly names?: 'window';
 }
 
 declare const out: unique symbol;
@@ -72,6 +74,10 @@ export interface ValueColumn<T> extends Column<T, T, 'value'> {
 /** Neither key nor indexed nor nullable: where there is nothing it is empty. */
 export interface ArrayColumn<T> extends Column<readonly T[], readonly T[], 'value'> {}
 export interface WindowColumn extends Column<Date, never, 'window'> {}
+/** Part of the key, and given by the engine: contributions do not name their window. */
+export interface WindowNameColumn extends Column<string, never, 'key'> {
+  readonly names: 'window';
+}
 /** An aggregate. `Need` says whether each contribution has to bring a value. */
 export interface Measure<Out, In = Out, Need extends 'optional' | 'required' = 'optional'> extends Column<Out, In, 'measure'> {
   readonly need: Need;
@@ -86,6 +92,10 @@ class ColumnValue {
 
   get role(): Role {
     return this.definition.role;
+  }
+
+  get names(): 'window' | undefined {
+    return this.definition.names;
   }
 
   get need(): 'optional' | 'required' {
@@ -142,6 +152,10 @@ export const windowStart = (): WindowColumn =>
 /** Exclusive end of the window. */
 export const windowEnd = (): WindowColumn =>
   new ColumnValue({ role: 'window', type: { kind: 'timestamp' }, nullable: false, indexed: false, bound: 'end' }) as unknown as WindowColumn;
+
+/** Which of several windows a row is of; part of the key. */
+export const windowName = (): WindowNameColumn =>
+  new ColumnValue({ role: 'key', type: { kind: 'text' }, nullable: false, indexed: false, names: 'window' }) as unknown as WindowNameColumn;
 
 /** Number of things: adds what contributions bring; 0 where they bring nothing. */
 export const count = (): RetractableMeasure<bigint, number | bigint> => measure('count', { kind: 'bigint' });

@@ -9,7 +9,7 @@ import { eventName, type HandlerSource, type ProjectionSource } from './projecti
 import { publicationFaults, publicationOf, type Emit, type Publication } from './publication';
 import { describedColumns, type ReadModelDefinition } from './read-model';
 import { describedRefinements, refinementFaults, refinementsOf, type Refinements } from './refinements';
-import type { Window } from './windows/window';
+import { windowsIn, type ProjectionWindow } from './windows/several';
 
 /** Raised when the same log would fold to other rows with the same definition; part of the hash. */
 const ENGINE_FORMAT = 1;
@@ -29,7 +29,7 @@ export interface ProjectionDefinition {
   readonly stores: readonly StoreKind[];
   readonly kind: ProjectionKind;
   readonly model: ReadModelDefinition;
-  readonly window: Window | undefined;
+  readonly window: ProjectionWindow | undefined;
   /** As said in code; see `storageIn`. */
   readonly storage: MeasureStorage | undefined;
   readonly emit: Emit;
@@ -60,7 +60,13 @@ const NAME = /^[a-z][a-z0-9]*([-_][a-z0-9]+)*$/;
 
 const windowFaults = ({ window, into }: ProjectionSource): readonly string[] => {
   const bounds = into.definition.columns.filter((column) => column.role === 'window').map((column) => column.bound);
+  const named = into.definition.columns.filter(({ names }) => names === 'window');
   const faults: string[] = [];
+  if (window?.kind === 'several' ? named.length !== 1 : named.length > 0) {
+    faults.push(
+      window?.kind === 'several' ? 'several windows need exactly one windowName() column' : 'windowName() is of several windows: { window: several({ ... }) }',
+    );
+  }
   if (window !== undefined && !into.definition.mergeable) {
     faults.push('a windowed projection needs measures: count(), sum(...), ...');
   }
@@ -231,7 +237,7 @@ const sourceOf = (
   foreign: ForeignTopics,
 ): readonly string[] => [
   ...source.handlers.map((handler) => handler.source),
-  ...(source.window?.kind === 'session' && source.window.gapOf !== undefined ? [String(source.window.gapOf)] : []),
+  ...windowsIn(source.window).flatMap(({ window }) => (window.kind === 'session' && window.gapOf !== undefined ? [String(window.gapOf)] : [])),
   ...(source.dedupe?.by === undefined ? [] : [String(source.dedupe.by)]),
   ...[...new Set([...handlers.map(({ type }) => type), ...sources])].flatMap(({ upcasters }) => Object.values(upcasters).map(String)),
   ...topicsOf(handlers).flatMap((topic) => foreign.get(topic)?.map.toString() ?? []),

@@ -1,6 +1,7 @@
 import type { MeasureStorage } from './generations';
 import type { ProjectionSource } from './projection';
 import { refinedBy } from './refinements';
+import { windowsIn } from './windows/several';
 
 /**
  * row-fold: keyed by the event key, any fold; merged: rows of aggregates that a store can add to, grouped by anything; grouped:
@@ -10,13 +11,14 @@ export type ProjectionKind = 'row-fold' | 'merged' | 'grouped';
 
 /** Why more has to be kept of groups than their rows, whatever storage is said; undefined where stores can add to rows. */
 const reasonToKeep = (source: ProjectionSource): string | undefined => {
-  const { into, window } = source;
+  const { into } = source;
   const [refined] = refinedBy(source);
   if (refined !== undefined) {
     return refined === 'trigger' ? 'a trigger' : refined;
   }
-  if (window?.kind === 'session' || window?.kind === 'sliding') {
-    return `a ${window.kind} window`;
+  const kept = windowsIn(source.window).find(({ window: { kind } }) => kind === 'session' || kind === 'sliding');
+  if (kept !== undefined) {
+    return `a ${kept.window.kind} window`;
   }
   const made = into.definition.measures.find(({ aggregate, law }) => aggregate !== undefined && law === undefined);
   return made === undefined ? undefined : `column ${made.name}, which is made by ${made.aggregate!.name}`;

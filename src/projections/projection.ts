@@ -8,7 +8,7 @@ import type { MeasureStorage, StoreKind } from './generations';
 import type { HavingOf, PublicationOptions } from './publication';
 import type { Contribution, IsMergeable, IsRetractable, Problem, ReadModel, Row } from './read-model';
 import type { RefinementOptions } from './refinements';
-import type { Window } from './windows/window';
+import type { ProjectionWindow } from './windows/several';
 
 /** What a handler of M may return; undefined deletes the row (row-fold) or adds nothing (mergeable). */
 export type Outcome<M extends ReadModel> = (IsMergeable<M> extends true ? Contribution<M> | readonly Contribution<M>[] : Row<M>) | undefined;
@@ -102,7 +102,7 @@ export interface ProjectionSource extends PublicationOptions, RefinementOptions 
   readonly version: number;
   readonly stores: readonly StoreKind[];
   readonly into: ReadModel;
-  readonly window: Window | undefined;
+  readonly window: ProjectionWindow | undefined;
   readonly storage: MeasureStorage | undefined;
   readonly unknownEvents: UnknownEvents | undefined;
   readonly tags: readonly string[];
@@ -174,11 +174,11 @@ type HavingVerdict<H, M extends ReadModel> =
     : Problem<'having is of models with measures only'>;
 
 /** Marks a class as a projection. `new ()`: a projection has no dependencies, so it cannot have effects (promise P6). Only writes metadata. */
-export function Projection<const O extends ProjectionOptions & { readonly window?: Window }>(
+export function Projection<const O extends ProjectionOptions & { readonly window?: ProjectionWindow }>(
   options: O,
 ): <C extends ProjectionClass>(
   target: C &
-    (O extends { readonly window: Window }
+    (O extends { readonly window: ProjectionWindow }
       ? IsMergeable<InstanceType<C>['into']> extends true
         ? unknown
         : Problem<'a windowed projection needs measures: count(), sum(...), ...'>
@@ -210,7 +210,11 @@ const publicationOptions = ({ emit, having, retention, ttl }: PublicationOptions
   ...(ttl === undefined ? {} : { ttl }),
 });
 
-const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, into: ReadModel, handlers: readonly HandlerSource[]): ProjectionSource => ({
+const sourceOf = (
+  options: ProjectionOptions & { readonly window?: ProjectionWindow },
+  into: ReadModel,
+  handlers: readonly HandlerSource[],
+): ProjectionSource => ({
   name: options.name,
   version: options.version,
   stores: storesOf(options.store),
@@ -228,7 +232,7 @@ const sourceOf = (options: ProjectionOptions & { readonly window?: Window }, int
 });
 
 const fromClass = (target: ProjectionClass): ProjectionSource => {
-  const options = Reflect.getOwnMetadata(PROJECTION, target) as (ProjectionOptions & { readonly window?: Window }) | undefined;
+  const options = Reflect.getOwnMetadata(PROJECTION, target) as (ProjectionOptions & { readonly window?: ProjectionWindow }) | undefined;
   if (options === undefined) {
     throw new RefoldError('definition.invalid', `class ${target.name} is not a projection`, { remedy: 'Decorate the class with @Projection.' });
   }
@@ -276,7 +280,7 @@ const valueOf = <M extends ReadModel>(into: M, source: ProjectionSource): Projec
 export function projection<M extends ReadModel>(
   options: ProjectionOptions & {
     readonly into: M;
-    readonly window?: Window;
+    readonly window?: ProjectionWindow;
     readonly storage?: IsMergeable<M> extends true ? MeasureStorage : Problem<'storage is a choice of models with measures only'>;
     readonly replaces?: IsRetractable<M> extends true ? true : Problem<'replaces takes back what was brought: every measure has to be one with undo'>;
     readonly having?: IsMergeable<M> extends true ? HavingOf<M> | readonly HavingOf<M>[] : Problem<'having is of models with measures only'>;

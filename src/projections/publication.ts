@@ -3,7 +3,8 @@ import { messageOf } from '../kernel/errors';
 import type { NamedColumn, ReadModel, ReadModelDefinition, Row } from './read-model';
 import type { ComparisonOperator } from './row-query';
 import { canonicalValue } from './values';
-import type { CalendarUnit, Window } from './windows/window';
+import { windowsIn, type BoundedWindow, type ProjectionWindow } from './windows/several';
+import type { CalendarUnit } from './windows/window';
 
 /**
  * What readers see of windows. changes: each from its first contribution on, as it is by now; final: each once, when nothing
@@ -76,7 +77,7 @@ export interface Publication {
 /** The part of a projection as written that decides what readers see of it. */
 export interface PublicationSource extends PublicationOptions {
   readonly into: { readonly definition: ReadModelDefinition };
-  readonly window: Window | undefined;
+  readonly window: ProjectionWindow | undefined;
 }
 
 const DAY = 86_400_000;
@@ -86,7 +87,7 @@ const LONGEST: Readonly<Record<CalendarUnit, number>> = { day: 2 * DAY, week: 8 
 const boundOf = ({ columns }: ReadModelDefinition, bound: 'start' | 'end'): NamedColumn | undefined => columns.find((column) => column.bound === bound);
 
 /** How long after its start a window may take contributions (of sessions: after their end), milliseconds. */
-const openFor = (window: Exclude<Window, { kind: 'global' }>): number => {
+const openFor = (window: BoundedWindow): number => {
   switch (window.kind) {
     case 'sliding':
       return 2 * window.differenceMs + window.graceMs;
@@ -100,9 +101,16 @@ const openFor = (window: Exclude<Window, { kind: 'global' }>): number => {
 };
 
 /** How long after its end a window is closed, milliseconds; see `closesAt`. */
-const closedAfter = (window: Exclude<Window, { kind: 'global' }>): number => window.graceMs + (window.kind === 'session' || window.kind === 'sliding' ? 1 : 0);
+const closedAfter = (window: BoundedWindow): number => window.graceMs + (window.kind === 'session' || window.kind === 'sliding' ? 1 : 0);
 
-const retentionColumn = (window: Window, model: ReadModelDefinition): NamedColumn | undefined => boundOf(model, window.kind === 'session' ? 'end' : 'start');
+/** Those of a projection with bounds. */
+const boundedIn = (given: ProjectionWindow | undefined): readonly BoundedWindow[] =>
+  windowsIn(given).flatMap(({ window }) => (window.kind === 'global' ? [] : [window]));
+
+const longest = (windows: readonly BoundedWindow[], of: (window: BoundedWindow) => number): number => Math.max(...windows.map(of));
+
+const retentionColumn = (windows: readonly BoundedWindow[], model: ReadModelDefinition): NamedColumn | undefined =>
+  boundOf(model, windows.some(({ kind }) => kind === 'session') ? 'end' : 'start');
 
 const conditionsOf = ({ having = [] }: PublicationOptions): readonly Having[] => (Array.isArray(having) ? (having as readonly Having[]) : [having as Having]);
 
@@ -129,13 +137,14 @@ const retentionFaults = ({ retention, emit, window, into }: PublicationSource): 
   if (retention === undefined) {
     return [];
   }
-  if (window === undefined || window.kind === 'global') {
+  const windows = boundedIn(window);
+  if (windows.length === 0) {
     return ['retention is of windows with bounds'];
   }
-  if (retentionColumn(window, into.definition) === undefined) {
+  if (retentionColumn(windows, into.definition) === undefined) {
     return ['the retention of sessions is counted from their end: it needs a windowEnd() column'];
   }
-  const least = openFor(window);
+  const least = longest(windows, openFor);
   return faultOf(() => {
     const ms = durationMs(retention);
     if (ms < least || (ms === least && emit === 'final')) {
@@ -195,7 +204,7 @@ const conditionOf = ({ columns }: ReadModelDefinition, { column: name, is, value
 
 const untilOf = ({ window, retention, ttl, into }: PublicationSource): Due | undefined => {
   if (window !== undefined && retention !== undefined) {
-    return { column: retentionColumn(window, into.definition)!.name, afterMs: durationMs(retention) };
+    return { column: retentionColumn(boundedIn(window), into.definition)!.name, afterMs: durationMs(retention) };
   }
   return ttl && { column: ttl.column, afterMs: durationMs(ttl.after) };
 };
@@ -203,11 +212,11 @@ const untilOf = ({ window, retention, ttl, into }: PublicationSource): Due | und
 /** Call only for a source without faults. `undefined`: readers see all rows. */
 export const publicationOf = (source: PublicationSource): Publication | undefined => {
   const { emit, window, into } = source;
-  const isFinal = emit === 'final' && window !== undefined && window.kind !== 'global';
+  const windows = emit === 'final' ? boundedIn(window) : [];
   const until = untilOf(source);
   const having = conditionsOf(source).map((one) => conditionOf(into.definition, one));
   const publication: Publication = {
-    ...(isFinal ? { from: { column: boundOf(into.definition, 'end')!.name, afterMs: closedAfter(window) } } : {}),
+    ...(windows.length === 0 ? {} : { from: { column: boundOf(into.definition, 'end')!.name, afterMs: longest(windows, closedAfter) } }),
     ...(until === undefined ? {} : { until }),
     ...(having.length === 0 ? {} : { having }),
   };

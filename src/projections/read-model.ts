@@ -1,5 +1,5 @@
 import { RefoldError } from '../kernel/errors';
-import { typeLabel, type Column, type ColumnDefinition, type Measure, type Role } from './columns';
+import { typeLabel, type Column, type ColumnDefinition, type Measure, type Role, type WindowNameColumn } from './columns';
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- phantom types are invariant: only `any` admits every column
 type AnyColumn = Column<any, any>;
@@ -21,7 +21,8 @@ type Wellformed<C extends Columns> = ([Names<C, 'key'>] extends [never] ? Proble
 };
 
 type RowOf<C extends Columns> = Flat<{ readonly [K in keyof C]: OutOf<C[K]> }>;
-type GroupOf<C extends Columns> = Flat<{ readonly [K in Names<C, 'key'>]: OutOf<C[K]> }>;
+type WindowNames<C extends Columns> = { [K in keyof C]: C[K] extends WindowNameColumn ? K : never }[keyof C];
+type GroupOf<C extends Columns> = Flat<{ readonly [K in Exclude<Names<C, 'key'>, WindowNames<C>>]: OutOf<C[K]> }>;
 type MeasuresOf<C extends Columns> = Flat<
   { readonly [K in RequiredMeasures<C>]: InOf<C[K]> } & { readonly [K in Exclude<Names<C, 'measure'>, RequiredMeasures<C>>]?: InOf<C[K]> }
 >;
@@ -49,6 +50,9 @@ export const describedColumns = (columns: readonly NamedColumn[]): readonly Name
 /** Columns that identify a row for readers: the key, and the start of the window. */
 export const identityOf = (columns: readonly NamedColumn[]): readonly NamedColumn[] =>
   columns.filter((column) => column.role === 'key' || column.bound === 'start');
+
+/** The column that says which of several windows a row is of. */
+export const windowNameColumn = (columns: readonly NamedColumn[]): string | undefined => columns.find(({ names }) => names === 'window')?.name;
 
 /** A read model as the engine and the stores see it. */
 export interface ReadModelDefinition {

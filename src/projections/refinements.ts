@@ -3,7 +3,7 @@ import { messageOf } from '../kernel/errors';
 import { isRetractable } from './aggregates/aggregate';
 import { aggregateOf } from './aggregates/of-column';
 import type { ReadModelDefinition } from './read-model';
-import type { Window } from './windows/window';
+import { windowsIn, type ProjectionWindow } from './windows/several';
 
 /**
  * When the rows of windows are shown before these are closed; without one every contribution is. `count` and `every` may be
@@ -60,7 +60,7 @@ export interface Refinements {
 }
 
 interface RefinedSource extends RefinementOptions {
-  readonly window: Window | undefined;
+  readonly window: ProjectionWindow | undefined;
   readonly emit?: unknown;
   readonly into: { readonly definition: Pick<ReadModelDefinition, 'mergeable' | 'measures'> };
 }
@@ -91,7 +91,9 @@ const triggerFaults = ({ trigger, window, emit }: RefinedSource): readonly strin
       ? []
       : [`the count of a trigger is ${String(count)}, and has to be a whole number from 1 on`]),
     ...durationFaults('every', every),
-    ...(window?.kind === 'sliding' ? ['sliding windows have no trigger: each contribution makes windows of its own'] : []),
+    ...(windowsIn(window).some(({ window: { kind } }) => kind === 'sliding')
+      ? ['sliding windows have no trigger: each contribution makes windows of its own']
+      : []),
     ...(emit === 'final' ? ["a trigger shows windows before they are closed, and emit: 'final' does not: choose one"] : []),
   ];
 };
@@ -100,14 +102,13 @@ const replacingFaults = ({ replaces, trigger, dedupe, window, into }: RefinedSou
   if (replaces === undefined) {
     return [];
   }
+  const merging = windowsIn(window).find(({ window: { kind } }) => kind === 'session' || kind === 'sliding')?.window.kind;
   const fixed = into.definition.measures.filter((column) => !isRetractable(aggregateOf(column)));
   return [
     ...fixed.map(
       ({ name, law, aggregate }) => `replaces takes back what was brought, and column ${name} cannot: there is no undo of ${aggregate?.name ?? law!}`,
     ),
-    ...(window?.kind === 'session' || window?.kind === 'sliding'
-      ? [`replaces cannot be had with ${window.kind} windows, whose bounds depend on what would be taken back`]
-      : []),
+    ...(merging === undefined ? [] : [`replaces cannot be had with ${merging} windows, whose bounds depend on what would be taken back`]),
     ...(trigger === undefined && dedupe === undefined ? [] : [`replaces cannot be had with ${trigger === undefined ? 'dedupe' : 'a trigger'}`]),
   ];
 };

@@ -19,6 +19,7 @@ import {
   sum,
   text,
   tumbling,
+  windowName,
   windowStart,
   type Decimal,
   type EventContext,
@@ -115,6 +116,10 @@ const sumText = readModel('m', { a: text().key(), n: sum(text()) });
 const nullableKey = text().nullable().key();
 // @ts-expect-error
 const maxOfModel = max(orderSummary);
+const named = readModel('named', { customer_id: text().key(), cut: windowName(), starts: windowStart(), orders: count() });
+const unnamed = named.contribution({ customer_id: '' }, { orders: 1 });
+// @ts-expect-error
+const namedByHand = named.contribution({ customer_id: '', cut: 'hours' }, { orders: 1 });
 
 const p = projection({ name: 'p', version: 1, into: orderSummary });
 // @ts-expect-error
@@ -183,6 +188,8 @@ void [
   sumText,
   nullableKey,
   maxOfModel,
+  unnamed,
+  namedByHand,
   A,
   A2,
   money,

@@ -1,7 +1,8 @@
 import type { ProjectionDefinition } from '../../projections/definition';
-import type { ReadModelDefinition } from '../../projections/read-model';
+import { windowNameColumn, type ReadModelDefinition } from '../../projections/read-model';
 import type { BatchCommit } from '../../projections/read-model-store';
 import { compareText, keyText } from '../../projections/values';
+import { windowsIn } from '../../projections/windows/several';
 import type { Window } from '../../projections/windows/window';
 
 export type AnyRow = Readonly<Record<string, unknown>>;
@@ -73,17 +74,21 @@ export const changesBetween = (
   before: SeenRows,
   after: SeenRows,
 ): readonly RowChange[] => {
+  const nameColumn = windowNameColumn(model.columns);
+  const windows = new Map<unknown, Window>(windowsIn(window).map((named) => [named.name, named.window]));
+  const windowOf = (shown: AnyRow): Window | undefined => windows.get(nameColumn === undefined ? undefined : shown[nameColumn]);
   const change = (shown: AnyRow, row: AnyRow | null): RowChange => ({
     key: Object.fromEntries(model.keys.map(({ name }) => [name, shown[name]])),
     windowStart: boundIn(model, 'start', shown),
-    windowEnd: endIn(form, window, boundIn(model, 'end', shown)),
+    windowEnd: endIn(form, windowOf(shown), boundIn(model, 'end', shown)),
     row,
   });
   const came = [...after].filter(([name]) => written.has(name) || !before.has(name));
   const gone = [...before].filter(([name]) => !after.has(name));
   const rows = came.map(([, row]) => change(row, row));
-  const comesAgain = ({ windowStart, windowEnd }: RowChange): boolean => form === 'kafka' && window?.kind === 'session' && windowStart !== windowEnd;
-  const replaced = came.flatMap(([name], i) => (before.has(name) && comesAgain(rows[i]!) ? [before.get(name)!] : []));
+  const comesAgain = ({ windowStart, windowEnd }: RowChange, shown: AnyRow): boolean =>
+    form === 'kafka' && windowOf(shown)?.kind === 'session' && windowStart !== windowEnd;
+  const replaced = came.flatMap(([name, row], i) => (before.has(name) && comesAgain(rows[i]!, row) ? [before.get(name)!] : []));
   const deletions = [...gone.map(([, row]) => row), ...replaced].map((row) => change(row, null));
   return [...deletions.sort(byPlace), ...rows.sort(byPlace)];
 };

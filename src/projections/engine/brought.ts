@@ -8,7 +8,9 @@ import type { Windowing } from '../groups/stepping';
 import { shapeOf } from '../shape';
 import { canonicalOf, keyText } from '../values';
 import { gapAfter } from '../windows/sessions';
+import type { Window } from '../windows/window';
 import { contributionsOf } from './contributions';
+import { cutsOf, type Cuts } from './cuts';
 import type { DecodedBatch, DecodedRecord } from './decoded';
 import { factsId } from './facts-id';
 import type { RecordPlace } from './fold-step';
@@ -31,23 +33,30 @@ export interface Brought {
   readonly seenAs: string | undefined;
 }
 
-/** What of a definition decides how its groups are folded, made once. */
-export interface GroupParts {
-  readonly measuring: Measuring;
+/** How groups are kept in one of the ways in which a projection cuts event time. */
+export interface GroupCut {
   readonly windowing: Windowing;
-  readonly groupOf: (given: object) => Values;
-  readonly idOf: (group: Values) => string;
   readonly gapOf: (event: object) => number;
 }
 
-const groupPartsOf = ({ model: { keys, measures }, window, refinements }: ProjectionDefinition): GroupParts => {
+/** What of a definition decides how its groups are folded, made once. */
+export interface GroupParts {
+  readonly measuring: Measuring;
+  readonly cuts: Cuts<GroupCut>;
+  readonly groupOf: (given: object) => Values;
+  readonly idOf: (group: Values) => string;
+}
+
+const gapsOf = (window: Window | undefined): GroupCut['gapOf'] => (window?.kind === 'session' ? (event) => gapAfter(window, event) : () => 0);
+
+const groupPartsOf = (definition: ProjectionDefinition): GroupParts => {
+  const { keys, measures } = definition.model;
   const measuring = measuringOf(measures);
   return {
     measuring,
-    windowing: windowingOf(window, measuring, refinements),
+    cuts: cutsOf(definition, (window) => ({ windowing: windowingOf(window, measuring, definition.refinements), gapOf: gapsOf(window) })),
     groupOf: shapeOf(Object.fromEntries(keys.map((column) => [column.name, canonicalOf(column)]))),
     idOf: (group) => JSON.stringify(keys.map(({ name }) => keyText(group[name]))),
-    gapOf: window?.kind === 'session' ? (event) => gapAfter(window, event) : () => 0,
   };
 };
 
@@ -77,13 +86,15 @@ const broughtBy = (
   event: DecodedEvent,
   place: Omit<RecordPlace, 'streamTime'>,
 ): readonly Brought[] => {
-  const { measuring, groupOf, idOf, gapOf } = groupParts(definition);
+  const { measuring, groupOf, idOf, cuts } = groupParts(definition);
   const returned = handlerOf(definition, event).fold(event.event, new HandledEvent(record, event, place));
   const known = idOfEvent(definition, record, event);
-  return contributionsOf(returned).map((contribution, i): Brought => {
-    const group = groupOf(contribution.group);
-    const { measures } = contribution;
-    return { id: idOf(group), group, measures, inputs: measuring.inputsOf(measures), gapMs: gapOf(event.event), seenAs: known && `${known}#${String(i)}` };
+  return contributionsOf(returned).flatMap(({ group: given, measures }, i) => {
+    const inputs = measuring.inputsOf(measures);
+    return cuts.all.map(({ within, gapOf }): Brought => {
+      const group = groupOf(within(given));
+      return { id: idOf(group), group, measures, inputs, gapMs: gapOf(event.event), seenAs: known && `${known}#${String(i)}` };
+    });
   });
 };
 

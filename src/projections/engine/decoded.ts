@@ -7,7 +7,7 @@ import type { TopicPartition } from '../../events/position';
 import type { FoldDecisions } from '../partition-decisions';
 import type { Decision } from '../read-model-store';
 import { isTooFarAhead } from '../windows/lateness';
-import type { Window } from '../windows/window';
+import type { ProjectionWindow } from '../windows/several';
 import { stopsPartition } from './failures';
 
 /** A record after decoding, with what recorded decisions say of it. */
@@ -30,7 +30,7 @@ export interface DecodedRecord {
 /** What decides about records and is not in the log: the same for a generation whenever it reads. */
 export interface Rulings {
   /** By which an event may be dated too far ahead. */
-  readonly window?: Window | undefined;
+  readonly window?: ProjectionWindow | undefined;
   readonly decisions: readonly Decision[];
   readonly errata: ErrataOverlay;
   readonly folding: FoldDecisions;
@@ -60,7 +60,7 @@ const tooFarAhead = (time: number, { timestamp }: LogRecord): RefoldError =>
  * An event that never was has no time either, and that of one dated too far ahead does not count: others would be late
  * because of it. Throws what stops the partition.
  */
-export const decodeRecord = (record: LogRecord, decoder: EventDecoder, aside: DecodedRecord['aside'], window?: Window): DecodedRecord => {
+export const decodeRecord = (record: LogRecord, decoder: EventDecoder, aside: DecodedRecord['aside'], window?: ProjectionWindow): DecodedRecord => {
   const time = aside === 'errata' ? undefined : decoder.facts(record).time;
   const isAhead = window !== undefined && time !== undefined && isTooFarAhead(window, time, record.timestamp);
   let events = NO_EVENTS;

@@ -9,7 +9,8 @@ import { mayHaveMoved, movedFrom, type FoldDecisions } from '../partition-decisi
 import type { LateContribution, StampedRow, Upsert } from '../read-model-store';
 import { rowBytesOf } from '../row-bytes';
 import { closesAt } from '../windows/lateness';
-import { groupParts, takeBrought, type Brought, type GroupParts } from './brought';
+import { groupParts, takeBrought, type Brought, type GroupCut, type GroupParts } from './brought';
+import type { Cut } from './cuts';
 import type { DecodedRecord } from './decoded';
 import { Facts, type Fact } from './facts';
 import { factsId, isFactsId } from './facts-id';
@@ -90,7 +91,7 @@ export class GroupFold implements Fold {
     });
     this.#facts?.take(drafts.facts, place);
     this.#late.push(...drafts.late);
-    return changed.length > 0 ? 'applied' : drafts.late.length > 0 ? 'late' : 'filtered';
+    return drafts.late.length > 0 ? 'late' : changed.length > 0 ? 'applied' : 'filtered';
   }
 
   get bytes(): number {
@@ -159,7 +160,7 @@ export class GroupFold implements Fold {
     if (entry.offset >= 0 && !samePartition(entry, place) && !mayHaveMoved(this.decided, entry, place)) {
       throw new RefoldError('group.spread', `the group ${id} has events from ${partitionId(entry)} and from ${partitionId(place)}`, { facts: { group: id } });
     }
-    this.#settle(entry, Math.max(entry.kept.streamTime, place.streamTime));
+    this.#settle(entry, this.#parts.cuts.of(group), Math.max(entry.kept.streamTime, place.streamTime));
     const draft: Draft = { entry, group, kept: entry.kept, changes: [], isAdded: false };
     drafts.groups.push(draft);
     return draft;
@@ -170,7 +171,11 @@ export class GroupFold implements Fold {
     const facts = this.#facts === undefined ? [] : (drafts.facts.get(factsId(event.key)) ?? this.#facts.of(event, place));
     for (const { id, group, time, negative } of facts) {
       const draft = this.#draft(drafts, { id, group }, place);
-      const { kept, changes } = this.#parts.windowing.takeBack!(draft.kept, { time, negative }, Math.max(draft.kept.streamTime, place.streamTime));
+      const { kept, changes } = this.#parts.cuts.of(group).windowing.takeBack!(
+        draft.kept,
+        { time, negative },
+        Math.max(draft.kept.streamTime, place.streamTime),
+      );
       draft.kept = kept;
       draft.changes.push(...changes);
       draft.isAdded ||= changes.length > 0;
@@ -187,7 +192,7 @@ export class GroupFold implements Fold {
     const { inputs, gapMs, seenAs: id } = brought;
     const order = { time: event.time, topic, partition, offset, index: drafts.count };
     const streamTime = Math.max(draft.kept.streamTime, place.streamTime); // of a group that has moved, or is folded late, it does not go back
-    const stepped = this.#parts.windowing.step(draft.kept, { time: event.time, gapMs, inputs, order, id }, streamTime);
+    const stepped = this.#parts.cuts.of(draft.group).windowing.step(draft.kept, { time: event.time, gapMs, inputs, order, id }, streamTime);
     if (stepped.status === 'added') {
       draft.isAdded = true;
       draft.kept = stepped.kept;
@@ -208,7 +213,7 @@ export class GroupFold implements Fold {
   }
 
   #take({ entry, group, kept, changes }: Draft, { topic, partition, offset }: RecordPlace): void {
-    const { window } = this.#definition;
+    const { window } = this.#parts.cuts.of(group);
     for (const change of changes) {
       const before = entry.touched.get(change.start);
       this.#shown += before === undefined ? 1 : 0;
@@ -225,14 +230,13 @@ export class GroupFold implements Fold {
   }
 
   /** What windows show that are closed by now: what made them is forgotten, or serves others, with the next contribution. */
-  #settle(entry: GroupEntry, streamTime: number): void {
-    const { window } = this.#definition;
+  #settle(entry: GroupEntry, { window, windowing }: Cut & GroupCut, streamTime: number): void {
     if (window === undefined || streamTime < entry.closesAt) {
       return;
     }
     const unsettled = [...entry.touched.values()].filter(({ states, isGone }) => states === undefined && !isGone);
     const closed = unsettled.filter((one) => closesAt(window, one) <= streamTime);
-    this.#parts.windowing.statesOf(entry.kept, closed).forEach((states, i) => {
+    windowing.statesOf(entry.kept, closed).forEach((states, i) => {
       const one = closed[i]!;
       entry.touched.set(one.start, { ...one, states });
     });

@@ -12,6 +12,7 @@ import { assignerOf } from '../windows/assign';
 import { isOpen } from '../windows/lateness';
 import type { Window, WindowBounds } from '../windows/window';
 import { contributionsOf } from './contributions';
+import { cutsOf, type Cut } from './cuts';
 import type { DecodedRecord } from './decoded';
 import type { Fate, Fold, FoldWrites, RecordPlace } from './fold-step';
 import { HandledEvent, errorAtEvent, handlerOf } from './handling';
@@ -35,6 +36,8 @@ interface Bucket {
   /** By the text of their keys. */
   readonly groups: Map<string, Group>;
 }
+
+type Values = Readonly<Record<string, unknown>>;
 
 /** Without windows: one that is none. */
 type Windows = readonly (WindowBounds | undefined)[];
@@ -65,7 +68,7 @@ class Buckets {
 interface Brought {
   readonly buckets: readonly Bucket[];
   readonly keys: string;
-  readonly contribution: ContributionValue;
+  readonly group: Values;
   readonly measures: Record<string, unknown>;
 }
 
@@ -78,13 +81,23 @@ const openOf = (definition: Window | undefined, windows: Windows, streamTime: nu
   return windows.filter((window) => isOpen(definition, window!, streamTime));
 };
 
+/** How times are given windows in one of the ways that a projection has. */
+interface Assigning {
+  readonly assign: (time: number) => Windows;
+}
+
+const assigningBy = (window: Window | undefined): Assigning => ({ assign: window === undefined ? () => NO_WINDOW : assignerOf(window) });
+
 /** What depends on the model alone. */
-const partsOf = ({ model: { keys, measures }, window }: ProjectionDefinition) => ({
-  assign: window === undefined ? (): Windows => NO_WINDOW : assignerOf(window),
-  keys: keys.map((column) => ({ name: column.name, canonical: canonicalOf(column) })),
-  groupOf: shapeOf(Object.fromEntries(keys.map((column) => [column.name, canonicalOf(column)]))),
-  measuresOf: shapeOf(Object.fromEntries(measures.map((column) => [column.name, bringing(column)]))),
-});
+const partsOf = (definition: ProjectionDefinition) => {
+  const { keys, measures } = definition.model;
+  return {
+    cuts: cutsOf(definition, assigningBy),
+    keys: keys.map((column) => ({ name: column.name, canonical: canonicalOf(column) })),
+    groupOf: shapeOf(Object.fromEntries(keys.map((column) => [column.name, canonicalOf(column)]))),
+    measuresOf: shapeOf(Object.fromEntries(measures.map((column) => [column.name, bringing(column)]))),
+  };
+};
 
 const PARTS = new WeakMap<ProjectionDefinition, ReturnType<typeof partsOf>>();
 
@@ -102,7 +115,7 @@ export class MergeFold implements Fold {
   readonly #sources = new Map<string, Buckets>();
   readonly #late: LateContribution[] = [];
   /** Neighbours mostly come from one partition. */
-  #last: { readonly place: TopicPartition; readonly buckets: Buckets } | undefined;
+  #last: { readonly place: TopicPartition; readonly cut: Cut; readonly buckets: Buckets } | undefined;
   #count = 0;
 
   /** @param isNew whether a row certainly was never written */
@@ -131,13 +144,16 @@ export class MergeFold implements Fold {
       this.#add(brought, place);
     }
     this.#late.push(...late);
-    return accepted.length > 0 ? 'applied' : late.length > 0 ? 'late' : 'filtered';
+    return late.length > 0 ? 'late' : accepted.length > 0 ? 'applied' : 'filtered';
   }
 
   /** Adds a contribution that was late to all windows of its time, as if they were open. @throws RefoldError `row.invalid` */
   readmit(contribution: ContributionValue, time: number, place: RecordPlace): void {
-    const buckets = this.#bucketsOf(this.#parts.assign(time), place);
-    this.#add({ buckets, keys: this.#keysOf(contribution), contribution, measures: this.#parts.measuresOf(contribution.measures) }, place);
+    const { group } = contribution;
+    const { cuts, measuresOf } = this.#parts;
+    const cut = cuts.of(group);
+    const buckets = this.#bucketsOf(cut, cut.assign(time), place);
+    this.#add({ buckets, keys: this.#keysOf(group), group, measures: measuresOf(contribution.measures) }, place);
   }
 
   get bytes(): number {
@@ -176,19 +192,29 @@ export class MergeFold implements Fold {
   }
 
   #contribute(record: DecodedRecord, event: DecodedEvent, place: RecordPlace, accepted: Brought[], late: LateContribution[]): void {
-    const windows = this.#parts.assign(event.time);
-    const open = this.#isReadmitted(place) ? windows : openOf(this.#definition.window, windows, place.streamTime);
     const returned = handlerOf(this.#definition, event).fold(event.event, new HandledEvent(record, event, place));
-    for (const contribution of returned instanceof ContributionValue ? [returned] : contributionsOf(returned)) {
-      const keys = this.#keysOf(contribution);
-      const measures = this.#parts.measuresOf(contribution.measures);
-      if (open.length > 0) {
-        accepted.push({ buckets: this.#bucketsOf(open, place), keys, contribution, measures });
-      } else if (windows.length > 0) {
-        // the last of its windows was open longest
-        late.push(lateOf(this.#parts.groupOf(contribution.group), measures, windows.at(-1)!, event.time, place, late.length));
+    const contributions = returned instanceof ContributionValue ? [returned] : contributionsOf(returned);
+    for (const cut of this.#parts.cuts.all) {
+      const windows = cut.assign(event.time);
+      const open = this.#takingOf(cut, windows, place);
+      for (const contribution of contributions) {
+        const group = cut.within(contribution.group);
+        const keys = this.#keysOf(group);
+        const measures = this.#parts.measuresOf(contribution.measures);
+        if (open.length > 0) {
+          accepted.push({ buckets: this.#bucketsOf(cut, open, place), keys, group, measures });
+        } else if (windows.length > 0) {
+          // the last of its windows was open longest
+          late.push(lateOf(this.#parts.groupOf(group), measures, windows.at(-1)!, event.time, place, late.length));
+        }
       }
     }
+  }
+
+  /** Of the windows of a time those that take what an event brings. One that was late for all of them may have been re-admitted. */
+  #takingOf({ window }: Cut, windows: Windows, place: RecordPlace): Windows {
+    const open = openOf(window, windows, place.streamTime);
+    return open.length === 0 && this.#isReadmitted(place) ? windows : open;
   }
 
   #isReadmitted(place: RecordPlace): boolean {
@@ -196,7 +222,7 @@ export class MergeFold implements Fold {
     return readmitted !== undefined && readmitted.size > 0 && readmitted.has(readmittedId(place));
   }
 
-  #keysOf({ group }: ContributionValue): string {
+  #keysOf(group: Values): string {
     let text = '';
     for (const { name, canonical } of this.#parts.keys) {
       text += `${keyText(canonical(group[name]))}\0`; // text cannot hold NUL, so the parts cannot run together
@@ -204,24 +230,25 @@ export class MergeFold implements Fold {
     return text;
   }
 
-  #bucketsOf(windows: Windows, place: RecordPlace): readonly Bucket[] {
-    if (this.#last === undefined || !samePartition(this.#last.place, place)) {
+  #bucketsOf(cut: Cut, windows: Windows, place: RecordPlace): readonly Bucket[] {
+    if (this.#last?.cut !== cut || !samePartition(this.#last.place, place)) {
       const source = this.#storage === 'partials' ? `${partitionId(place)}\0` : '';
-      const buckets = this.#sources.get(source) ?? new Buckets(source);
-      this.#sources.set(source, buckets);
-      this.#last = { place, buckets };
+      const id = source + cut.name; // windows of several names may begin at one time
+      const buckets = this.#sources.get(id) ?? new Buckets(source);
+      this.#sources.set(id, buckets);
+      this.#last = { place, cut, buckets };
     }
     return this.#last.buckets.of(windows);
   }
 
-  #add({ buckets, keys, contribution, measures }: Brought, { topic, partition, offset }: RecordPlace): void {
+  #add({ buckets, keys, group, measures }: Brought, { topic, partition, offset }: RecordPlace): void {
     const stamp = this.#storage === 'partials' ? { topic, partition, offset } : undefined;
     for (const { groups, window } of buckets) {
       const sums = groups.get(keys);
       if (sums === undefined) {
         this.#count += 1;
         const own = buckets.length === 1 ? measures : { ...measures }; // each window adds up for itself
-        groups.set(keys, { stamp, group: this.#parts.groupOf(contribution.group), window, measures: own });
+        groups.set(keys, { stamp, group: this.#parts.groupOf(group), window, measures: own });
         continue;
       }
       sums.stamp = stamp;

@@ -49,13 +49,18 @@ const readWith =
 /** What becomes of the rows for readers. @throws RefoldError `store.value-refused` where a row cannot hold what was brought to it */
 export const shownChange = (definition: ProjectionDefinition, entries: readonly GroupEntry[]): ShownChange => {
   const [rowOf, identityOf, read] = [rowsOf(definition), identitiesOf(definition), readWith(definition)];
-  const { windowing } = groupParts(definition);
+  const { cuts } = groupParts(definition);
   const upserts: Upsert[] = [];
   const deletes: ShownDeletion[] = [];
   for (const { group, kept, touched, movedFrom } of entries) {
     const there = [...touched.values()].filter(({ isGone }) => !isGone);
     const open = there.filter(({ states }) => states === undefined);
-    const made = new Map<Touched, States>(windowing.statesOf(kept, open).map((states, i) => [open[i]!, states]));
+    const made = new Map<Touched, States>(
+      cuts
+        .of(group!)
+        .windowing.statesOf(kept, open)
+        .map((states, i) => [open[i]!, states]),
+    );
     for (const one of there) {
       const measures = read(one.states ?? made.get(one)!, one);
       upserts.push({ row: rowOf({ group: group!, window: one, measures }), stamp: one.stamp, isStored: !one.isNew, movedFrom });

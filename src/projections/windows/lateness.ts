@@ -1,3 +1,4 @@
+import type { ProjectionWindow } from './several';
 import type { Window, WindowBounds } from './window';
 
 /**
@@ -20,5 +21,5 @@ export const closesAt = (window: Window, { end }: WindowBounds): number => {
 export const isOpen = (window: Window, bounds: WindowBounds, streamTime: number): boolean => streamTime < closesAt(window, bounds);
 
 /** Whether an event is dated further ahead of its record than is allowed: it must not move the stream time. */
-export const isTooFarAhead = (window: Window, eventTime: number, recordTime: number): boolean =>
+export const isTooFarAhead = (window: ProjectionWindow, eventTime: number, recordTime: number): boolean =>
   window.kind !== 'global' && window.maxAheadMs !== undefined && eventTime - recordTime > window.maxAheadMs;

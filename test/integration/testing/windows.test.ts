@@ -4,10 +4,11 @@ import { SpendingAboveLimit } from '../../../examples/windows/spending';
 import { Visits } from '../../../examples/windows/visits';
 import { Decimal } from '../../../src/kernel/decimal';
 import { collectList } from '../../../src/projections/aggregates/columns';
-import { count, text, windowEnd, windowStart } from '../../../src/projections/columns';
+import { count, text, windowEnd, windowName, windowStart } from '../../../src/projections/columns';
 import { projection, type AnyProjection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
-import { session, tumbling } from '../../../src/projections/windows/window';
+import { several } from '../../../src/projections/windows/several';
+import { hopping, session, tumbling } from '../../../src/projections/windows/window';
 import { checkDeterminism, clickHouseTestStore, feedProjection, foldEvents, jsonOf, postgresTestStore, type TestStore } from '../../../src/testing';
 import { clickhouseUrl, describeWithClickHouse, describeWithPostgres, freshDatabase, type TestDatabase } from '../../support/services';
 
@@ -32,10 +33,26 @@ const trailed = ({ userId, action }: ActionTaken) => trails.contribution({ user_
 const finalSessions = projection({ ...published, window: session('30 minutes', { grace: '5 minutes' }) }).on(ActionTaken, trailed);
 const finalHours = projection({ ...published, window: tumbling('1 hour', { grace: '5 minutes' }) }).on(ActionTaken, trailed);
 
+const both = readModel('both', { cut: windowName(), user_id: text().key(), window_start: windowStart(), window_end: windowEnd(), actions: count() });
+const grace = '5 minutes';
+const hours = tumbling('1 hour', { grace });
+const inTwo = { name: 'both', version: 1, store: ['postgres', 'clickhouse'], into: both, retention: '3 hours' } as const;
+const actionsInBoth = ({ userId }: ActionTaken) => both.contribution({ user_id: userId }, { actions: 1 });
+const hoursAndHalves = projection({ ...inTwo, window: several({ hours, halves: hopping('1 hour', { advance: '30 minutes', grace }) }) }).on(
+  ActionTaken,
+  actionsInBoth,
+);
+const hoursAndVisits = projection({ ...inTwo, emit: 'final', window: several({ hours, visits: session('30 minutes', { grace }) }) }).on(
+  ActionTaken,
+  actionsInBoth,
+);
+
 const MODELS: readonly (readonly [string, AnyProjection, readonly object[]])[] = [
   ['sessions', Visits, actions],
   ['final sessions', finalSessions, actions],
   ['final hours', finalHours, actions],
+  ['windows of two kinds in one model', hoursAndHalves, actions],
+  ['final hours and sessions in one model', hoursAndVisits, actions],
   ['sessions that meet a condition', LoginAlerts, logins],
   ['sliding windows that meet a condition', SpendingAboveLimit, payments],
 ];

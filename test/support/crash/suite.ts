@@ -9,6 +9,9 @@ import { liveBesideWorker } from './worker-lives';
 /** What a process does again and again while it waits is the same moment. */
 const REPEATED = 2;
 
+/** What a worker does may depend on chance (who renews a lease, who puts away what is left): it is recorded so often. */
+const RECORDINGS = 3;
+
 /** What a process only says, or a connection that is lost, are the same moment told twice. */
 const deathsAt = ({ name, occurrence }: Point): readonly Doom['death'][] =>
   occurrence > REPEATED ? [] : name.includes(': told ') ? ['process'] : ['process', 'connection'];
@@ -96,13 +99,20 @@ export const crashes = ({ name, stores, deaths, workerDeaths, short = false, tim
   it(
     `ends as asked whatever dies beside ${workerDeaths === undefined ? 'anything' : `${String(workerDeaths)} things`} that its worker keeps`,
     async () => {
-      const lived = await liveBesideWorker(place);
-      await expectClean(place, lived, before, 2);
+      const recorded: (readonly Doom[])[] = [];
+      for (let time = 0; time < RECORDINGS; time += 1) {
+        const lived = await liveBesideWorker(place);
+        await expectClean(place, lived, before, 2);
+        recorded.push(doomsOf({ ...LIVES[0]!, name: 'beside a worker' }, lived.points));
+      }
       place.watch.expectGrowth();
-      const all = doomsOf({ ...LIVES[0]!, name: 'beside a worker' }, lived.points);
+      const all = [...new Map(recorded.flat().map((doom) => [doomLabel(doom), doom])).values()];
+      const isCertain = (label: string): boolean => recorded.every((dooms) => dooms.some((doom) => doomLabel(doom) === label));
       const tried = chosen(seed, all, workerDeaths);
       process.stderr.write(`${name}: ${String(tried.length)} deaths of a worker of ${String(all.length)}\n`);
-      expect(await die(place, before, tried, (doom) => liveBesideWorker(place, doom))).toEqual([]);
+      const unmet = await die(place, before, tried, (doom) => liveBesideWorker(place, doom));
+      process.stderr.write(`${name}: not met, since they come by chance: ${unmet.join('; ') || 'none'}\n`);
+      expect(unmet.filter(isCertain)).toEqual([]);
     },
     timeoutMs,
   );

@@ -4,7 +4,7 @@ import { greater, lesser } from './aggregates/choices';
 import { plus } from './aggregates/numbers';
 import { isAggregate } from './aggregates/of-column';
 import type { NamedColumn } from './read-model';
-import { canonicalOf, canonicalValue } from './values';
+import { canonicalOf } from './values';
 
 /**
  * The laws of the measures. Each is commutative and associative, and `null` (nothing brought) is its identity, so
@@ -45,7 +45,8 @@ export const bringing = (column: NamedColumn): ((value: unknown) => unknown) => 
     return (value) => take(value) ?? null;
   }
   const optional = column.law === 'count' || column.law === 'sum' || column.nullable;
-  return (value) => (optional && (value === undefined || value === null) ? null : canonicalValue(column, value));
+  const canonical = canonicalOf(column);
+  return (value) => (optional && (value === undefined || value === null) ? null : canonical(value));
 };
 
 /** The same, of one value. */

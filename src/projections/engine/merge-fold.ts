@@ -1,5 +1,5 @@
 import type { DecodedEvent } from '../../events/event-serde';
-import { partitionId } from '../../events/position';
+import { partitionId, samePartition, type TopicPartition } from '../../events/position';
 import type { ProjectionDefinition } from '../definition';
 import type { Storage } from '../generations';
 import { bringing, measureOfNothing, mergeMeasure } from '../measures';
@@ -114,6 +114,8 @@ export class MergeFold implements Fold {
   readonly #parts: ReturnType<typeof partsOf>;
   readonly #sources = new Map<string, Buckets>();
   readonly #late: LateContribution[] = [];
+  /** Neighbours mostly come from one partition. */
+  #last: { readonly place: TopicPartition; readonly cut: Cut; readonly buckets: Buckets } | undefined;
   #count = 0;
 
   /** @param isNew whether a row certainly was never written */
@@ -170,22 +172,22 @@ export class MergeFold implements Fold {
     return []; // rows name no others
   }
 
+  /** In no certain order: a store that locks rows brings them into one. */
   writes(): FoldWrites {
-    const groups = new Map<string, Group>();
+    const columns = this.#definition.model.measures;
+    const merges: Merge[] = [];
     for (const { byStart } of this.#sources.values()) {
-      for (const { source, window, groups: own } of byStart.values()) {
+      for (const { source, window, groups } of byStart.values()) {
         const start = String(window?.start);
-        own.forEach((group, keys) => groups.set(`${source}${keys}${start}`, group));
+        groups.forEach(({ stamp, group, measures }, keys) => {
+          for (const column of columns) {
+            measures[column.name] ??= measureOfNothing(column);
+          }
+          const id = `${source}${keys}${start}`;
+          merges.push({ stamp, group, window, measures, id, isStored: !this.isNew(id) });
+        });
       }
     }
-    for (const column of this.#definition.model.measures) {
-      groups.forEach(({ measures }) => (measures[column.name] ??= measureOfNothing(column)));
-    }
-    const ids = [...groups.keys()].sort(); // one order in every worker, so that their locks never cross
-    const merges = ids.map((id): Merge => {
-      const { stamp, group, window, measures } = groups.get(id)!;
-      return { stamp, group, window, measures, id, isStored: !this.isNew(id) };
-    });
     return { upserts: [], deletes: [], merges, late: this.#late };
   }
 
@@ -228,12 +230,15 @@ export class MergeFold implements Fold {
     return text;
   }
 
-  #bucketsOf({ name }: Cut, windows: Windows, { topic, partition }: RecordPlace): readonly Bucket[] {
-    const source = this.#storage === 'partials' ? `${partitionId({ topic, partition })}\0` : '';
-    const id = source + name; // windows of several names may begin at one time
-    const buckets = this.#sources.get(id) ?? new Buckets(source);
-    this.#sources.set(id, buckets);
-    return buckets.of(windows);
+  #bucketsOf(cut: Cut, windows: Windows, place: RecordPlace): readonly Bucket[] {
+    if (this.#last?.cut !== cut || !samePartition(this.#last.place, place)) {
+      const source = this.#storage === 'partials' ? `${partitionId(place)}\0` : '';
+      const id = source + cut.name; // windows of several names may begin at one time
+      const buckets = this.#sources.get(id) ?? new Buckets(source);
+      this.#sources.set(id, buckets);
+      this.#last = { place, cut, buckets };
+    }
+    return this.#last.buckets.of(windows);
   }
 
   #add({ buckets, keys, group, measures }: Brought, { topic, partition, offset }: RecordPlace): void {

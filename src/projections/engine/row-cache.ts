@@ -60,8 +60,10 @@ export class RowCache {
 
   /** Takes in what a batch writes. */
   written({ upserts, deletes, merges }: Pick<FoldWrites, 'upserts' | 'deletes' | 'merges'>): void {
-    for (const { id } of this.#forgotten === undefined ? [] : merges) {
-      this.#forgotten!.add(id); // there it is, but not what it says
+    for (const { id, isStored } of this.#forgotten === undefined ? [] : merges) {
+      if (!isStored) {
+        this.#forgotten!.add(id); // there it is from now on, but not what it says
+      }
     }
     if (upserts.length + deletes.length === 0) {
       return;

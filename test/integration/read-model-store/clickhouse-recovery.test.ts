@@ -196,6 +196,41 @@ describeWithClickHouse('recovery of ClickHouse generations', () => {
     expect(await readModelRows(clickhouse, { ...definition.model, name: generation.table })).toEqual(await expectedRows(definition));
   });
 
+  it('provisions nothing that is there, and what was dropped again', async () => {
+    const { generation } = await newApp(definitionOf(CustomerDaily));
+    const store = new ClickHouseReadModelStore({ clickhouse, control: control() });
+    const command = jest.spyOn(clickhouse, 'command');
+    const rows = jest.spyOn(clickhouse, 'rows');
+    await store.provision(generation);
+    const asked = rows.mock.calls.length;
+    const made = command.mock.calls.length;
+    rows.mockRestore();
+    command.mockRestore();
+    expect([made, asked]).toEqual([0, 1]);
+    for (const dropped of [`VIEW ${qualified(clickhouse.database, generation.table)}`, `TABLE ${qualified(clickhouse.database, rowsTable(generation))} SYNC`]) {
+      await clickhouse.command(`DROP ${dropped}`);
+      await store.provision(generation);
+      await store.open(generation);
+      await clickhouse.rows(`SELECT * FROM ${qualified(clickhouse.database, generation.table)}`);
+    }
+  });
+
+  it('looks up no group that its owner writes, though its partitions are days apart', async () => {
+    const definition = definitionOf(CustomerDaily);
+    const placed = orders.filter((event) => event instanceof OrderPlaced);
+    const positions = await (await memoryBench(2)).log.append(placed.map((event) => bench.serde.encode(event)));
+    await bench.append(placed.map((event, i) => new OrderPlaced(event.orderId, event.customerId, event.amount, day(1 + positions[i]!.partition * 20))));
+    const { catalog, generation } = await newApp(definition);
+    const rows = jest.spyOn(clickhouse, 'rows');
+    const running = startRunner(bench, new ClickHouseReadModelStore({ clickhouse, control: control() }), generation, definition, { replayBatch: 15 });
+    await until(() => caughtUp(catalog, bench.log, generation), 'the generation has caught up');
+    await running.stop();
+    const lookedUp = rows.mock.calls.filter(([sql]) => sql.includes(rowsTable(generation)) && sql.includes('LIMIT 1 BY'));
+    rows.mockRestore();
+    expect(running.events.filter(({ kind }) => kind === 'committed').length).toBeGreaterThan(2);
+    expect(lookedUp).toEqual([]);
+  });
+
   it('refuses a table that was made for another generation of the same name', async () => {
     const definition = definitionOf(OrderSummary);
     await bench.append(history);

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
-import { Written } from '../../../src/projections/adapters/clickhouse/batch-rows';
+import { partitionId } from '../../../src/events/position';
+import { BatchRows, Written } from '../../../src/projections/adapters/clickhouse/batch-rows';
 import { byPartition, evidenceOf, versionOf } from '../../../src/projections/adapters/clickhouse/rows';
 import { readModel } from '../../../src/projections/read-model';
-import { integer, text } from '../../../src/projections/columns';
+import type { BatchCommit, Merge } from '../../../src/projections/read-model-store';
+import { count, integer, text, windowEnd, windowStart } from '../../../src/projections/columns';
 
 const epochs = fc.integer({ min: 0, max: 2 ** 31 });
 const offsets = fc.nat({ max: Number.MAX_SAFE_INTEGER - 1 });
@@ -52,5 +54,52 @@ describe('the evidence of a block', () => {
       ['t/0', ['a', 'c']],
       ['t/1', ['b']],
     ]);
+  });
+
+  it('is the same one of several partials with one offset, in whatever order they come', () => {
+    const ids = ['a', 'b', 'c', 'd'];
+    const partial = (id: string) => ({ ...row(id, 0, 7), id });
+    fc.assert(
+      fc.property(fc.shuffledSubarray(ids, { minLength: 4 }), (order) => {
+        const written = new Written();
+        written.note({ ...row('earlier', 0, 6), id: '0' });
+        order.forEach((id) => {
+          written.note(partial(id));
+        });
+        expect(written.newest({ topic: 't', partition: 0 })?.id).toBe('a');
+      }),
+    );
+  });
+});
+
+describe('the partials of a batch', () => {
+  const HOUR = 3_600_000;
+  const { columns: hourly } = readModel('hourly', { customer: text().key(), from: windowStart(), to: windowEnd(), n: count() }).definition;
+  const merge = (customer: string, partition: number, hour: number, isStored = false): Merge => ({
+    stamp: { topic: 't', partition, offset: hour },
+    group: { customer },
+    window: { start: hour * HOUR, end: (hour + 1) * HOUR },
+    measures: { n: 1n },
+    isStored,
+    id: `${String(partition)} ${customer} ${String(hour)}`,
+  });
+  const advance = (partition: number, hour: number): BatchCommit['advances'][number] =>
+    ({ topic: 't', partition, from: 0, next: 1_000, epoch: 1, streamTime: hour * HOUR }) as BatchCommit['advances'][number];
+  const kept = (merges: readonly Merge[], advances: BatchCommit['advances']): readonly (readonly string[])[] => {
+    const written = new Written();
+    const epochs = new Map(advances.map((one) => [partitionId(one), 1]));
+    new BatchRows(hourly).of({ advances, upserts: [], deletes: [], merges, late: [], parked: [] }, epochs, new Map(), (one) => {
+      written.note(one);
+    });
+    return advances.map((one) => [...written.addedTo(one).keys()]);
+  };
+
+  it('are remembered as long as their windows fill, of each partition by its own stream time', () => {
+    const merges = [merge('ann', 0, 2), merge('ann', 0, 4), merge('bob', 0, 5), merge('cid', 1, 100), merge('dan', 1, 98)];
+    expect(kept(merges, [advance(0, 5.5), advance(1, 100.5)])).toEqual([['0 ann 4', '0 bob 5'], ['1 cid 100']]);
+  });
+
+  it('are remembered where they were added to once more', () => {
+    expect(kept([merge('ann', 0, 2), merge('bob', 0, 3, true)], [advance(0, 50)])).toEqual([['0 bob 3']]);
   });
 });

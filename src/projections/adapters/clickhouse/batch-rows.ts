@@ -5,7 +5,7 @@ import { addTo, identityTexts, keyValue, mergedValues, type VersionedRow } from 
 
 type Values = Readonly<Record<string, unknown>>;
 
-/** Whether more will be added soon, most likely: of windows in the past one hears no more. */
+/** Whether more will be added soon, most likely: of windows in the past of its partition one hears no more. */
 const isCurrent = ({ window }: Merge, streamTime: number): boolean => window === undefined || window.end + (window.end - window.start) > streamTime;
 
 /** Makes rows of what batches bring, one after the other: none of them lives longer than it takes to be written. */
@@ -39,41 +39,46 @@ export class BatchRows {
     sums: ReadonlyMap<string, Values>,
     take: (row: VersionedRow) => void,
   ): void {
-    const epoch = epochOf(epochs);
+    const epoch = ofPartition((id) => epochs.get(id)!);
     const gone = deletes.map(({ key, stamp }) => ({ identity: { [this.#key.name]: keyValue(this.#key, key) }, stamp }));
     this.changed({ upserts, deletes: gone }, epochs, take);
-    const latest = Math.max(...advances.map(({ streamTime }) => streamTime ?? -Infinity));
+    const streamTimes = new Map(advances.map((advance) => [partitionId(advance), advance.streamTime ?? -Infinity]));
+    const streamTime = ofPartition((id) => streamTimes.get(id)!);
     for (const merge of merges) {
       const stamp = merge.stamp!;
       const before = merge.isStored ? sums.get(merge.id) : undefined;
       const brought = this.#brought(merge);
       const values = before === undefined ? brought : this.#addTo(before, brought);
-      take({ values, stamp, epoch: epoch(stamp), deleted: false, addedTo: merge.isStored || isCurrent(merge, latest) ? merge.id : undefined });
+      take({ values, stamp, epoch: epoch(stamp), deleted: false, id: merge.id, isOpen: merge.isStored || isCurrent(merge, streamTime(stamp)) });
     }
   }
 
   /** Rows that are put in the place of others, or are there no more. */
   changed({ upserts, deletes }: ShownChange, epochs: ReadonlyMap<PartitionId, number>, take: (row: VersionedRow) => void): void {
-    const epoch = epochOf(epochs);
+    const epoch = ofPartition((id) => epochs.get(id)!);
     for (const { row, stamp } of upserts) {
-      take({ values: row, stamp, epoch: epoch(stamp), deleted: false, addedTo: undefined });
+      take({ values: row, stamp, epoch: epoch(stamp), deleted: false, id: undefined, isOpen: false });
     }
     for (const { identity, stamp } of deletes) {
-      take({ values: identity, stamp, epoch: epoch(stamp), deleted: true, addedTo: undefined });
+      take({ values: identity, stamp, epoch: epoch(stamp), deleted: true, id: undefined, isOpen: false });
     }
   }
 }
 
-/** Makes the function that says under which epoch a row is written; neighbours mostly come from one partition. */
-const epochOf = (epochs: ReadonlyMap<PartitionId, number>): ((stamp: Stamp) => number) => {
-  let last: { readonly stamp: Stamp; readonly epoch: number } | undefined;
+/** Makes the function that says what is true of the partition of a stamp; neighbours mostly come from one. */
+const ofPartition = (known: (partition: PartitionId) => number): ((stamp: Stamp) => number) => {
+  let last: { readonly stamp: Stamp; readonly value: number } | undefined;
   return (stamp) => {
     if (last === undefined || !samePartition(last.stamp, stamp)) {
-      last = { stamp, epoch: epochs.get(partitionId(stamp))! };
+      last = { stamp, value: known(partitionId(stamp)) };
     }
-    return last.epoch;
+    return last.value;
   };
 };
+
+/** Of partials with one offset the same one is the newest in whatever order they come: a repetition has to name it again. */
+const isNewer = (a: VersionedRow, b: VersionedRow): boolean =>
+  a.stamp.offset > b.stamp.offset || (a.stamp.offset === b.stamp.offset && a.id !== undefined && b.id !== undefined && a.id < b.id);
 
 interface WrittenPartition {
   newest: VersionedRow;
@@ -87,11 +92,11 @@ export class Written {
 
   note(row: VersionedRow): void {
     const of = this.#of(row);
-    if (row.stamp.offset > of.newest.stamp.offset) {
+    if (isNewer(row, of.newest)) {
       of.newest = row;
     }
-    if (row.addedTo !== undefined) {
-      of.addedTo.set(row.addedTo, row.values);
+    if (row.isOpen === true && row.id !== undefined) {
+      of.addedTo.set(row.id, row.values);
     }
   }
 

@@ -15,8 +15,10 @@ export interface VersionedRow {
   /** Of the owner that writes it; the version is made of it and the offset. */
   readonly epoch: number;
   readonly deleted: boolean;
-  /** Of partials that may be added to again: text of what identifies the row. */
-  readonly addedTo?: string | undefined;
+  /** Of partials: text of what identifies the row. */
+  readonly id?: string | undefined;
+  /** Of partials: most likely it will be added to again. */
+  readonly isOpen?: boolean;
 }
 
 /** The value of a key column from its text. */

@@ -141,8 +141,25 @@ const assertOwnTable = async (clickhouse: ClickHouse, generation: Generation, na
   }
 };
 
-/** Creates what is missing. @throws RefoldError `store.name-taken` */
+/** Whether nothing is missing: the view comes last. On a cluster this server does not know of the others. */
+const isProvisioned = async (clickhouse: ClickHouse, generation: Generation): Promise<boolean> => {
+  if (clickhouse.topology.cluster !== '') {
+    return false;
+  }
+  const { viewSchema: database, table } = generation;
+  const rows = await clickhouse.rows('SELECT name, comment FROM system.tables WHERE database = {database:String} AND name IN {names:Array(String)}', {
+    database,
+    names: [...rowTables(generation), table],
+  });
+  const comments = new Map(rows.map(([name, comment]) => [name, comment]));
+  return comments.has(table) && rowTables(generation).every((name) => comments.get(name) === ownership(generation));
+};
+
+/** Creates what is missing, and asks no more than once where nothing is. @throws RefoldError `store.name-taken` */
 export const provisionTables = async (clickhouse: ClickHouse, generation: Generation): Promise<void> => {
+  if (await isProvisioned(clickhouse, generation)) {
+    return;
+  }
   await assertOwn(clickhouse, generation);
   for (const statement of createTables(generation, clickhouse.topology)) {
     await clickhouse.command(statement);

@@ -1,7 +1,7 @@
 import { RefoldError } from '../../../kernel/errors';
 import { isKeyTaken } from '../../../platform/postgres/errors';
 import type { SqlSession } from '../../../platform/postgres/pool';
-import type { BatchCommit, RowIdentity, ShownChange, Upsert } from '../../read-model-store';
+import type { BatchCommit, Merge, RowIdentity, ShownChange, Upsert } from '../../read-model-store';
 import { keyText } from '../../values';
 import { byColumn, identityTexts } from './identity';
 import type { Bulk, FoldedWrites, RowWrites, Writes } from './writes';
@@ -15,6 +15,8 @@ const inOrder = (rows: readonly Upsert[], key: string): readonly Upsert[] =>
     .map((row) => ({ row, text: keyText(row.row[key]) }))
     .sort((a, b) => (a.text < b.text ? -1 : 1))
     .map(({ row }) => row);
+
+const mergesInOrder = (merges: readonly Merge[]): readonly Merge[] => [...merges].sort((a, b) => (a.id < b.id ? -1 : 1));
 
 /** False: some of the rows were not written, or are there although nobody knew. */
 const writeAll = async <T extends { readonly isStored: boolean }>(sql: SqlSession, bulk: Bulk<T>, rows: readonly T[]): Promise<boolean> => {
@@ -72,7 +74,8 @@ const writeShown = async (sql: SqlSession, writes: RowWrites, { upserts, deletes
  * @throws RefoldError `store.value-refused`
  */
 export const writeBatch = async (sql: SqlSession, { folded, shown, merges }: Writes, batch: BatchCommit): Promise<boolean> => {
-  const isWritten = (folded === undefined || (await writeFolded(sql, folded, batch))) && (merges === undefined || (await writeAll(sql, merges, batch.merges)));
+  const isWritten =
+    (folded === undefined || (await writeFolded(sql, folded, batch))) && (merges === undefined || (await writeAll(sql, merges, mergesInOrder(batch.merges))));
   if (isWritten && shown !== undefined && batch.shown !== undefined) {
     await writeShown(sql, shown, batch.shown);
   }

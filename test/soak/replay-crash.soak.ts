@@ -2,7 +2,8 @@ import { crashes } from '../support/crash/suite';
 import { describeWithClickHouse, describeWithPostgres } from '../support/services';
 
 const given = process.env['REFOLD_TEST_DEATHS'];
-const some = given === undefined ? {} : { deaths: Number(given), workerDeaths: Number(given) };
+const at = process.env['REFOLD_TEST_DEATHS_AT'];
+const some = { ...(given === undefined ? {} : { deaths: Number(given), workerDeaths: Number(given) }), ...(at === undefined ? {} : { at }) };
 
 describeWithPostgres('a replay in Postgres beside which everything dies', () => {
   crashes({ name: 'crash-all-postgres', stores: ['postgres'], ...some, timeoutMs: 3_600_000 });

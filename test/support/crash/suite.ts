@@ -24,6 +24,8 @@ export interface CrashSettings {
   /** Of all deaths that the recording has found, so many; all of them unless said. */
   readonly deaths?: number;
   readonly workerDeaths?: number;
+  /** Only beside steps whose names say this. */
+  readonly at?: string;
   /** Only the first life. */
   readonly short?: boolean;
   readonly timeoutMs: number;
@@ -38,8 +40,11 @@ const fraction = (seed: number, name: string): number => {
   return hash / 2 ** 32;
 };
 
-const chosen = (seed: number, dooms: readonly Doom[], count: number | undefined): readonly Doom[] =>
-  [...dooms].sort((a, b) => fraction(seed, doomLabel(a)) - fraction(seed, doomLabel(b))).slice(0, count);
+const chosen = (seed: number, dooms: readonly Doom[], count: number | undefined, at = ''): readonly Doom[] =>
+  dooms
+    .filter((doom) => doom.at.name.includes(at))
+    .sort((a, b) => fraction(seed, doomLabel(a)) - fraction(seed, doomLabel(b)))
+    .slice(0, count);
 
 /** Every death in turn; one that the life did not come to, because it went another way by chance, is tried again. */
 const die = async (place: Place, before: Relations, dooms: readonly Doom[], one: (doom: Doom) => Promise<Lived>): Promise<readonly string[]> => {
@@ -66,7 +71,7 @@ const die = async (place: Place, before: Relations, dooms: readonly Doom[], one:
  * Lives every life of a replay once and records everything that is kept, then again and again with a death beside each:
  * of the process that coordinates, of its connection, of the worker.
  */
-export const crashes = ({ name, stores, deaths, workerDeaths, short = false, timeoutMs }: CrashSettings): void => {
+export const crashes = ({ name, stores, deaths, workerDeaths, at, short = false, timeoutMs }: CrashSettings): void => {
   const seed = Number(process.env['REFOLD_TEST_SEED'] ?? randomBytes(4).readUInt32BE());
   let place: Place;
   let before: Relations;
@@ -88,7 +93,7 @@ export const crashes = ({ name, stores, deaths, workerDeaths, short = false, tim
         dooms.push(...doomsOf(life, lived.points));
       }
       const all = dooms.flatMap((doom): readonly Doom[] => (canAbort(doom) ? [doom, { ...doom, aborts: true }] : [doom]));
-      const tried = chosen(seed, all, deaths);
+      const tried = chosen(seed, all, deaths, at);
       process.stderr.write(`${name}: ${String(tried.length)} deaths of ${String(all.length)}\n`);
       expect(all.length).toBeGreaterThan(100);
       expect(await die(place, before, tried, (doom) => live(place, doom.life, doom))).toEqual([]);
@@ -108,7 +113,7 @@ export const crashes = ({ name, stores, deaths, workerDeaths, short = false, tim
       place.watch.expectGrowth();
       const all = [...new Map(recorded.flat().map((doom) => [doomLabel(doom), doom])).values()];
       const isCertain = (label: string): boolean => recorded.every((dooms) => dooms.some((doom) => doomLabel(doom) === label));
-      const tried = chosen(seed, all, workerDeaths);
+      const tried = chosen(seed, all, workerDeaths, at);
       process.stderr.write(`${name}: ${String(tried.length)} deaths of a worker of ${String(all.length)}\n`);
       const unmet = await die(place, before, tried, (doom) => liveBesideWorker(place, doom));
       process.stderr.write(`${name}: not met, since they come by chance: ${unmet.join('; ') || 'none'}\n`);

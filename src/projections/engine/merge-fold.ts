@@ -241,8 +241,8 @@ export class MergeFold implements Fold {
     return this.#last.buckets.of(windows);
   }
 
-  #add({ buckets, keys, group, measures }: Brought, { topic, partition, offset }: RecordPlace): void {
-    const stamp = this.#storage === 'partials' ? { topic, partition, offset } : undefined;
+  #add({ buckets, keys, group, measures }: Brought, place: RecordPlace): void {
+    const stamp: Stamp | undefined = this.#storage === 'partials' ? place : undefined;
     for (const { groups, window } of buckets) {
       const sums = groups.get(keys);
       if (sums === undefined) {

@@ -31,7 +31,6 @@ describe('events that cannot be folded, in memory', () => {
     return Promise.resolve({
       catalog,
       store,
-      refuses: false,
       lot: new MemoryParkingLot(catalog, store),
       rows: (generation) => Promise.resolve(store.rows(generation.id)),
       hold: () => Promise.resolve(),
@@ -44,14 +43,13 @@ describe('events that cannot be folded, in memory', () => {
 });
 
 /** What both databases have in common: the control schema. */
-const controlled = (pool: PostgresPool, app: string): Pick<ParkingUnderTest, 'catalog' | 'lot' | 'hold' | 'lateCount' | 'retire' | 'activate' | 'refuses'> => {
+const controlled = (pool: PostgresPool, app: string): Pick<ParkingUnderTest, 'catalog' | 'lot' | 'hold' | 'lateCount' | 'retire' | 'activate'> => {
   const setStatus =
     (status: string) =>
     async ({ id }: { readonly id: number }): Promise<void> => {
       await pool.query('UPDATE refold.generations SET status = $2 WHERE generation_id = $1', [id, status]);
     };
   return {
-    refuses: true,
     catalog: new PostgresCatalog({ pool, app }),
     lot: new PostgresParkingLot({ pool, app }),
     hold: (generation, at) => holdAt(pool, generation, at),

@@ -20,6 +20,8 @@ export interface WorkerOptions extends RunnerOptions {
   readonly startMs: number;
   /** How often records older than the retention of their topic are deleted, in milliseconds; Kafka does so by itself. */
   readonly retainEveryMs: number;
+  /** After so long without a record, in milliseconds, a partition does not hold back final windows any more; 0: it does for ever. */
+  readonly idlePartitionMs: number;
   /** How often in a row a failed runner is started again before the worker gives up. */
   readonly restarts: number;
   /** A worker that heard nothing of log or database for so long, in milliseconds, does not count as alive. */
@@ -37,6 +39,7 @@ export const WORKER_DEFAULTS: WorkerOptions = {
   announceMs: 1_000,
   startMs: 60_000,
   retainEveryMs: 60_000,
+  idlePartitionMs: 0,
   restarts: 8,
   silenceMs: 120_000,
   headsEveryMs: 2_000,

@@ -80,6 +80,7 @@ export const workerOf = (
       await retiredGroups.remove();
       return failures;
     },
+    partitionDecisions: container.resolve(TOKENS.partitionDecisions),
     retain: () => appTopics(container.resolve(TOKENS.log), app, container.resolve(TOKENS.clock)).retain(),
     clock: container.resolve(TOKENS.clock),
     logger,

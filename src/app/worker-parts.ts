@@ -9,11 +9,13 @@ import type { Relay } from '../commands/relay';
 import type { ProjectionDefinition } from '../projections/definition';
 import type { RunnerEvent } from '../projections/engine/runner-parts';
 import { generationFacts, type Generation, type GenerationCatalog, type StoreKind } from '../projections/generations';
+import type { PartitionDecisions } from '../projections/partition-decisions';
 import type { ReadModelStore } from '../projections/read-model-store';
 import type { Recovery } from '../replay/recover';
 import type { DropFailure } from '../replay/retire';
 import type { ReactorHosting } from './reactor-hosting';
 import type { WorkerOptions } from './configuration';
+import { IdlePartitions } from './idle-partitions';
 import type { Telemetry } from './telemetry/telemetry';
 
 /** What the worker asks of the replay side: generations that need no person to begin or to become active. */
@@ -41,6 +43,7 @@ export interface WorkerParts {
   readonly dropRetired: () => Promise<readonly DropFailure[]>;
   /** Deletes records older than the retention of their topic; answers the new starts. */
   readonly retain: () => Promise<readonly Position[] | undefined>;
+  readonly partitionDecisions: PartitionDecisions;
   /** Where parked events go that overflow. */
   readonly overflowTopic: string;
   /** Mirrors parked events to the dead-letter topic, if there is one; answers how many. */
@@ -77,6 +80,16 @@ export const repeatedly = async (
     } catch (error) {
       logger.log('warn', failed, errorFacts(error));
     }
+  }
+};
+
+/** Advances partitions that have become idle, until the signal, where that is wanted. */
+export const advanceIdle = async (parts: WorkerParts, signal: AbortSignal, followed: () => readonly Generation[]): Promise<void> => {
+  const { catalog, log, partitionDecisions: decisions, clock, logger, options } = parts;
+  const idleMs = options.idlePartitionMs;
+  if (idleMs > 0) {
+    const idle = new IdlePartitions({ catalog, log, decisions, clock, logger, idleMs });
+    await repeatedly(parts, idleMs, signal, 'idle partitions could not be advanced; trying again', () => idle.look(followed()));
   }
 };
 

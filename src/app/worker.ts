@@ -14,7 +14,7 @@ import { lagOf, readinessOf, type Readiness } from './readiness';
 import { followedLabel, type Standing } from './following';
 import { LIVE_LOOK_MS, Pacing } from './pacing';
 import { whileAway } from './startup';
-import { deleteOld, expireRows, repeatedly, type WorkerParts } from './worker-parts';
+import { advanceIdle, deleteOld, expireRows, repeatedly, type WorkerParts } from './worker-parts';
 
 /**
  * Hosts a runner for every generation that is to be followed and whose definition its code matches. What is to be
@@ -75,6 +75,7 @@ export class Worker {
         repeatedly(this.#parts, retainEveryMs, signal, 'old records could not be deleted; trying again', () => deleteOld(this.#parts)),
         repeatedly(this.#parts, announceMs, signal, 'readers could not be told what is closed by now; trying again', () => this.#publish()),
         repeatedly(this.#parts, retainEveryMs, signal, 'rows whose time has passed could not be deleted; trying again', () => this.#expire()),
+        advanceIdle(this.#parts, signal, () => this.#followed),
         this.#look().catch(() => undefined), // said by those that follow
         repeatedly(this.#parts, headsEveryMs, signal, 'the heads of the log could not be read; trying again', () => this.#look()),
         repeatedly(this.#parts, LIVE_LOOK_MS, signal, 'the lag of what readers see could not be read; trying again', () => this.#pacing.look()),

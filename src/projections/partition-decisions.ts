@@ -158,6 +158,8 @@ export interface AdvanceRequest extends TopicPartition {
   readonly streamTime: number;
   readonly by: string;
   readonly reason: string;
+  /** Takes the place of what the same one has decided at the same position before. */
+  readonly supersedes?: boolean;
   /** Asked for while nothing is folded. */
   readonly heads: () => Promise<readonly PartitionHead[]>;
 }

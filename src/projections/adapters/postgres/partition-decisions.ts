@@ -37,6 +37,10 @@ const lockFollowing = async (sql: Sql, app: string, topic: string): Promise<read
 
 const record = `INSERT INTO refold.decisions (app, kind, topic, partition, record_offset, facts, decided_by, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`;
 
+/** Of one position the highest time counts: one that is lower says nothing any more. */
+const superseded = `DELETE FROM refold.decisions WHERE app = $1 AND kind = 'idle-advance' AND topic = $2 AND partition = $3 AND record_offset = $4
+  AND decided_by = $5 AND (facts->>'streamTime')::numeric <= $6`;
+
 /** Decisions about partitions in the control schema. */
 export class PostgresPartitionDecisions implements PartitionDecisions {
   readonly #pool: PostgresPool;
@@ -70,7 +74,7 @@ export class PostgresPartitionDecisions implements PartitionDecisions {
   }
 
   advance(request: AdvanceRequest): Promise<StreamTimeFrom> {
-    const { topic, partition, streamTime, by, reason, heads } = request;
+    const { topic, partition, streamTime, by, reason, heads, supersedes } = request;
     return this.#pool.transaction(async (sql) => {
       const following = await lockFollowing(sql, this.#app, topic);
       const doubted = following.find(({ inDoubt }) => inDoubt);
@@ -78,6 +82,9 @@ export class PostgresPartitionDecisions implements PartitionDecisions {
         throw new RefoldError('store.conflict', `a batch of ${generationLabel(doubted.generation)} is being written`, { facts: { topic, partition } });
       }
       const from = planAdvance(request, await heads(), following);
+      if (supersedes === true) {
+        await sql.query(superseded, [this.#app, topic, partition, from.offset, by, streamTime]);
+      }
       await sql.query(record, [this.#app, 'idle-advance', topic, partition, from.offset, JSON.stringify({ streamTime }), by, reason]);
       await sql.query(
         `UPDATE refold.checkpoints SET epoch = epoch + 1, updated_at = now(),

@@ -7,6 +7,7 @@ import type { LateFilter, LateIn } from '../projections/late';
 import { OPERATOR, TOKENS } from './container';
 import type { App } from './define-app';
 import { foldingParts } from './folding-parts';
+import { requireKnownProjection } from './known-projections';
 
 /** Which late contributions are to count after all, and why. */
 export interface Readmission extends LateFilter {
@@ -24,7 +25,7 @@ export interface Readmitted {
 
 /** The contributions that came too late for their windows, of a connected application. */
 export interface LateContributions {
-  /** By position; of all generations that are followed. */
+  /** By position; of all generations that are followed. @throws RefoldError `projection.unknown` */
   list(filter?: LateFilter, limit?: number): Promise<readonly LateIn[]>;
   /**
    * Decides that late contributions count after all, and adds them to the windows of their times in every generation of the
@@ -51,6 +52,7 @@ export const lateOf = (app: App, container: DependencyContainer, ready: () => Pr
   };
   return {
     list: async (filter = {}, limit = LIMIT) => {
+      await requireKnownProjection(app, container, filter.projection);
       const known = new Map((await generations()).map((generation) => [generation.id, generation]));
       return (await book.list(filter, limit)).flatMap(({ generationId, late }) => {
         const generation = known.get(generationId);
@@ -62,6 +64,7 @@ export const lateOf = (app: App, container: DependencyContainer, ready: () => Pr
         throw new RefoldError('late.reason-missing', 'nothing late counts after all without a reason and somebody who decides it');
       }
       await ready();
+      await requireKnownProjection(app, container, filter.projection);
       const following = (await generations()).filter(({ projection, status }) => projection === filter.projection && FOLLOWING.includes(status));
       following.forEach((generation) => foldingParts(app, container, generation)); // before anything is decided
       const retryable = (error: unknown): boolean => isRefoldError(error, 'store.conflict');

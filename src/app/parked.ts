@@ -8,6 +8,7 @@ import type { ParkedEvent, ParkedFilter, ParkedIn } from '../projections/parking
 import { OPERATOR, TOKENS } from './container';
 import type { App } from './define-app';
 import { foldingParts } from './folding-parts';
+import { requireKnownProjection } from './known-projections';
 
 /** What a redrive did to one sequence. */
 export interface Redrive extends ParkedIn {
@@ -30,7 +31,7 @@ export interface Discarded extends ParkedIn {
 
 /** The events of a connected application that could not be folded. */
 export interface ParkedEvents {
-  /** Longest untouched first. */
+  /** Longest untouched first. @throws RefoldError `projection.unknown` */
   list(filter?: ParkedFilter): Promise<readonly ParkedIn[]>;
   /** The events of a sequence in order, as they lie in the log; without key, value and headers from the first on whose record is lost. */
   events(of: ParkedIn, limit?: number): Promise<readonly ParkedEvent[]>;
@@ -41,7 +42,7 @@ export interface ParkedEvents {
   redrive(filter: ParkedFilter): Promise<readonly Redrive[]>;
   /**
    * Decides that events are never folded by a projection, in none of its generations.
-   * @throws RefoldError `parked.unknown`, `parked.ambiguous`, `parked.reason-missing`, `parked.applied-elsewhere`
+   * @throws RefoldError `parked.unknown`, `parked.ambiguous`, `parked.reason-missing`, `parked.applied-elsewhere`, `projection.unknown`
    */
   discard(request: Discard): Promise<Discarded>;
 }
@@ -70,6 +71,7 @@ const requireOne = (found: readonly ParkedIn[]): ParkedIn => {
 export const parkedOf = (app: App, container: DependencyContainer, ready: () => Promise<void>): ParkedEvents => {
   const lot = container.resolve(TOKENS.parking);
   const list = async (filter: ParkedFilter = {}): Promise<readonly ParkedIn[]> => {
+    await requireKnownProjection(app, container, filter.projection);
     const generations = new Map((await container.resolve(TOKENS.catalog).list()).map((generation) => [generation.id, generation]));
     return (await lot.list(filter)).flatMap(({ generationId, parked }) => {
       const generation = generations.get(generationId);

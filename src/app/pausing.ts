@@ -3,6 +3,7 @@ import { RefoldError } from '../kernel/errors';
 import type { NamedPause, PausedKind, Pauses } from '../projections/pauses';
 import { OPERATOR, TOKENS } from './container';
 import type { App } from './define-app';
+import { knownProjections } from './known-projections';
 
 export interface PauseDecision {
   /** Why; shown wherever the pause is. */
@@ -21,13 +22,8 @@ export interface Pausing {
 }
 
 /** What the code no longer knows, but was built by older code, can be paused too. */
-const knownOf = async (app: App, container: DependencyContainer, kind: PausedKind): Promise<readonly string[]> => {
-  if (kind === 'reactor') {
-    return app.reactors.map(({ name }) => name);
-  }
-  const built = await container.resolve(TOKENS.catalog).list();
-  return [...new Set([...app.projections.map(({ name }) => name), ...built.map(({ projection }) => projection)])];
-};
+const knownOf = async (app: App, container: DependencyContainer, kind: PausedKind): Promise<readonly string[]> =>
+  kind === 'reactor' ? app.reactors.map(({ name }) => name) : knownProjections(app, container);
 
 /** The pauses of a connected application. */
 export const pausingOf = (app: App, container: DependencyContainer): Pausing => {

@@ -29,11 +29,12 @@ export const totalProgress = (progress: readonly GenerationProgress[]): TotalPro
 
 const factsOf = ({ state, waitingFor, progress }: ReplayStatus, { done, total, rows, ratePerSecond, secondsLeft, lag }: TotalProgress): string => {
   const folding = state === 'replaying' && done < total;
+  const moving = folding && waitingFor === undefined;
   return [
     total === 0 && progress.length === 0 ? '' : `${grouped(done)} of ${counted(total, 'event')}`,
     folding && rows !== undefined ? `about ${counted(rows, 'row')}` : '',
-    folding && ratePerSecond !== undefined && ratePerSecond > 0 ? `${grouped(ratePerSecond)}/s` : '',
-    folding && secondsLeft !== undefined ? `${secondsText(secondsLeft)} left` : '',
+    moving && ratePerSecond !== undefined && ratePerSecond > 0 ? `${grouped(ratePerSecond)}/s` : '',
+    moving && secondsLeft !== undefined ? `${secondsText(secondsLeft)} left` : '',
     state === 'catching-up' && lag > 0 ? `${grouped(lag)} behind the head` : '',
     waitingFor === undefined ? '' : `waiting for ${waitingFor}`,
   ]

@@ -16,7 +16,7 @@ import type { Action, Outcome, Session } from './session';
 
 const detached = (status: ReplayStatus, command: string): Outcome => ({
   json: { replay: status, detached: true },
-  text: `detached: replay ${String(status.id)} stays ${status.state}, its workers go on folding\nto go on: ${command}\nto give it up: refold replay abort ${String(status.id)}`,
+  text: `detached: replay ${String(status.id)} stays ${status.state}, ${status.waitingFor === undefined ? 'its workers go on folding' : `waiting for ${status.waitingFor}`}\nto go on: ${command}\nto give it up: refold replay abort ${String(status.id)}`,
   exit: EXIT.interrupted,
 });
 

@@ -21,12 +21,12 @@ const partitionsText = ({ partitions, share }: GenerationProgress): readonly str
     ? []
     : [`    by partition: ${partitions.map((one) => `${one.topic}/${String(one.partition)} ${percent(one.share)}`).join(', ')}`];
 
-const progressText = (progress: GenerationProgress): readonly string[] => {
+const progressText = (progress: GenerationProgress, moving: boolean): readonly string[] => {
   const { generation, done, total, share, ratePerSecond, secondsLeft, lag, stopped, rows } = progress;
   const facts = [
     `${grouped(done)} of ${counted(total, 'event')} (${percent(share)})`,
-    ...(done < total && ratePerSecond !== undefined ? [`${grouped(ratePerSecond)}/s`] : []),
-    ...(done < total && secondsLeft !== undefined ? [`${secondsText(secondsLeft)} left`] : []),
+    ...(moving && done < total && ratePerSecond !== undefined ? [`${grouped(ratePerSecond)}/s`] : []),
+    ...(moving && done < total && secondsLeft !== undefined ? [`${secondsText(secondsLeft)} left`] : []),
     lag === 0 ? 'at the head' : `${grouped(lag)} behind the head`,
     ...(rows === undefined ? [] : [`about ${counted(rows, 'row')}`]),
   ];
@@ -54,7 +54,7 @@ export const statusText = (status: ReplayStatus): string =>
   [
     `replay ${String(status.id)}: ${status.state}${status.state === 'cutting-over' ? ` (${status.direction})` : ''}`,
     ...status.members.map(({ from, to }) => `  ${sideText(from)} → ${to === undefined ? 'not built yet' : sideText(to)}`),
-    ...status.progress.flatMap(progressText),
+    ...status.progress.flatMap((one) => progressText(one, status.waitingFor === undefined)),
     ...(status.verdict === undefined ? [] : [`  compared: ${verdictLine(status.verdict)}`]),
     ...lockText(status.steps).map((text) => `  last switch: ${text}`),
     ...switchText(status.steps).map((text) => `  ${text}`),

@@ -64,6 +64,8 @@ describeWithPostgres('`refold late`', () => {
       { projection: 'hourly', offset: 3, eventTime: HOUR, windowStart: HOUR, contribution: { group: { grp: 'b' }, measures: { ticks: '1' } } },
     ]);
     expect((await run('late', 'list', '--since', '2199-01-01')).stdout).toBe('nothing came too late\n');
+    expect(await run('late', 'list', '--projection', 'hourlly')).toMatchObject({ code: 1, stderr: expect.stringContaining('projection.unknown') as string });
+    expect((await run('late', 'readmit', '--projection', 'hourlly', '--all', '--reason', 'x')).stderr).toContain('projection.unknown');
     expect((await run('late', 'list', '--limit', '1')).stdout).toContain('the first 1; --limit shows more');
   });
 

@@ -45,6 +45,13 @@ describeWithPostgres('the pace of a replay by command', () => {
     const paused = await run('replay', 'pause', '--reason', 'the sale', '--by', 'ann');
     expect(paused.stdout).toMatch(/^replay 1 is paused since .* by ann: the sale\n$/);
     await until(() => start.stderr().includes('by ann: the sale'), 'who follows it sees why');
+    start.interrupt();
+    expect(await start.ended).toMatchObject({
+      code: 130,
+      stdout: expect.stringMatching(
+        /^detached: replay 1 stays replaying, waiting for its resumption; it is paused since .* by ann: the sale\nto go on: /,
+      ) as string,
+    });
     const { stdout } = await run('replay', 'status');
     expect(stdout).toContain('limits: at most 30 events/s, within 00:00-24:00 Europe/Berlin, yielding to a live lag over 1000 ms');
     expect(stdout).toMatch(/replaying +by ann, paused: the sale/);
@@ -55,7 +62,7 @@ describeWithPostgres('the pace of a replay by command', () => {
     expect((await run('replay', 'set', '--rate', 'none', '--window', 'none', '--yield-to-live', 'none')).stdout).toBe('replay 1: no limits\n');
     expect(answerOf(await run('replay', 'resume', '--json'))).toMatchObject({ resumed: { by: 'ann', reason: 'the sale' } });
     expect((await run('replay', 'resume')).stdout).toBe('replay 1 was not paused\n');
-    expect(await start.ended).toMatchObject({ code: 0, stdout: expect.stringContaining('replay 1 is ready') as string });
+    expect(await run('replay', 'start', 'customers')).toMatchObject({ code: 0, stdout: expect.stringContaining('replay 1 is ready') as string });
     expect((await run('replay', 'pause', '--reason', 'late')).stderr).toContain('[replay.wrong-state]');
     worker.interrupt();
     await worker.ended;

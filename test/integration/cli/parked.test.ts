@@ -62,6 +62,7 @@ describeWithPostgres('`refold parked`', () => {
 
   it('redrives, and says by its exit code that something is parked still', async () => {
     expect((await run('parked', 'redrive')).code).toBe(2);
+    expect(await run('parked', 'list', '--projection', 'nobody')).toMatchObject({ code: 1, stderr: expect.stringContaining('projection.unknown') as string });
     expect(await run('parked', 'redrive', '--key', 'nobody')).toMatchObject({ code: 1, stderr: expect.stringContaining('parked.unknown') as string });
     const redriven = await run('parked', 'redrive', '--key', 'o-1', '--projection', 'orders');
     expect(redriven).toMatchObject({ code: 1, stderr: '' });

@@ -151,6 +151,7 @@ export type { HistoryEntry } from './replay/history';
 export type { PaceChange } from './replay/pacing';
 export type { ReplayObservation } from './replay/parts';
 export type { Estimate, PlannedTopic, ReplayPlan, StartRequest } from './replay/plan';
+export type { PlannedReshaping, PlannedStatement } from './replay/plan-statements';
 export type { DiskNeed } from './replay/ports';
 export type { ProjectionVersion } from './replay/preflight';
 export type {

@@ -25,8 +25,10 @@ import { PostgresOutbox } from '../commands/adapters/postgres/outbox';
 import type { CommandMiddleware } from '../commands/command-bus';
 import type { CommandJournal, Outbox } from '../commands/journal';
 import { RefoldError } from '../kernel/errors';
+import { columnType } from '../projections/adapters/clickhouse/columns';
 import { ClickHouseReadModelStore } from '../projections/adapters/clickhouse/store';
 import { PostgresCatalog } from '../projections/adapters/postgres/catalog';
+import { catalogType } from '../projections/adapters/postgres/columns';
 import { PostgresModelIndexes } from '../projections/adapters/postgres/indexes';
 import { PostgresCheckpointControl } from '../projections/adapters/postgres/checkpoint-control';
 import { PostgresDeadLetters } from '../projections/adapters/postgres/dead-letters';
@@ -189,9 +191,11 @@ const switchesOf = (app: App, addresses: Addresses, c: DependencyContainer): Rea
 
 const probesOf = (configuration: ResolvedConfiguration, addresses: Addresses, c: DependencyContainer): ReadonlyMap<StoreKind, StoreProbe> => {
   const probes = new Map<StoreKind, StoreProbe>([
-    ['postgres', new PostgresProbe({ pool: c.resolve(TOKENS.pool), diskBytes: configuration.postgresDiskBytes })],
+    ['postgres', new PostgresProbe({ pool: c.resolve(TOKENS.pool), diskBytes: configuration.postgresDiskBytes, typeOf: catalogType })],
   ]);
-  return addresses.clickhouseUrl === '' ? probes : probes.set('clickhouse', new ClickHouseProbe({ clickhouse: c.resolve(TOKENS.clickhouse) }));
+  return addresses.clickhouseUrl === ''
+    ? probes
+    : probes.set('clickhouse', new ClickHouseProbe({ clickhouse: c.resolve(TOKENS.clickhouse), typeOf: columnType }));
 };
 
 const clickHouseStore = (c: DependencyContainer): ClickHouseReadModelStore =>

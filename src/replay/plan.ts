@@ -13,6 +13,7 @@ import type { DiskNeed, GenerationPair } from './ports';
 import { preflight, requireDefinition, type PlannedMember, type Preflight, type ProjectionVersion } from './preflight';
 import { earlierRate, type EarlierRate } from './earlier-rate';
 import type { Rules } from './rule-types';
+import { statementsOf, type PlannedReshaping, type PlannedStatement } from './plan-statements';
 import { requireRulesFor } from './ruling';
 import { measureFold, readSample, schemaRefusals, type LogSample } from './sample';
 
@@ -61,7 +62,9 @@ export interface ReplayPlan {
   readonly bytes: number | undefined;
   readonly estimate: Estimate;
   readonly disk: readonly (DiskNeed & { readonly store: StoreKind })[];
-  readonly statements: readonly { readonly store: StoreKind; readonly when: string; readonly sql: string }[];
+  readonly statements: readonly PlannedStatement[];
+  /** Views that cannot keep the columns that readers know: their cutover needs `breaking`. */
+  readonly breaking: readonly PlannedReshaping[];
   /** Version of the errata by which it would read the log. */
   readonly errata: number;
   readonly pace: PaceSettings;
@@ -124,18 +127,23 @@ const checkPreflight = async (
 };
 
 /** The stores one by one: names, rights, room. */
-const examineStores = async (c: Coordination, pairs: readonly GenerationPair[]): Promise<{ refusals: readonly RefoldError[]; disk: ReplayPlan['disk'] }> => {
+const examineStores = async (
+  c: Coordination,
+  pairs: readonly GenerationPair[],
+): Promise<Pick<ReplayPlan, 'disk' | 'breaking'> & { readonly refusals: readonly RefoldError[] }> => {
   const refusals: RefoldError[] = [];
   const disk: ReplayPlan['disk'][number][] = [];
+  const breaking: PlannedReshaping[] = [];
   for (const [store, probe] of c.probes) {
     const own = pairs.filter(({ to }) => to.store === store);
     if (own.length > 0) {
       const found = await probe.examine(own);
       refusals.push(...found.refusals, ...roomRefusals(store, found.disk));
       disk.push({ ...found.disk, store });
+      breaking.push(...(found.reshaped ?? []).map((one) => ({ ...one, store })));
     }
   }
-  return { refusals, disk };
+  return { refusals, disk, breaking };
 };
 
 /** Pure: whether there is room, where that is known. */
@@ -147,22 +155,6 @@ export const roomRefusals = (store: StoreKind, { needed, free, basis }: DiskNeed
           facts: { store, needed, free, basis },
         }),
       ];
-
-const statementsOf = async (c: Coordination, members: readonly PlannedMember[], pairs: readonly GenerationPair[]): Promise<ReplayPlan['statements']> => {
-  const all: ReplayPlan['statements'][number][] = [];
-  for (const [i, { to }] of pairs.entries()) {
-    const made = (await storeOf(c, to.store).statements?.(to, members[i]!.definition)) ?? [];
-    const later = (sql: string): boolean => sql.startsWith('CREATE INDEX') || sql.startsWith('ANALYZE');
-    all.push(...made.map((sql) => ({ store: to.store, when: later(sql) ? 'after loading' : 'at the start', sql })));
-    const shown = to.columns.map(({ name }) => name).join(', ');
-    all.push({
-      store: to.store,
-      when: 'at the cutover',
-      sql: `CREATE OR REPLACE VIEW ${to.viewSchema}.${to.model} AS SELECT ${shown} FROM ${to.viewSchema}.${to.table}`,
-    });
-  }
-  return all;
-};
 
 const topicsOf = async (
   c: Coordination,
@@ -283,7 +275,8 @@ export const examine = async (c: Coordination, request: StartRequest, measured: 
     bytes: planned.some(({ bytes }) => bytes === undefined) ? undefined : eventsOf(({ bytes = 0 }) => bytes),
     estimate: estimateOf(events, earlier, folded, pace),
     disk: stores.disk,
-    statements: measured ? await statementsOf(c, members, pairs) : [],
+    statements: measured ? await statementsOf(c, members, pairs, stores.breaking) : [],
+    breaking: stores.breaking,
     errata,
     pace,
     refusals: refusals.map(({ code, message, remedy }) => ({ code, message, remedy })),

@@ -304,6 +304,15 @@ export interface StoreExamination {
   /** `store.access-denied`, `store.name-taken`. */
   readonly refusals: readonly RefoldError[];
   readonly disk: DiskNeed;
+  /** Views that cannot keep the columns that readers know. */
+  readonly reshaped?: readonly ReshapedView[];
+}
+
+/** A view that only a cutover with `breaking` can switch. */
+export interface ReshapedView {
+  readonly view: string;
+  /** `name: old type -> new type`, or `name: missing`. */
+  readonly columns: readonly string[];
 }
 
 /** Port to what one kind of store knows of rights, names and room; changes nothing. */

@@ -1,4 +1,6 @@
 import type { StoreKind } from '../projections/generations';
+import type { NamedColumn } from '../projections/read-model';
+import type { GenerationPair, ReshapedView } from './ports';
 
 /** A column of a table or view, its type as the store names it. */
 export interface PlannedColumn {
@@ -109,3 +111,23 @@ export interface NumericRange {
 
 /** Whether numbers of the one range are within the other. */
 export const rangeFits = (given: NumericRange, wanted: NumericRange): boolean => wanted.whole >= given.whole && wanted.scale >= given.scale;
+
+/** The type of a column of a model, as the store names it in its catalog. */
+export type TypeOf = (column: NamedColumn) => string;
+
+/** Pure: which views cannot keep their columns, as far as the definitions tell before a table is made; none where types are not known. */
+export const reshapedViews = (
+  pairs: readonly GenerationPair[],
+  typeOf: TypeOf | undefined,
+  plan: (view: readonly PlannedColumn[], target: readonly PlannedColumn[], required: ReadonlySet<string>) => ViewPlan,
+): readonly ReshapedView[] => {
+  if (typeOf === undefined) {
+    return [];
+  }
+  const described = (column: NamedColumn): PlannedColumn => ({ name: column.name, type: typeOf(column) });
+  return pairs.flatMap(({ from, to }) => {
+    const known = from.columns.map(described);
+    const columns = from.model === to.model ? plan(known, to.columns.map(described), new Set(known.map(({ name }) => name))).incompatible : [];
+    return columns.length === 0 ? [] : [{ view: `${to.viewSchema}.${to.model}`, columns }];
+  });
+};

@@ -48,6 +48,7 @@ export const replayPlanText = (plan: ReplayPlan): string =>
     ...(plan.errata === 0 ? [] : [`errata: version ${String(plan.errata)}`]),
     ...(plan.statements.length === 0 ? [] : ['statements:']),
     ...plan.statements.map(({ store, when, sql }) => `  ${when} (${store}): ${sql.replaceAll(/\s+/g, ' ')}`),
+    ...plan.breaking.map(({ store, view, columns }) => `the cutover needs --breaking: view ${view} (${store}) cannot keep its columns (${columns.join(', ')})`),
     ...(plan.refusals.length === 0 ? ['nothing stands in the way; without --dry-run it begins'] : ['it would be refused:']),
     ...plan.refusals.flatMap(({ code, message, remedy }) => [`  [${code}] ${message}`, `    → ${remedy}`]),
   ].join('\n');

@@ -5,6 +5,7 @@ import { count, decimal, max, sum, text, windowEnd, windowStart } from '../../..
 import { projection } from '../../../src/projections/projection';
 import { readModel } from '../../../src/projections/read-model';
 import { tumbling } from '../../../src/projections/windows/window';
+import type { ReplayPlan } from '../../../src/replay/plan';
 import { CustomerDaily, OrderPlaced, OrderSummary, shopEvents } from '../../support/shop';
 import { describeWithPostgres } from '../../support/services';
 import { openWorld, type World } from './world';
@@ -21,6 +22,7 @@ const CHANGES = ['orders: column 4 -> 5', 'revenue: numeric(18,2) -> numeric(20,
 describeWithPostgres('switching to changed columns', () => {
   let world: World;
   let id: number;
+  let planned: ReplayPlan;
   const role = (name: string): string => `${name}_${String(process.pid)}`;
   const sql = async (...statements: readonly string[]): Promise<void> => {
     for (const statement of statements) {
@@ -65,6 +67,7 @@ describeWithPostgres('switching to changed columns', () => {
       `ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO ${role('other')}`,
     );
     const coordinator = world.coordinator();
+    planned = await coordinator.plan({ projections: [{ name: 'customer-daily', version: 2 }] });
     ({ id } = await coordinator.start({ projections: [{ name: 'customer-daily', version: 2 }] }));
     await coordinator.runUntil(id, 'ready');
   });
@@ -72,6 +75,15 @@ describeWithPostgres('switching to changed columns', () => {
     await sql(...['owner', 'reader', 'other'].flatMap((name) => [`REASSIGN OWNED BY ${role(name)} TO CURRENT_USER`, `DROP OWNED BY ${role(name)}`]));
     await sql(...['owner', 'reader', 'other'].map((name) => `DROP ROLE ${role(name)}`));
     await world.close();
+  });
+
+  it('is said by the plan, before anything is built', () => {
+    expect(planned.breaking).toEqual([{ store: 'postgres', view: 'public.customer_daily', columns: [CHANGES[1], CHANGES[2]] }]);
+    expect(planned.statements.at(-1)).toMatchObject({
+      when: 'at the cutover',
+      sql: expect.stringMatching(/^DROP VIEW public\.customer_daily; CREATE VIEW /) as string,
+    });
+    expect(planned.refusals).toEqual([]);
   });
 
   it('is refused where nobody asked for it, before anything is held, with what it would mean for clients', async () => {

@@ -248,12 +248,16 @@ describe('a plan', () => {
       estimate: { seconds: 10, eventsPerSecond: 10, basis: 'the rate given' },
       disk: [{ store: 'postgres', needed: 0, free: undefined, basis: 'x' }],
       statements: [],
+      breaking: [],
       errata: 0,
       pace: { rate: 10 },
       refusals: [],
     };
     expect(replayPlanText(plan)).toContain('would never catch up');
     expect(replayPlanText({ ...plan, pace: {} })).not.toContain('never');
+    expect(replayPlanText({ ...plan, breaking: [{ store: 'postgres', view: 'public.a', columns: ['n: numeric(18,2) -> numeric(20,4)'] }] })).toContain(
+      'the cutover needs --breaking: view public.a (postgres) cannot keep its columns (n: numeric(18,2) -> numeric(20,4))',
+    );
     expect([bytesText(0), bytesText(999), bytesText(1_500), bytesText(12_000_000)]).toEqual(['0 bytes', '999 bytes', '1.5 kB', '12 MB']);
   });
 });

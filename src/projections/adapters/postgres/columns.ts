@@ -70,6 +70,9 @@ export const postgresType = (type: ColumnType): PostgresType => {
 /** The type's name without its collation, for casts. */
 export const castType = (type: ColumnType): string => postgresType(type).sql.replace(' COLLATE "C"', '');
 
+/** The same as the catalog says it (`format_type`), as far as it can be compared. */
+export const catalogType = ({ type }: Pick<NamedColumn, 'type'>): string => castType(type).replace(', ', ',');
+
 /** The type of a column's elements in a parameter of many rows: an array of arrays would be flattened, so theirs are texts, cast row by row. */
 export const elementType = (type: ColumnType): string => (type.kind === 'array' ? 'text' : castType(type));
 

@@ -3,6 +3,8 @@ import type { Cell, ClickHouse, Parameters } from '../../../platform/clickhouse/
 import { identifier } from '../../../platform/clickhouse/quote';
 import { generationLabel, rowTables, type Generation } from '../../../projections/generations';
 import type { DiskNeed, GenerationPair, StoreExamination, StoreProbe } from '../../ports';
+import { reshapedViews, type TypeOf } from '../../view-plan';
+import { planView } from './view-sql';
 
 /** What building, switching and dropping need in the database. */
 const RIGHTS = ['SELECT', 'INSERT', 'CREATE TABLE', 'CREATE VIEW', 'DROP TABLE', 'DROP VIEW'] as const;
@@ -10,16 +12,18 @@ const RIGHTS = ['SELECT', 'INSERT', 'CREATE TABLE', 'CREATE VIEW', 'DROP TABLE',
 /** What ClickHouse knows of rights, names and room. Roles that may not look into its system tables are told nothing, and refused nothing. */
 export class ClickHouseProbe implements StoreProbe {
   readonly #clickhouse: ClickHouse;
+  readonly #typeOf: TypeOf | undefined;
 
-  constructor({ clickhouse }: { readonly clickhouse: ClickHouse }) {
+  constructor({ clickhouse, typeOf }: { readonly clickhouse: ClickHouse; readonly typeOf?: TypeOf }) {
     this.#clickhouse = clickhouse;
+    this.#typeOf = typeOf;
   }
 
   async examine(pairs: readonly GenerationPair[]): Promise<StoreExamination> {
     const databases = [...new Set(pairs.map(({ from }) => from.viewSchema))];
     const rights = (await Promise.all(databases.map((database) => this.#rights(database)))).flat();
     const names = (await Promise.all(pairs.map(({ to }) => this.#taken(to)))).flat();
-    return { refusals: [...rights, ...names], disk: await this.#disk(pairs) };
+    return { refusals: [...rights, ...names], disk: await this.#disk(pairs), reshaped: reshapedViews(pairs, this.#typeOf, planView) };
   }
 
   async #rights(database: string): Promise<readonly RefoldError[]> {

@@ -3,6 +3,8 @@ import type { PostgresPool } from '../../../platform/postgres/pool';
 import { identifier, qualified } from '../../../platform/postgres/quote';
 import { generationLabel, rowTables, type Generation } from '../../../projections/generations';
 import type { DiskNeed, GenerationPair, StoreExamination, StoreProbe } from '../../ports';
+import { reshapedViews, type TypeOf } from '../../view-plan';
+import { planView } from './view-sql';
 
 /** The relations of a generation, quoted. */
 const tablesOf = (g: Generation): readonly string[] => [...new Set([g.table, ...rowTables(g)])].map((name) => qualified(g.viewSchema, name));
@@ -14,11 +16,13 @@ const denied = (message: string, facts: Readonly<Record<string, string | undefin
 export class PostgresProbe implements StoreProbe {
   readonly #pool: PostgresPool;
   readonly #diskBytes: number;
+  readonly #typeOf: TypeOf | undefined;
 
-  /** @param options.diskBytes size of the disk that holds the database, which Postgres does not tell; 0: unknown */
-  constructor(options: { readonly pool: PostgresPool; readonly diskBytes?: number }) {
+  /** @param options.diskBytes size of the disk that holds the database, which Postgres does not tell; 0: unknown; `typeOf`: as the catalog names the type of a column */
+  constructor(options: { readonly pool: PostgresPool; readonly diskBytes?: number; readonly typeOf?: TypeOf }) {
     this.#pool = options.pool;
     this.#diskBytes = options.diskBytes ?? 0;
+    this.#typeOf = options.typeOf;
   }
 
   async examine(pairs: readonly GenerationPair[]): Promise<StoreExamination> {
@@ -26,7 +30,7 @@ export class PostgresProbe implements StoreProbe {
     const rights = (await Promise.all(schemas.map((schema) => this.#schemaRights(schema)))).flat();
     const views = (await Promise.all(pairs.map(({ from }) => this.#viewRights(from)))).flat();
     const names = (await Promise.all(pairs.map(({ to }) => this.#taken(to)))).flat();
-    return { refusals: [...rights, ...views, ...names], disk: await this.#disk(pairs) };
+    return { refusals: [...rights, ...views, ...names], disk: await this.#disk(pairs), reshaped: reshapedViews(pairs, this.#typeOf, planView) };
   }
 
   async #schemaRights(schema: string): Promise<readonly RefoldError[]> {

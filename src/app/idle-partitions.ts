@@ -1,7 +1,7 @@
 import type { Clock } from '../kernel/clock';
 import type { Logger } from '../kernel/logger';
 import type { EventLog, PartitionHead } from '../events/event-log';
-import { partitionId, type PartitionId, type TopicPartition } from '../events/position';
+import { partitionId, type PartitionId } from '../events/position';
 import type { Checkpoint, Generation, GenerationCatalog } from '../projections/generations';
 import type { AdvanceRequest, PartitionDecisions } from '../projections/partition-decisions';
 import { leastStreamTime } from '../projections/published';
@@ -95,7 +95,7 @@ export class IdlePartitions {
 
   async #advance({ topic, partition, streamTime }: Advance): Promise<void> {
     const reason = `nothing has come for ${String(this.parts.idleMs)} ms`;
-    const heads = (): Promise<readonly (PartitionHead & TopicPartition)[]> => this.parts.log.heads([topic]);
+    const heads = (): Promise<readonly PartitionHead[]> => this.parts.log.heads([topic]);
     const { offset } = await this.parts.decisions.advance({ topic, partition, streamTime, by: BY, reason, heads, supersedes: true });
     this.parts.logger.log('info', 'an idle partition was advanced', { topic, partition, offset, streamTime });
   }

@@ -1,5 +1,6 @@
 import { RefoldError } from '../kernel/errors';
 import { partitionId, type TopicPartition } from '../events/position';
+import { advanceAt } from '../projections/engine/at-position';
 import { rulingsOf, settle } from '../projections/engine/claim';
 import { generationLabel, NO_COUNTS, type Checkpoint, type Generation } from '../projections/generations';
 import { sequenceOf, type ParkedSequence } from '../projections/parking';
@@ -70,16 +71,7 @@ const requireSameParked = async (work: Repairing, store: GenerationStore, identi
 
 const NOTHING: Omit<BatchCommit, 'advances'> = { upserts: [], deletes: [], merges: [], late: [], parked: [] };
 
-const staying = ({ topic, partition, next, epoch, streamTime }: Checkpoint): BatchCommit['advances'][number] => ({
-  topic,
-  partition,
-  from: next,
-  next,
-  epoch,
-  streamTime,
-  counters: NO_COUNTS,
-  fingerprint: undefined,
-});
+const staying = (checkpoint: Checkpoint): BatchCommit['advances'][number] => advanceAt(checkpoint, NO_COUNTS);
 
 /** Takes the partitions from their worker, which begins again at their position without what it remembers of rows. */
 const claimAt = async (work: Repairing, store: GenerationStore, partitions: readonly TopicPartition[]): Promise<readonly Checkpoint[]> => {

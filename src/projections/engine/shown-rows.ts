@@ -1,31 +1,13 @@
 import { RefoldError, isRefoldError, messageOf } from '../../kernel/errors';
+import { rowMaker } from '../row-maker';
 import type { ProjectionDefinition } from '../definition';
 import type { States } from '../groups/measuring';
 import type { ShownChange, ShownDeletion, Upsert } from '../read-model-store';
-import { builtFrom } from '../shape';
 import type { WindowBounds } from '../windows/window';
 import { groupParts } from './brought';
 import type { GroupEntry, Touched } from './kept-entry';
 
 type Values = Readonly<Record<string, unknown>>;
-
-interface Shown {
-  readonly group: Values;
-  readonly window: WindowBounds;
-  readonly measures: Values;
-}
-
-/** Makes rows for readers, of all columns of the model. */
-const rowsOf = ({ model: { columns } }: ProjectionDefinition): ((shown: Shown) => Values) =>
-  builtFrom(
-    columns.map(({ name }) => name),
-    columns.map(({ name, role, bound }) => {
-      if (role === 'window') {
-        return ({ window }: Shown) => new Date(bound === 'start' ? window.start : window.end);
-      }
-      return role === 'key' ? ({ group }: Shown) => group[name] : ({ measures }: Shown) => measures[name];
-    }),
-  );
 
 /** What identifies the row of a window. */
 const identitiesOf = ({ model: { columns } }: ProjectionDefinition): ((group: Values, start: number) => Values) => {
@@ -48,7 +30,7 @@ const readWith =
 
 /** What becomes of the rows for readers. @throws RefoldError `store.value-refused` where a row cannot hold what was brought to it */
 export const shownChange = (definition: ProjectionDefinition, entries: readonly GroupEntry[]): ShownChange => {
-  const [rowOf, identityOf, read] = [rowsOf(definition), identitiesOf(definition), readWith(definition)];
+  const [rowOf, identityOf, read] = [rowMaker(definition.model.columns), identitiesOf(definition), readWith(definition)];
   const { cuts } = groupParts(definition);
   const upserts: Upsert[] = [];
   const deletes: ShownDeletion[] = [];

@@ -1,6 +1,5 @@
 import { fitting, mergeMeasure } from '../../measures';
 import { identityOf, type NamedColumn } from '../../read-model';
-import type { Merge } from '../../read-model-store';
 import { keyText } from '../../values';
 
 export type Row = Readonly<Record<string, unknown>>;
@@ -19,19 +18,6 @@ export const mergeRows = (columns: readonly NamedColumn[], before: Row | undefin
   const merged = (column: NamedColumn): unknown => mergeMeasure(column, before[column.name], brought[column.name]);
   return Object.freeze(Object.fromEntries(columns.map((column) => [column.name, column.role === 'measure' ? merged(column) : brought[column.name]])));
 };
-
-/** What a merge brings, as a row of its own. */
-export const broughtRow = (columns: readonly NamedColumn[], { group, window, measures }: Merge): Row =>
-  Object.freeze(
-    Object.fromEntries(
-      columns.map(({ name, role, bound }) => {
-        if (role === 'window') {
-          return [name, new Date(bound === 'start' ? window!.start : window!.end)];
-        }
-        return [name, role === 'key' ? group[name] : measures[name]];
-      }),
-    ),
-  );
 
 /** Makes the function that says which row is kept of a merged one. It throws RefoldError `store.value-refused` where a measure outgrows its type. */
 export const fittingRow = (measures: readonly NamedColumn[]): ((merged: Row) => Row) => {

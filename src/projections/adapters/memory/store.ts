@@ -7,6 +7,7 @@ import type { ParkedEvent, ParkedSequence, SequenceName } from '../../parking';
 import { decidedStreamTime, foldDecisions, readmittedId } from '../../partition-decisions';
 import type { Publication } from '../../publication';
 import { isPast, leastStreamTime, shownAt } from '../../published';
+import { rowMaker, type RowParts } from '../../row-maker';
 import type { NamedColumn } from '../../read-model';
 import type {
   Advance,
@@ -24,7 +25,7 @@ import type {
 import { keyText } from '../../values';
 import type { MemoryCatalog } from './control';
 import { MemoryParking } from './parking';
-import { broughtRow, fittingRow, mergeRows, rowId, type Row } from './rows';
+import { fittingRow, mergeRows, rowId, type Row } from './rows';
 
 /** Rows of one generation by the text of what identifies them. */
 interface Table {
@@ -136,6 +137,7 @@ class MemoryGenerationStore implements GenerationStore {
   readonly #definition: ProjectionDefinition;
   readonly #table: Table;
   readonly #decisions: readonly Decision[];
+  readonly #rowOf: (parts: RowParts) => Row;
   readonly #fit: (merged: Row) => Row;
 
   constructor(catalog: MemoryCatalog, generation: Generation, definition: ProjectionDefinition, table: Table, decisions: readonly Decision[]) {
@@ -144,6 +146,7 @@ class MemoryGenerationStore implements GenerationStore {
     this.#definition = definition;
     this.#table = table;
     this.#decisions = decisions;
+    this.#rowOf = rowMaker(definition.model.columns);
     this.#fit = fittingRow(definition.model.measures);
   }
 
@@ -280,7 +283,7 @@ class MemoryGenerationStore implements GenerationStore {
     const { columns } = this.#definition.model;
     const merged = new Map<string, StampedRow>();
     for (const merge of merges) {
-      const brought = broughtRow(columns, merge);
+      const brought = this.#rowOf(merge);
       const id = rowId(columns, brought) + (merge.stamp === undefined ? '' : `\0${partitionId(merge.stamp)}`);
       const before = merged.get(id) ?? this.#table.rows.get(id);
       merged.set(id, { row: this.#fit(mergeRows(columns, before?.row, brought)), stamp: merge.stamp ?? NOWHERE });
